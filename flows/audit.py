@@ -1,0 +1,88 @@
+"""Audit a published release on demand, down to the sources where asked."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from flows.config import Config
+from flows.open import opened, rebased
+from flows.progress import Progress, Silent
+from storage.releases import Release, Releases
+from storage.runs import Runs, new_run
+from storage.store import Store
+from tasks.admit import identified
+from tasks.audit import AuditResult, Check, Subject, examine, examine_deeply
+from tasks.context import Context
+from tasks.scan import scan
+
+__all__ = ["audit"]
+
+
+def audit(
+    config: Config, *, deep: bool = False, release: int | None = None, console: Progress | None = None
+) -> AuditResult:
+    """Prove that a release is whole.
+
+    Args:
+        config: The configuration.
+        deep: Hash every text, every file of the encoder and every document of the sources too.
+        release: Number of the release; the current one if None.
+        console: Where it says how far it is.
+
+    Raises:
+        InputError: There is no such release.
+    """
+    progress = console or Silent()
+    store = Store(config.store.uri)
+    found = Releases(store).get(release)
+    run = new_run()
+    progress.stage("audit")
+    subject = _subject(store, found)
+    result = examine(subject, config.index)
+    checks = [*result.checks, _pinned(store, found)]
+    if deep and result.ok:
+        progress.stage("hash")
+        checks += examine_deeply(subject).checks
+        if release is None:
+            with opened(config, f"plan-{run}", progress) as context:
+                progress.stage("sources")
+                checks.append(_sources(rebased(context)))
+    audited = AuditResult(tuple(checks), result.recall)
+    runs = Runs(store)
+    runs.start(run, "audit", base=found.seq, release=found.seq)
+    failed = "; ".join(f"{check.name}: {check.detail}" for check in audited.failed)
+    runs.finish(run, "published" if audited.ok else "refused", message=failed or f"{len(checks)} checks hold")
+    return audited
+
+
+def _subject(store: Store, release: Release) -> Subject:
+    encoder = release.facts["encoder"]
+    counts = release.facts["counts"] or {}
+    index = release.facts["index"]
+    return Subject(store, release.tables, release.space, encoder["dimension"], encoder["normalise"], index, counts)
+
+
+def _pinned(store: Store, release: Release) -> Check:
+    kept = {found.seq for found in Releases(store).retained()}
+    ok = release.seq in kept
+    detail = f"tag {release.tag} keeps its {len(release.tables)} tables from clean-up"
+    if not ok:
+        detail = f"tag {release.tag} is gone: clean-up may remove its files; publish it again with `tidemark refresh`"
+    return Check("release.pinned", ok, detail)
+
+
+def _sources(context: Context) -> Check:
+    """Read every document and compare its hash: catches an edit that left size, times and inode as they were."""
+    ledger = context.ledger().select("key", "content_hash", "revision")
+    listed = scan(context).listed
+    stale = 0
+    for source in context.sources:
+        mine = listed.filter((pl.col("source") == source.name) & pl.col("problem").is_null())
+        for part in source.read(mine["id"].unique(maintain_order=True)):
+            keyed = identified(part).join(mine.select("id", "key"), on="id", how="inner")
+            both = keyed.join(ledger, on=["key", "revision"], how="inner", suffix="_held")
+            stale += both.filter(pl.col("content_hash") != pl.col("content_hash_held")).height
+    detail = "every document that claims to be unchanged is"
+    if stale:
+        detail = f"{stale} documents changed without a new revision; touch them and run `tidemark refresh`"
+    return Check("deep.sources", stale == 0, detail)

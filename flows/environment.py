@@ -1,0 +1,53 @@
+"""The environment that a command runs in: what libraries report elsewhere is switched off before any is imported."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TextIO
+
+__all__ = ["QUIET", "log_to_stderr", "settle"]
+
+# Only where the user has not decided: who sets one of these to something else means it.
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "LANCE_INCLUDE_VECTOR_CENTROIDS": "false",
+}
+OURS = ("flows", "tasks", "models", "storage")
+
+
+class Stderr(logging.StreamHandler[TextIO]):
+    """Writes to the standard error of the moment, which a progress bar replaces while it is drawn."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Where lines go."""
+        return sys.stderr
+
+
+def settle() -> None:
+    """Set the variables that keep dependencies from reporting to others."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def log_to_stderr(verbose: bool) -> None:
+    """Send logs to standard error: warnings of all, and of ours what a run tells, or everything.
+
+    Args:
+        verbose: Show what each stage logs.
+    """
+    handler = Stderr()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
+    # Without a terminal the progress is lines of the log, and they are wanted there.
+    logging.getLogger("flows.progress").setLevel(logging.INFO)

@@ -1,0 +1,84 @@
+"""How a command speaks: JSON alone on standard output, or a view for people; errors and logs on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+__all__ = ["Output", "plain"]
+
+WIDTH = 120  # of a pipe or a file, which have none
+
+
+class Output:
+    """Standard output, kept for the result: whatever a library prints meanwhile goes to standard error.
+
+    Args:
+        as_json: Write JSON instead of the view.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._stream: TextIO = sys.stdout
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[Output]:
+        """Keep everything else off standard output."""
+        with contextlib.redirect_stdout(sys.stderr):
+            yield self
+
+    def show(self, data: Any, view: Callable[[], RenderableType]) -> None:
+        """Write a result.
+
+        Args:
+            data: The result as JSON shows it.
+            view: Draws it for people; called only where it is shown.
+        """
+        if self.as_json:
+            self.line(data, indent=2 if self._stream.isatty() else None)
+        else:
+            self.console().print(view())
+
+    def line(self, data: Any, indent: int | None = None) -> None:
+        """Write one JSON value, on a line of its own unless it is indented."""
+        ascii_only = (self._stream.encoding or "").lower().replace("-", "") != "utf8"
+        text = json.dumps(plain(data), ensure_ascii=ascii_only, indent=indent, allow_nan=False)
+        # A lone surrogate (a file name that is no UTF-8) is written as JSON would escape it.
+        self._stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+        self._stream.flush()
+
+    def console(self) -> Console:
+        """The console that draws on standard output."""
+        from rich.console import Console
+
+        narrow = self._stream.isatty() or "COLUMNS" in os.environ
+        return Console(file=self._stream, width=None if narrow else WIDTH, highlight=False, emoji=False)
+
+
+def plain(value: Any) -> Any:
+    """Turn a result into what JSON can say: times as ISO 8601 in UTC, data classes as objects, NaN as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+    return value

@@ -1,0 +1,99 @@
+"""Say what a refresh would do, and write nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.config import Config
+from flows.open import opened, rebased
+from flows.prepare import Clock, prepare
+from flows.progress import Progress, Silent
+from storage.runs import Runs, new_run
+from tasks.context import Context
+from tasks.gate import gate
+from tasks.tally import Preparation, causes, tally
+
+__all__ = ["Forecast", "plan"]
+
+TOKENS_PER_SECOND = 4_000  # all-MiniLM-L6-v2 on two cores, where the store remembers no run of its own
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a refresh would do now.
+
+    Attributes:
+        release: The release that it would start from; None before the first.
+        outcome: What it would end with: published, unchanged, refused or needs-approval.
+        counts: As a run counts; `embedded` is what would be embedded.
+        causes: Why there is work: documents a cause.
+        tokens: Tokens to embed.
+        estimated_seconds: Of a refresh, from the speed of earlier runs in this store.
+        bytes: Of vectors and texts to be written.
+        seconds: That the plan itself took, a stage.
+        message: One line for people.
+        sources: Source to its number of documents.
+    """
+
+    release: int | None
+    outcome: str
+    counts: dict[str, int]
+    causes: dict[str, int]
+    tokens: int
+    estimated_seconds: float
+    bytes: int
+    seconds: dict[str, float]
+    message: str
+    sources: dict[str, int]
+
+
+def plan(config: Config, console: Progress | None = None) -> Forecast:
+    """Run the stages that only read, and forecast the others.
+
+    Args:
+        config: The configuration.
+        console: Where it says how far it is.
+
+    Raises:
+        InputError: The configuration names something that is not there.
+    """
+    progress = console or Silent()
+    with opened(config, f"plan-{new_run()}", progress) as unbound:
+        context = rebased(unbound)
+        clock = Clock(progress)
+        done = prepare(context, clock)
+        verdict = gate(context, config.limits, done.scan, done.plan, done.admission, done.standing, False)
+        outcome = verdict.outcome
+        if outcome == "pass":
+            outcome = "published" if done.changes(context) else "unchanged"
+        counts = tally(context, done)
+        width = context.space.dimension * 4
+        texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.arrangement.upserts.slices(["text"]))
+        bodies = sum(int(part["text"].str.len_bytes().sum()) for part in done.admission.accepted.slices(["text"]))
+        return Forecast(
+            release=None if context.base is None else context.base.seq,
+            outcome=outcome,
+            counts=counts,
+            causes=causes(context, done),
+            tokens=done.need.tokens,
+            estimated_seconds=round(_speed(context, done) + clock.total()["total"], 1),
+            bytes=done.arrangement.upserts.rows * width + texts + bodies,
+            seconds=clock.total(),
+            message="; ".join(verdict.reasons) or _message(counts, outcome),
+            sources=done.scan.counts,
+        )
+
+
+def _speed(context: Context, done: Preparation) -> float:
+    """Seconds that embedding and writing will take, from what earlier runs in this space took."""
+    for run in Runs(context.store).list():
+        counts, seconds, model = run["counts"] or {}, run["seconds"] or {}, run["model"] or {}
+        if counts.get("tokens", 0) > 10_000 and model.get("id") == context.space.id and seconds.get("embed"):
+            return float(done.need.tokens * seconds["embed"] / counts["tokens"])
+    return done.need.tokens / TOKENS_PER_SECOND
+
+
+def _message(counts: dict[str, int], outcome: str) -> str:
+    if outcome == "unchanged":
+        return "nothing to do: a refresh would embed 0 chunks"
+    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}"

@@ -1,0 +1,190 @@
+"""The nightly refresh: scan, plan, validate, deduplicate, chunk, embed, write, index, audit, gate, publish."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from flows.config import Config
+from flows.open import code, docs_folder, libraries, opened, rebased
+from flows.prepare import Clock, prepare
+from flows.progress import Progress, Silent
+from storage.errors import NeedsApproval, Refused
+from storage.lease import Lease
+from storage.quarantine import Quarantine
+from storage.releases import Release
+from storage.runs import Runs, new_run
+from tasks.audit import Subject, audit
+from tasks.context import Context
+from tasks.embed import embed
+from tasks.gate import gate
+from tasks.index import index
+from tasks.publish import publish, tidy
+from tasks.tally import Preparation, causes, tally
+from tasks.validate import write_docs
+from tasks.write import write
+
+__all__ = ["RunResult", "refresh"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        run: Its id.
+        release: The release that readers see now; None before the first.
+        outcome: published, unchanged, refused, needs-approval or failed.
+        counts: Documents and chunks; `tasks.tally` defines them.
+        seconds: Seconds a stage, and `total`.
+        message: One line for people.
+        causes: Why there was work: documents a cause.
+        space: Vector space of the run.
+    """
+
+    run: str
+    release: int | None
+    outcome: str
+    counts: dict[str, int]
+    seconds: dict[str, float]
+    message: str
+    causes: dict[str, int] = field(default_factory=dict)
+    space: str = ""
+
+
+@dataclass
+class Journey:
+    """What is known of a run so far, so that a run that ends early is recorded with all of it."""
+
+    clock: Clock
+    counts: dict[str, int] = field(default_factory=dict)
+    causes: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    space: str = ""
+    base: int | None = None
+
+
+def refresh(
+    config: Config, *, accept_deletions: bool = False, trigger: str = "manual", console: Progress | None = None
+) -> RunResult:
+    """Bring the index up to date with its sources and publish what changed as one release.
+
+    Args:
+        config: The configuration.
+        accept_deletions: Approve that a source lost more than `limits.max_lost_share` of its documents.
+        trigger: Who started it, for the record.
+        console: Where it says how far it is.
+
+    Returns:
+        How it ended; refusals are outcomes, not exceptions.
+
+    Raises:
+        InputError: The configuration names something that is not there; nothing was recorded.
+        LeaseHeld: Another run holds the store.
+        Exception: Whatever failed; the run is recorded as failed and the last release is untouched.
+    """
+    run = new_run()
+    progress = console or Silent()
+    journey = Journey(Clock(progress))
+    with opened(config, run, progress) as unbound:  # wrong input is told before anything is written
+        runs = Runs(unbound.store)
+        with Lease(unbound.store, run) as lease:
+            context = rebased(unbound)
+            context.workspace.sweep()
+            runs.interrupt()
+            about = {"config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}
+            runs.start(run, "refresh", trigger=trigger, token=lease.token, **about)
+            try:
+                result = _refresh(context, config, lease, journey, accept_deletions)
+            except (NeedsApproval, Refused) as stop:
+                outcome = "needs-approval" if isinstance(stop, NeedsApproval) else "refused"
+                result = _result(run, journey, outcome, journey.base, str(stop))
+            except (Exception, KeyboardInterrupt) as error:
+                message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                runs.finish(run, "failed", message=message, **_facts(journey))
+                raise
+            runs.finish(run, result.outcome, release=result.release, message=result.message, **_facts(journey))
+    return result
+
+
+def _refresh(
+    context: Context, config: Config, lease: Lease, journey: Journey, accept_deletions: bool
+) -> RunResult:
+    clock = journey.clock
+    journey.space = context.space.id
+    journey.base = None if context.base is None else context.base.seq
+    journey.facts["model"] = json.loads(context.space.to_json())
+    done = prepare(context, clock)
+    journey.facts["data"] = {"sources": done.scan.versions}
+    journey.counts, journey.causes = tally(context, done), causes(context, done)
+    _settle_quarantine(context, config, done)
+    with clock.stage("gate"):
+        gate(context, config.limits, done.scan, done.plan, done.admission, done.standing, accept_deletions).enforce()
+    if not done.changes(context):
+        return _result(context.run, journey, "unchanged", journey.base, "nothing changed: 0 chunks embedded")
+    release = _release(context, config, lease, journey, done)
+    with clock.stage("tidy"):
+        tidy(context.store, config.releases, context.space.id)
+    return _result(context.run, journey, "published", release.seq, f"release {release.seq} is published")
+
+
+def _release(context: Context, config: Config, lease: Lease, journey: Journey, done: Preparation) -> Release:
+    """Embed, write, index, audit and publish: the part that writes."""
+    clock = journey.clock
+    with clock.stage("embed"):
+        embed(context, done.arrangement, done.need)
+    with clock.stage("write"):
+        written = write(context, done.plan, done.admission, done.standing, done.arrangement)
+    with clock.stage("index"):
+        indexed = index(context, config.index, written.tables)
+    space = context.space
+    subject = Subject(
+        context.store, indexed.tables, space.id, space.dimension, space.normalise, indexed.facts, journey.counts
+    )
+    with clock.stage("audit"):
+        audited = audit(context, subject, config.index)
+    if not audited.ok:
+        raise Refused("the audit failed: " + "; ".join(f"{check.name}: {check.detail}" for check in audited.failed))
+    journey.facts["data"]["tables"] = indexed.tables
+    with clock.stage("publish"):
+        return publish(
+            context,
+            lease,
+            indexed.tables,
+            {
+                "space": space.id,
+                "encoder": json.loads(space.to_json()),
+                "counts": journey.counts,
+                "audit": audited.to_dict(),
+                "index": indexed.facts | {"recall": audited.recall},
+                "config": json.loads(config.to_json()),
+                "chunker": context.cutting,
+                "code": code() | libraries(),
+                "message": f"{journey.counts['documents']:,} documents, {journey.counts['embedded']:,} chunks embedded",
+            },
+        )
+
+
+def _settle_quarantine(context: Context, config: Config, done: Preparation) -> None:
+    """Keep what was refused and let go what was accepted or is gone, also when the run ends without a release."""
+    quarantine = Quarantine(context.store)
+    quarantine.refuse(done.admission.refused, context.run, context.now)
+    held = quarantine.held()["key"]
+    stay = {*done.admission.refused["key"], *done.plan.held["row"]}
+    quarantine.release(key for key in held if key not in stay)
+    if done.admission.verdict is not None:
+        write_docs(docs_folder(config), done.admission.verdict, context.run, context.now)
+
+
+def _result(run: str, journey: Journey, outcome: str, release: int | None, message: str) -> RunResult:
+    seconds = journey.clock.total()
+    logger.info("run %s: %s (%s)", run, outcome, message)
+    return RunResult(run, release, outcome, journey.counts, seconds, message, journey.causes, journey.space)
+
+
+def _facts(journey: Journey) -> dict[str, Any]:
+    return {"counts": journey.counts, "seconds": journey.clock.total(), "base": journey.base, **journey.facts}

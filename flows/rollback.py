@@ -1,0 +1,56 @@
+"""Roll back: append a release that points to an earlier one's tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from flows.config import Config
+from storage.releases import Releases
+from storage.runs import Runs, new_run
+from storage.store import Store
+
+__all__ = ["RollbackResult", "rollback"]
+
+
+@dataclass(frozen=True)
+class RollbackResult:
+    """What readers see now.
+
+    Attributes:
+        release: Number of the new release.
+        restored: The release whose tables, space and encoder it points to.
+        run: The run that did it.
+    """
+
+    release: int
+    restored: int
+    run: str
+
+
+def rollback(config: Config, to: int | None = None, *, trigger: str = "manual") -> RollbackResult:
+    """Go back to an earlier release, the one before the current if none is named.
+
+    It takes no lease: the compare-and-set on the release number arbitrates, and a refresh at work finds its base moved
+    and publishes nothing.
+
+    Args:
+        config: The configuration.
+        to: Number of the release.
+        trigger: Who started it, for the record.
+
+    Raises:
+        InputError: There is no such release, or it is no longer kept.
+        ReleaseMoved: Another release was published at the same moment.
+    """
+    store = Store(config.store.uri)
+    releases = Releases(store)
+    base = releases.get().seq
+    run = new_run()
+    release = releases.rollback(to, run)
+    restored = int(release.restored or 0)
+    runs = Runs(store)
+    about = {"config": json.loads(config.to_json()), "base": base, "release": release.seq, "trigger": trigger}
+    runs.start(run, "rollback", **about)
+    runs.finish(run, "published", message=f"release {release.seq} restores release {restored}")
+    return RollbackResult(release.seq, restored, run)

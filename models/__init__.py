@@ -1,0 +1,1 @@
+"""Networks: encoders, their identity and their tokenizers."""

@@ -1,0 +1,146 @@
+"""Tokenizers that say where the tokens of a text lie: the encoder's own, and one of words for the stub encoder."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import tokenizers
+
+__all__ = ["Spans", "TextTokenizer", "Tokenizer", "WordTokenizer"]
+
+Spans = npt.NDArray[np.int64]
+
+# A long text is tokenised in pieces: several times faster to read back, and a 50 MB line needs no 10 GB of encodings.
+PIECE_CHARACTERS = 8_192
+BATCH_CHARACTERS = 1_000_000
+# What decides which tokens a text has; truncation and padding are the caller's affair and differ between files.
+DIGESTED = ("added_tokens", "normalizer", "pre_tokenizer", "model")
+WORD = re.compile(r"\w+|[^\w\s]")
+SPACE = re.compile(r"\s")
+
+
+class TextTokenizer(Protocol):
+    """What the chunker asks of a tokenizer."""
+
+    @property
+    def digest(self) -> str:
+        """Identity of the tokenizer: 32 hex characters."""
+
+    def spans(self, texts: Sequence[str]) -> list[Spans]:
+        """Return the character spans (start, end) of each text's tokens, shape (tokens, 2), without special tokens."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, without special tokens."""
+
+
+class Tokenizer:
+    """The tokenizer of an encoder, read from its `tokenizer.json`."""
+
+    def __init__(self, inner: tokenizers.Tokenizer, digest: str) -> None:
+        # The packaged file truncates and pads at 128 tokens, which would hide the rest of every document.
+        inner.no_truncation()
+        inner.no_padding()
+        self._inner = inner
+        self.digest = digest
+
+    @classmethod
+    def from_folder(cls, path: Path | str) -> Self:
+        """Read `tokenizer.json` from a model folder.
+
+        Args:
+            path: Folder of the model.
+
+        Raises:
+            ValueError: If the folder has no `tokenizer.json`, or a broken one.
+        """
+        import tokenizers
+
+        file = Path(path) / "tokenizer.json"
+        try:
+            content = file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ValueError(
+                f"{file} cannot be read ({error.strerror}): give a model folder with a tokenizer.json"
+            ) from error
+        try:
+            inner = tokenizers.Tokenizer.from_str(content)
+        except Exception as error:
+            raise ValueError(f"{file} is not a tokenizer that can be read: {error}") from error
+        return cls(inner, tokenizer_digest(json.loads(content)))
+
+    def spans(self, texts: Sequence[str]) -> list[Spans]:
+        """Return the character spans (start, end) of each text's tokens, shape (tokens, 2), without special tokens."""
+        found: list[list[Spans]] = [[] for _ in texts]
+        for batch in batches(texts):
+            encodings = self._inner.encode_batch([piece for _, _, piece in batch], add_special_tokens=False)
+            for (index, offset, _), encoding in zip(batch, encodings, strict=True):
+                flat = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+                found[index].append(flat + offset)
+        return [np.concatenate(parts) if parts else np.empty((0, 2), np.int64) for parts in found]
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, without special tokens."""
+        counts = [0] * len(texts)
+        for batch in batches(texts):
+            encodings = self._inner.encode_batch_fast([piece for _, _, piece in batch], add_special_tokens=False)
+            for (index, _, _), encoding in zip(batch, encodings, strict=True):
+                counts[index] += len(encoding)
+        return counts
+
+
+class WordTokenizer:
+    """Words and single punctuation marks, for the stub encoder: no files, no model."""
+
+    digest = blake2b(WORD.pattern.encode(), digest_size=16).hexdigest()
+
+    def spans(self, texts: Sequence[str]) -> list[Spans]:
+        """Return the character spans (start, end) of each text's words, shape (words, 2)."""
+        return [np.array([m.span() for m in WORD.finditer(t)], dtype=np.int64).reshape(-1, 2) for t in texts]
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of words and punctuation marks of each text."""
+        return [len(WORD.findall(text)) for text in texts]
+
+
+def tokenizer_digest(content: dict[str, object]) -> str:
+    """Return the identity of a tokenizer from its parsed `tokenizer.json`, without truncation and padding."""
+    parts = {key: content.get(key) for key in DIGESTED}
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def pieces(text: str) -> list[tuple[int, str]]:
+    """Cut a text before white space into (offset, piece): no word is cut, so no token changes."""
+    cut: list[tuple[int, str]] = []
+    start = 0
+    while len(text) - start > PIECE_CHARACTERS:
+        gap = SPACE.search(text, start + PIECE_CHARACTERS)
+        end = gap.start() if gap else len(text)
+        cut.append((start, text[start:end]))
+        start = end
+    if start < len(text):
+        cut.append((start, text[start:]))
+    return cut
+
+
+def batches(texts: Sequence[str]) -> list[list[tuple[int, int, str]]]:
+    """Group the pieces of all texts, as (index of the text, offset, piece), into batches of bounded size."""
+    groups: list[list[tuple[int, int, str]]] = []
+    size = BATCH_CHARACTERS
+    for index, text in enumerate(texts):
+        for offset, piece in pieces(text):
+            if size >= BATCH_CHARACTERS:
+                groups.append([])
+                size = 0
+            groups[-1].append((index, offset, piece))
+            size += len(piece)
+    return groups

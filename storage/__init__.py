@@ -1,0 +1,1 @@
+"""Persistence: sources, tables, releases, leases."""

@@ -1,0 +1,47 @@
+"""The outcomes that a flow or an operator acts on.
+
+TidemarkError
+├── InputError (also a ValueError)   wrong configuration or input: exit 2
+├── NeedsApproval                    a source lost too much: exit 3
+├── LeaseHeld                        another run holds the store: exit 4
+├── Refused                          a limit, an audit or a gate said no: exit 5
+└── ReleaseMoved                     another release was published while this run worked: exit 1
+"""
+
+from __future__ import annotations
+
+__all__ = ["InputError", "LeaseHeld", "NeedsApproval", "Refused", "ReleaseMoved", "TidemarkError"]
+
+
+class TidemarkError(Exception):
+    """Base of the errors that Tidemark raises on purpose; its text is meant for the operator."""
+
+    exit_code = 1
+
+
+class InputError(TidemarkError, ValueError):
+    """Something that the user gave is wrong: the text says what, where and what to do."""
+
+    exit_code = 2
+
+
+class NeedsApproval(TidemarkError):  # noqa: N818 - an outcome, not a fault
+    """A source lost more documents than it may lose unasked."""
+
+    exit_code = 3
+
+
+class LeaseHeld(TidemarkError):  # noqa: N818 - an outcome, not a fault
+    """Another run holds the store."""
+
+    exit_code = 4
+
+
+class Refused(TidemarkError):  # noqa: N818 - an outcome, not a fault
+    """A limit, the audit or a gate refused the release."""
+
+    exit_code = 5
+
+
+class ReleaseMoved(TidemarkError):  # noqa: N818 - an outcome, not a fault
+    """Another release was published between the start and the publish of this run."""

@@ -1,0 +1,95 @@
+"""Model folders beside the tables, one a space: a release keeps its own encoder."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+from storage.errors import InputError
+from storage.store import Store
+
+__all__ = ["Registry"]
+
+_MANIFEST = "tidemark.json"
+
+
+class Registry:
+    """The `models/` folder of a store, addressed by space id."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def has(self, space: str) -> bool:
+        """Whether the encoder of a space is kept, whole."""
+        files, root = self._filesystem()
+        return bool(files.exists(f"{root}/{space}/{_MANIFEST}"))
+
+    def keep(self, space: str, folder: Path) -> None:
+        """Copy a model folder in; the manifest comes last, so that a half copy is never taken for a model."""
+        if self.has(space):
+            return
+        manifest = {p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+        local = self.store.folder
+        if local is not None:
+            staging = local / "models" / f".{space}-{secrets.token_hex(4)}"
+            shutil.copytree(folder, staging)
+            (staging / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+            target = local / "models" / space
+            if target.exists():  # left half done by a kill: no manifest in it
+                shutil.rmtree(target)
+            os.replace(staging, target)
+            return
+        files, root = self._filesystem()
+        for name in manifest:
+            files.put_file(str(folder / name), f"{root}/{space}/{name}")
+        files.pipe_file(f"{root}/{space}/{_MANIFEST}", json.dumps(manifest).encode())
+
+    def fetch(self, space: str) -> Path:
+        """A local folder with the encoder of a space; copied to a cache where the store is remote.
+
+        Raises:
+            InputError: The store holds no encoder of that space.
+        """
+        if not self.has(space):
+            raise InputError(f"{self.store.uri}: the encoder of space {space} is not in models/; restore that folder")
+        local = self.store.folder
+        if local is not None:
+            return local / "models" / space
+        cache = Path(os.environ.get("TIDEMARK_CACHE", Path.home() / ".cache" / "tidemark")) / space
+        if not (cache / _MANIFEST).exists():
+            files, root = self._filesystem()
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache.parent) as half:
+                files.get(f"{root}/{space}/", f"{half}/model", recursive=True)
+                shutil.copytree(Path(half) / "model", cache, dirs_exist_ok=True)
+        return cache
+
+    def damage(self, space: str) -> list[str]:
+        """Compare the kept files with their manifest; returns what is wrong, empty when all is well."""
+        if not self.has(space):
+            return [f"models/{space} is missing"]
+        folder = self.fetch(space)
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        return [
+            f"models/{space}/{name} is {'changed' if (folder / name).exists() else 'missing'}"
+            for name, wanted in manifest.items()
+            if not (folder / name).exists() or _sha256(folder / name) != wanted
+        ]
+
+    def _filesystem(self) -> tuple[object, str]:
+        import fsspec  # noqa: PLC0415
+
+        files, root = fsspec.core.url_to_fs(f"{self.store.uri}/models")
+        return files, root
+
+
+def _sha256(path: Path) -> str:
+    from hashlib import file_digest  # noqa: PLC0415
+
+    with path.open("rb") as stream:
+        return file_digest(stream, sha256).hexdigest()

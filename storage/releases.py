@@ -1,0 +1,180 @@
+"""Releases: the one commit point, the way back, and what is kept for it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from storage.errors import InputError, ReleaseMoved
+from storage.schemas import RELEASES
+from storage.store import Store
+
+__all__ = ["Release", "Releases"]
+
+_TABLE = "releases"
+_JSON = ("tables", "encoder", "counts", "audit", "index", "config", "code")
+
+
+@dataclass(frozen=True)
+class Release:
+    """What readers see: pinned table versions, the space and everything that made them.
+
+    Attributes:
+        seq: Number of the release; the highest one is what readers open.
+        outcome: `published`, or `rollback` for one that points back.
+        tables: Table name to pinned version.
+        tag: Name of the tag that keeps those versions from clean-up.
+        restored: The release that a rollback points back to.
+        facts: The row as it stands, JSON decoded.
+    """
+
+    seq: int
+    created: datetime
+    outcome: str
+    run: str
+    space: str
+    tag: str
+    restored: int | None
+    tables: dict[str, int]
+    facts: dict[str, Any]
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Release:
+        """Decode a row of the table."""
+        facts = {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}
+        names = ("seq", "created", "outcome", "run", "space", "tag", "restored", "tables")
+        return cls(**{name: facts[name] for name in names}, facts=facts)
+
+    @property
+    def chunks(self) -> str:
+        """Name of the release's chunk table."""
+        return next(name for name in self.tables if name.startswith("chunks__"))
+
+
+class Releases:
+    """The `releases` table of a store and the tags that keep its versions."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def all(self) -> list[Release]:
+        """Every release ever published, newest first."""
+        table = self.store.find(_TABLE)
+        rows = [] if table is None else table.to_table().to_pylist()
+        return [Release.from_row(row) for row in sorted(rows, key=lambda row: int(row["seq"]), reverse=True)]
+
+    def current(self) -> Release | None:
+        """The release that readers see; None before the first."""
+        return next(iter(self.all()), None)
+
+    def get(self, seq: int | None = None) -> Release:
+        """A release by number, or the current one.
+
+        Raises:
+            InputError: Nothing is published yet, or there is no such number.
+        """
+        releases = self.all()
+        if not releases:
+            raise InputError(f"{self.store.uri}: nothing is published yet; run `tidemark refresh`")
+        for release in releases:
+            if seq in (None, release.seq):
+                return release
+        raise InputError(f"there is no release {seq}; the newest is {releases[0].seq} (`tidemark releases` lists them)")
+
+    def retained(self) -> list[Release]:
+        """The releases whose tables are still pinned, newest first."""
+        return [release for release in self.all() if self._pinned(release)]
+
+    def publish(self, base: int, tables: Mapping[str, int], **facts: Any) -> Release:
+        """Pin table versions and make them the next release, all at once or not at all.
+
+        Args:
+            base: Number of the release that this one was made from, 0 before the first.
+            tables: Table name to version.
+            **facts: The other columns of the row.
+
+        Raises:
+            ReleaseMoved: Another release took the number meanwhile; nothing was published.
+        """
+        seq = base + 1
+        tag = f"rel-{seq}-{secrets.token_hex(4)}"  # the suffix keeps a loser of the race from moving the winner's tag
+        for name, version in tables.items():
+            self.store.open(name, version).tags.create(tag, version)
+        row = dict.fromkeys(RELEASES.names) | {"seq": seq, "created": datetime.now(UTC), "tag": tag}
+        row |= {"tables": dict(tables), **facts}
+        packed = {k: json.dumps(v, sort_keys=True, default=str) if k in _JSON else v for k, v in row.items()}
+        if self.store.insert_new(_TABLE, RELEASES, "seq", packed):
+            return Release.from_row(packed)
+        self._unpin(tables, tag)
+        raise ReleaseMoved(
+            f"release {seq} was published by another run or a rollback while this one worked on top of {base}. "
+            "Nothing of this run was published; its vectors are kept: start it again."
+        )
+
+    def rollback(self, to: int | None, run: str) -> Release:
+        """Append a release that points back to an earlier one.
+
+        Args:
+            to: The release to go back to; None for the one before the current.
+            run: The run that does it.
+
+        Raises:
+            InputError: There is no such release, it is the current one, or its tables are no longer kept.
+            ReleaseMoved: Another release was published at the same moment.
+        """
+        current = self.get()
+        target = self._before(current) if to is None else self.get(to)
+        if target.seq == current.seq or target.tables == current.tables:
+            raise InputError(f"release {target.seq} is what readers see already: there is nothing to roll back")
+        if not self._pinned(target):
+            kept = ", ".join(str(release.seq) for release in self.retained())
+            raise InputError(
+                f"release {target.seq} is no longer kept (releases.keep); you can go back to one of: {kept}"
+            )
+        carried = {k: v for k, v in target.facts.items() if k not in {"seq", "created", "tag", "tables"}}
+        carried |= {"outcome": "rollback", "run": run, "restored": target.seq}
+        carried["message"] = f"back to release {target.seq} from {current.seq}"
+        return self.publish(current.seq, target.tables, **carried)
+
+    def expire(self, keep: int) -> list[Release]:
+        """Unpin all but the newest `keep` distinct states, and tags that no release owns; returns what was let go."""
+        releases = self.all()
+        states: list[dict[str, int]] = []
+        gone = []
+        for release in releases:
+            if release.tables not in states:
+                states.append(release.tables)
+            if states.index(release.tables) >= keep and self._pinned(release):
+                self._unpin(release.tables, release.tag)
+                gone.append(release)
+        known = {release.tag for release in releases}
+        newest = releases[0].seq if releases else 0
+        for name in {name for release in releases for name in release.tables}:
+            table = self.store.find(name)
+            for tag in list(table.tags.list()) if table is not None else []:
+                # A number above the newest may be a rollback that publishes right now; a decided one is a loser's.
+                if tag.startswith("rel-") and tag not in known and int(tag.split("-")[1]) <= newest:
+                    table.tags.delete(tag)  # type: ignore[union-attr]
+        return gone
+
+    def _before(self, current: Release) -> Release:
+        """The release whose content readers saw before: a rollback of a rollback goes further back."""
+        pivot = current.restored if current.restored is not None else current.seq
+        for release in self.all():
+            if release.seq < pivot and release.restored is None and release.tables != current.tables:
+                return release
+        raise InputError(f"there is no release before {current.seq} to go back to")
+
+    def _pinned(self, release: Release) -> bool:
+        tables = {name: self.store.find(name) for name in release.tables}
+        return all(table is not None and release.tag in table.tags.list() for table in tables.values())
+
+    def _unpin(self, tables: Mapping[str, int], tag: str) -> None:
+        for name in tables:
+            table = self.store.find(name)
+            if table is not None and tag in table.tags.list():
+                table.tags.delete(tag)

@@ -1,0 +1,106 @@
+"""Where documents come from: one table of sources, and how a configured one is opened."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
+
+from storage.errors import InputError
+from storage.sources.base import DOCUMENTS, LISTING, Source, SourceConfig
+
+__all__ = [
+    "DOCUMENTS",
+    "LISTING",
+    "SOURCES",
+    "AnySourceConfig",
+    "CustomConfig",
+    "Source",
+    "SourceConfig",
+    "open_source",
+    "parse_source",
+    "resolve",
+]
+
+SOURCES: dict[str, str] = {
+    "folder": "storage.sources.folder:FolderSource",
+    "jsonl": "storage.sources.jsonl:JsonlSource",
+    "csv": "storage.sources.tables:CsvSource",
+    "parquet": "storage.sources.tables:ParquetSource",
+    "python": "storage.sources.python:PythonSource",
+}
+
+
+class CustomConfig(SourceConfig):
+    """A source of the user's own: every further key is handed to its class, in `config.model_extra`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str = Field(pattern=r"^[\w.]+:\w+$", description="`module:Class`; the module may lie beside the file.")
+
+
+def resolve(reference: str, base_dir: Path | None = None) -> type[Any]:
+    """Load the class that `module:Class` names.
+
+    Args:
+        reference: Module and class name.
+        base_dir: Folder whose modules may be named too, after all installed ones.
+
+    Raises:
+        InputError: If there is no such module or class.
+    """
+    module_name, _, class_name = reference.partition(":")
+    if base_dir is not None and str(base_dir) not in sys.path:
+        sys.path.append(str(base_dir))
+    try:
+        found = getattr(importlib.import_module(module_name), class_name, None)
+    except ImportError as error:
+        raise InputError(f"kind = {reference!r}: cannot import {module_name!r}: {error}") from error
+    if not isinstance(found, type):
+        raise InputError(f"kind = {reference!r}: {module_name!r} has no class {class_name!r}")
+    return found
+
+
+def parse_source(data: Any) -> Any:
+    """Validate one `[[sources]]` table by its kind; anything but a table is passed on for pydantic to judge.
+
+    Raises:
+        ValueError: If the kind is unknown.
+        ValidationError: If a key is unknown or a value is wrong.
+    """
+    if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str):
+        return data
+    kind = data["kind"]
+    if kind in SOURCES:
+        config_class: type[SourceConfig] = resolve(SOURCES[kind]).Config
+        return config_class.model_validate(data)
+    if ":" in kind:
+        return CustomConfig.model_validate(data)
+    raise ValueError(f"kind = {kind!r} is unknown; there are {', '.join(SOURCES)}, and module:Class for your own")
+
+
+AnySourceConfig = Annotated[SerializeAsAny[SourceConfig], BeforeValidator(parse_source)]
+"""The type of one entry of `[[sources]]`: the configuration class of its kind."""
+
+
+def open_source(config: SourceConfig, base_dir: Path) -> Source:
+    """Open a configured source.
+
+    Args:
+        config: What `parse_source` made of the source's table.
+        base_dir: The folder of the configuration file: relative paths start there.
+
+    Raises:
+        InputError: If what the configuration names is not there, or is no source.
+    """
+    if config.kind in SOURCES:
+        opened: Source = resolve(SOURCES[config.kind])(config, base_dir)
+        return opened
+    source = resolve(config.kind, base_dir)(config, base_dir)
+    if not isinstance(source, Source):
+        raise InputError(f"source {config.name!r}: {config.kind} lacks one of name, list() and read(ids)")
+    return source

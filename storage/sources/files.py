@@ -1,0 +1,104 @@
+"""The files behind a path, a glob or a URL, opened as streams."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import fsspec
+from fsspec.utils import infer_compression
+
+from storage.errors import InputError
+from storage.sources.base import located
+
+__all__ = ["DataFile", "data_files", "text_encoding"]
+
+_BUFFER = 1024 * 1024
+
+
+class DataFile(NamedTuple):
+    """One file of a table source; `label` is how messages and ids of broken rows name it."""
+
+    label: str
+    path: str
+    filesystem: Any
+
+    @contextmanager
+    def open(self, *, source: str) -> Iterator[io.BufferedReader]:
+        """Open the file for reading, decompressed by its suffix (gz, bz2, xz, zip).
+
+        Raises:
+            InputError: If the file cannot be opened or read: half a listing would make the rest look deleted.
+        """
+        try:
+            stream = self.filesystem.open(self.path, "rb", compression=infer_compression(self.path))
+            # Remote files read their lines one Python call each; a buffered reader does so in C.
+            with stream, io.BufferedReader(cast("Any", stream), _BUFFER) as reader:
+                yield reader
+        except (OSError, EOFError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise InputError(f"source {source!r}: cannot read {self.label}: {why}") from error
+
+
+def data_files(path: str, base_dir: Path, *, source: str) -> Sequence[DataFile]:
+    """Find the files of a source, in the order of their names.
+
+    Args:
+        path: A file, a glob (`data/*.jsonl`) or a URL of any fsspec protocol, globs included.
+        base_dir: Where relative paths start.
+        source: Name of the source, for messages.
+
+    Raises:
+        InputError: If nothing is there, or the protocol is unknown.
+    """
+    if "://" in path or "::" in path:
+        return _remote_files(path, source)
+    whole = located(path, base_dir)
+    if whole.is_dir():
+        raise InputError(f"source {source!r}: path {str(whole)!r} is a folder; name its files, as in '{path}/*.jsonl'")
+    if whole.exists():
+        found = [whole]
+    elif glob.has_magic(path):
+        anchor = Path(path).expanduser()
+        root = Path(anchor.anchor) if anchor.is_absolute() else base_dir
+        pattern = str(anchor.relative_to(root) if anchor.is_absolute() else anchor)
+        found = sorted(file for file in root.glob(pattern) if file.is_file())
+    else:
+        raise InputError(f"source {source!r}: path {str(whole)!r} does not exist")
+    if not found:
+        raise InputError(f"source {source!r}: no file matches path {str(whole)!r}")
+    local = fsspec.filesystem("file")
+    return [DataFile(_label(file, base_dir), str(file), local) for file in found]
+
+
+def _label(file: Path, base_dir: Path) -> str:
+    return (file.relative_to(base_dir) if file.is_relative_to(base_dir) else file).as_posix()
+
+
+def _remote_files(url: str, source: str) -> Sequence[DataFile]:
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+        if filesystem.exists(path):
+            found = [path]
+        elif glob.has_magic(path):
+            found = sorted(filesystem.glob(path))
+        else:
+            found = []
+    except (ImportError, ValueError, OSError) as error:
+        raise InputError(f"source {source!r}: cannot open path {url!r}: {error}") from error
+    if not found:
+        raise InputError(f"source {source!r}: nothing is at path {url!r}")
+    return [DataFile(filesystem.unstrip_protocol(file), file, filesystem) for file in found]
+
+
+def text_encoding(stream: io.BufferedReader) -> str:
+    """Tell the encoding of a text stream by its byte order mark, UTF-8 where there is none; reads nothing."""
+    start = stream.peek(4)[:4]
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return "utf-8-sig"

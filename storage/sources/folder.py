@@ -1,0 +1,262 @@
+"""A folder of Markdown, text, HTML, reStructuredText and source code as a source."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import ClassVar, Literal, NamedTuple
+
+import orjson
+import polars as pl
+from pydantic import Field
+
+from storage.errors import InputError
+from storage.sources import markup
+from storage.sources.base import (
+    Document,
+    Item,
+    SourceConfig,
+    digest,
+    document_slices,
+    listing_slices,
+    located,
+)
+
+__all__ = ["FolderConfig", "FolderSource"]
+
+# Part of every revision: raise it when the same file yields another text, title or metadata than before.
+READER_VERSION = 1
+
+SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
+
+# The kernel stamps files by its tick: two writes within one can leave the same times.
+_TICK_NS = 20_000_000
+
+
+class FolderConfig(SourceConfig):
+    """A folder; the id of a document is its path below it, with forward slashes."""
+
+    kind: Literal["folder"] = Field(description="A folder of files.")
+    path: str = Field(min_length=1, description="The folder, relative to the configuration file's folder.")
+    include: tuple[str, ...] = Field(
+        default=(),
+        description="Glob patterns of the files to take (`**` crosses folders, a pattern without `/` holds at any "
+        "depth); files of an unknown suffix are then taken as text. Empty: all files of a known suffix.",
+    )
+    exclude: tuple[str, ...] = Field(default=(), description="Glob patterns of files and folders to leave out.")
+    max_bytes: int = Field(
+        default=256 * 1024 * 1024, gt=0, description="Larger files are quarantined instead of being read."
+    )
+
+
+class FolderSource:
+    """The files below a folder, hidden ones left out; see `FolderConfig`."""
+
+    Config: ClassVar[type[SourceConfig]] = FolderConfig
+
+    def __init__(self, config: FolderConfig, base_dir: Path) -> None:
+        self.name = config.name
+        self._config = config
+        self._root = located(config.path, base_dir)
+        self._include = [_glob_regex(pattern) for pattern in config.include]
+        self._exclude = [_glob_regex(pattern) for pattern in config.exclude]
+        # What changes the documents beside the files themselves must change their revision too.
+        self._salt = digest(str(READER_VERSION).encode(), (config.licence or "").encode())[:8]
+        self._check_root()
+
+    def list(self) -> Iterator[pl.DataFrame]:
+        """Yield the files, folder by folder in the order of their names; see `Source.list`."""
+        self._check_root()
+        return listing_slices(self._item(entry) for entry in self._walk())
+
+    def read(self, ids: pl.Series) -> Iterator[pl.DataFrame]:
+        """Yield the documents of these files in the order of `ids`; see `Source.read`."""
+        self._check_root()
+        return document_slices(self._documents(ids))
+
+    def _check_root(self) -> None:
+        if not self._root.is_dir():
+            what = "is not a folder" if self._root.exists() else "does not exist"
+            raise InputError(f"source {self.name!r}: path {str(self._root)!r} {what}")
+
+    def _walk(self) -> Iterator[_Entry]:
+        root = self._root.resolve()
+        visited = {_identity(root.stat())}
+        pending = [_Entry("", str(self._root), is_folder=True)]
+        while pending:
+            entry = pending.pop()
+            if not entry.is_folder:
+                yield entry
+                continue
+            for child in sorted(self._children(entry), reverse=True):
+                if child.is_folder and not _enters(child, root, visited):
+                    continue
+                pending.append(child)
+
+    def _children(self, folder: _Entry) -> Sequence[_Entry]:
+        try:
+            with os.scandir(folder.path) as scan:
+                found = [_Entry(_join(folder.id, entry.name), entry.path, entry.is_dir()) for entry in scan]
+        except (FileNotFoundError, NotADirectoryError):
+            return []  # gone since its parent was listed
+        except OSError as error:
+            # Going on would make every document below it look deleted.
+            raise InputError(
+                f"source {self.name!r}: cannot list the folder {folder.id or str(self._root)!r}: {error.strerror}; "
+                "make it readable or exclude it"
+            ) from error
+        return [child for child in found if self._takes(child)]
+
+    def _takes(self, entry: _Entry) -> bool:
+        name = entry.id.rpartition("/")[2]
+        if name.startswith(".") or any(pattern.fullmatch(entry.id) for pattern in self._exclude):
+            return False
+        if entry.is_folder:
+            return name not in SKIPPED_FOLDERS
+        if self._include:
+            return any(pattern.fullmatch(entry.id) for pattern in self._include)
+        return markup.kind_of(name) is not None
+
+    def _item(self, entry: _Entry) -> Item:
+        try:
+            entry.path.encode()
+        except UnicodeEncodeError:
+            raw = os.fsencode(entry.id)
+            return Item(
+                raw.decode("utf-8", errors="backslashreplace"),
+                digest(raw),
+                problem="the file's name is not valid UTF-8: rename it",
+            )
+        try:
+            status = Path(entry.path).stat()
+        except OSError as error:
+            return Item(entry.id, digest(entry.id.encode()), problem=_reason(error, Path(entry.path)))
+        return Item(entry.id, self._revision(status), status.st_size, self._problem(status))
+
+    def _problem(self, status: os.stat_result) -> str | None:
+        if not stat.S_ISREG(status.st_mode):
+            return "not a regular file"
+        if status.st_size > self._config.max_bytes:
+            return f"the file has {status.st_size:,} bytes, more than max_bytes = {self._config.max_bytes:,}"
+        return None
+
+    def _revision(self, status: os.stat_result) -> str:
+        parts = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, self._salt)
+        return "-".join(map(str, parts))
+
+    def _documents(self, ids: pl.Series) -> Iterator[Document]:
+        for identity in ids:
+            path = PurePosixPath(identity)
+            if path.is_absolute() or ".." in path.parts:
+                continue  # never one of ours
+            document = self._document(identity, self._root / path)
+            if document is not None:
+                yield document
+
+    def _document(self, identity: str, path: Path) -> Document | None:
+        try:
+            status = path.stat()
+            if self._problem(status):
+                return None
+            _settle(status)
+            with path.open("rb") as file:
+                # Taken before the bytes: a write in between shows at the next listing.
+                status = os.fstat(file.fileno())
+                raw = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            revision = digest(identity.encode())
+            return Document(identity, "", None, "{}", self._config.licence, None, (), revision, _reason(error, path))
+        name = path.name
+        text, title = markup.page(raw, name)
+        metadata = {"bytes": len(raw), "path": identity, "suffix": path.suffix.lower()}
+        return Document(
+            identity,
+            text,
+            title,
+            orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS).decode(),
+            self._config.licence,
+            datetime.fromtimestamp(status.st_mtime, tz=UTC),
+            (),
+            self._revision(status),
+        )
+
+
+class _Entry(NamedTuple):
+    """A file or folder of the walk; the order of the fields is the order of the walk."""
+
+    id: str
+    path: str
+    is_folder: bool
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _enters(folder: _Entry, root: Path, visited: set[tuple[int, int]]) -> bool:
+    """Tell whether the walk goes into a folder: once each, and into a link only if it leads out of the tree.
+
+    A link to a place inside the tree would list the same files twice, one to a parent of the tree would list the world.
+    """
+    path = Path(folder.path)
+    try:
+        identity = _identity(path.stat())
+        if path.is_symlink():
+            target = path.resolve()
+            if target.is_relative_to(root) or root.is_relative_to(target):
+                return False
+    except (OSError, RuntimeError):
+        return False
+    if identity in visited:
+        return False
+    visited.add(identity)
+    return True
+
+
+def _settle(status: os.stat_result) -> None:
+    """Wait until a further write must change the file's times, so that its revision is sure."""
+    ahead = status.st_ctime_ns + _TICK_NS - time.time_ns()
+    if 0 < ahead <= _TICK_NS:
+        time.sleep(ahead / 1e9)
+
+
+def _reason(error: OSError, path: Path) -> str:
+    if error.errno == errno.ENOENT and path.is_symlink():
+        return f"a symbolic link to {os.fsencode(path.readlink()).decode(errors='backslashreplace')!r}, which is gone"
+    return f"cannot be read: {error.strerror or error}"
+
+
+def _glob_regex(pattern: str) -> re.Pattern[str]:
+    """Translate a glob pattern on relative paths; a pattern without `/` holds at any depth, as in .gitignore."""
+    pattern = pattern.removeprefix("./").rstrip("/")
+    if "/" not in pattern:
+        pattern = f"**/{pattern}"
+    pieces: list[str] = []
+    parts = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+    for part in parts.findall(pattern.removeprefix("/")):
+        if part == "**/":
+            pieces.append("(?:.*/)?")
+        elif part == "**":
+            pieces.append(".*")
+        elif part == "*":
+            pieces.append("[^/]*")
+        elif part == "?":
+            pieces.append("[^/]")
+        elif part.startswith("[") and len(part) > 1:
+            inner = part[1:-1].replace("\\", r"\\")
+            pieces.append("[^" + inner[1:] + "]" if inner.startswith("!") else f"[{inner}]")
+        else:
+            pieces.append(re.escape(part))
+    return re.compile("".join(pieces), re.DOTALL)

@@ -1,0 +1,85 @@
+"""Slices between stages: Arrow files in the run's work folder, so that no stage holds the corpus."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from storage.store import Store
+
+__all__ = ["Spill", "Workspace"]
+
+
+class Spill:
+    """An append-only sequence of frames on disk; the reference that stages hand on.
+
+    Args:
+        folder: Where the slices lie; made at the first append.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows = 0
+        self._count = 0
+
+    def append(self, frame: pl.DataFrame) -> None:
+        """Write one slice; an empty one leaves no file."""
+        if frame.is_empty():
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        frame.write_ipc(self.folder / f"{self._count:08d}.arrow", compression="uncompressed")
+        self._count += 1
+        self.rows += frame.height
+
+    def slices(self, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Read the slices back in order."""
+        for number in range(self._count):
+            yield pl.read_ipc(self.folder / f"{number:08d}.arrow", columns=columns)
+
+    def frame(self, columns: list[str], schema: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+        """A few narrow columns of all slices at once."""
+        parts = list(self.slices(columns))
+        return pl.concat(parts).select(columns) if parts else pl.DataFrame(schema=schema).select(columns)
+
+
+class Workspace:
+    """The local folder that one run spills to.
+
+    It lies beside a local store, so that a large night does not fill a small system disk, and in the system's folder
+    for temporary files where the store is remote. What a killed run left is removed by the next one that holds the lease.
+
+    Args:
+        store: The store of the run.
+        name: The run's id.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._root = None if store.folder is None else store.folder / ".work"
+        if self._root is None or (self._root.parent.exists() and not os.access(self._root.parent, os.W_OK)):
+            self._root = None
+            self.folder = Path(tempfile.mkdtemp(prefix=f"tidemark-{name}-"))
+        else:
+            self.folder = self._root / name  # made by the first spill: a run that stops before leaves nothing
+
+    def spill(self, name: str) -> Spill:
+        """A new spill of this run."""
+        return Spill(self.folder / name)
+
+    def sweep(self) -> None:
+        """Remove what earlier runs left; only for the holder of the lease."""
+        if self._root is None or not self._root.is_dir():
+            return
+        for other in self._root.iterdir():
+            if other != self.folder and not other.name.startswith("plan-"):  # a plan runs beside a refresh
+                shutil.rmtree(other, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._root is not None and self._root.is_dir() and not any(self._root.iterdir()):
+            self._root.rmdir()

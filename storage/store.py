@@ -1,0 +1,172 @@
+"""The store: where the tables of one index live and how they are opened."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from storage.errors import InputError
+
+if TYPE_CHECKING:
+    import lance
+
+__all__ = ["Store", "filter_in"]
+
+os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
+
+_HEX = re.compile(r"[0-9a-f]+")
+_MISSING = re.compile(r"not found|does not exist|no such", re.IGNORECASE)
+
+
+class Store:
+    """A folder or object-store URL of Lance tables, `<uri>/<name>.lance`, each of which lancedb opens too.
+
+    Handles are opened anew at each call: a Lance handle never moves by itself, so a caller that keeps one is bound to
+    its version, and a caller that asks again sees the head.
+
+    Args:
+        uri: A local folder or a URL that Lance understands (s3://, gs://, az://, memory://).
+    """
+
+    def __init__(self, uri: str | Path) -> None:
+        self.uri = str(uri).rstrip("/")
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder of the store; None when it lives in an object store."""
+        if "://" not in self.uri:
+            return Path(self.uri)
+        return Path(self.uri.removeprefix("file://")) if self.uri.startswith("file://") else None
+
+    def path(self, table: str) -> str:
+        """Address of a table."""
+        return f"{self.uri}/{table}.lance"
+
+    def open(self, table: str, version: int | str | None = None) -> lance.LanceDataset:
+        """Open a table at a version, a tag or its head.
+
+        Raises:
+            InputError: The table or that version of it is not in the store.
+        """
+        import lance  # noqa: PLC0415 - costs a second, and `--help` needs no table
+
+        try:
+            return lance.dataset(self.path(table), version=version)
+        except (ValueError, OSError) as error:
+            if _MISSING.search(str(error)):
+                at = "" if version is None else f" at version {version}"
+                raise InputError(f"{self.uri}: there is no table {table!r}{at}") from error
+            raise
+
+    def find(self, table: str) -> lance.LanceDataset | None:
+        """Open the head of a table, or None where the table does not exist yet."""
+        folder = self.folder
+        if folder is not None and not (folder / f"{table}.lance" / "_versions").is_dir():
+            return None
+        try:
+            return self.open(table)
+        except InputError:
+            return None
+
+    def ensure(self, table: str, schema: pa.Schema) -> lance.LanceDataset:
+        """Open the head of a table, made empty with `schema` where it does not exist yet."""
+        found = self.find(table)
+        if found is not None:
+            return found
+        import lance  # noqa: PLC0415
+
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return lance.write_dataset(
+                pa.Table.from_batches([], schema=schema), self.path(table), mode="create", enable_stable_row_ids=True
+            )
+        except OSError as error:  # somebody else made it between the look and the write
+            if "already exists" in str(error):
+                return self.open(table)
+            raise
+
+    def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:
+        """Append a stream of batches in one commit; memory does not grow with the stream."""
+        dataset = self.ensure(table, schema)
+        stream = iter(batches)
+        first = next(stream, None)
+        if first is not None:  # an empty append would still cost a version
+
+            def whole() -> Iterator[pa.RecordBatch]:
+                yield first
+                yield from stream
+
+            dataset.insert(pa.RecordBatchReader.from_batches(schema, whole()))
+        return dataset
+
+    def upsert(self, table: str, schema: pa.Schema, key: str, rows: list[dict[str, Any]] | pa.Table) -> dict[str, int]:
+        """Insert rows, or replace those of the same key; meant for small tables and small slices."""
+        dataset = self.ensure(table, schema)
+        data = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema=schema)
+        merge = dataset.merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
+        return dict(merge.use_index(False).conflict_retries(20).execute(data))
+
+    def insert_new(self, table: str, schema: pa.Schema, key: str, row: dict[str, Any]) -> bool:
+        """Insert a row iff its key is new: the compare-and-set that publishing and leases rest on.
+
+        `use_index(False)` and the declared key make concurrent inserts of one key conflict: one of them wins.
+
+        Returns:
+            Whether this call inserted the row.
+        """
+        dataset = self.ensure(table, schema)
+        merge = dataset.merge_insert(key).when_not_matched_insert_all().use_index(False).conflict_retries(20)
+        return bool(merge.execute(pa.Table.from_pylist([row], schema=schema))["num_inserted_rows"] == 1)
+
+    def restore(self, table: str, version: int) -> lance.LanceDataset:
+        """Make a pinned version the head again (a new version with the same rows), unless it is the head already."""
+        head = self.open(table)
+        if head.version == version:
+            return head
+        pinned = self.open(table, version)
+        pinned.restore()
+        return self.open(table)
+
+    def delete_keys(self, table: str, column: str, keys: Iterable[str], batch: int = 2_000) -> int:
+        """Delete the rows whose `column` is one of `keys` (hexadecimal hashes); returns how many rows went."""
+        dataset = self.open(table)
+        gone = 0
+        todo = list(keys)
+        for at in range(0, len(todo), batch):
+            gone += dataset.delete(filter_in(column, todo[at : at + batch]))["num_deleted_rows"]
+        return gone
+
+    def drop(self, table: str) -> None:
+        """Remove a table with all its versions."""
+        import lance  # noqa: PLC0415
+
+        if self.find(table) is not None:
+            lance.LanceDataset.drop(self.path(table))
+
+    def trim(self, table: str, older_than: timedelta) -> int:
+        """Free the untagged versions of a table that are older; returns bytes freed."""
+        dataset = self.find(table)
+        if dataset is None:
+            return 0
+        stats = dataset.cleanup_old_versions(older_than=older_than, error_if_tagged_old_versions=False)
+        return int(stats.bytes_removed)
+
+
+def filter_in(column: str, keys: Iterable[str]) -> str:
+    """A filter on hash columns; only hexadecimal text gets in, so nothing that a user wrote can.
+
+    Raises:
+        ValueError: A key is not hexadecimal.
+    """
+    checked = list(keys)
+    for key in checked:
+        if not _HEX.fullmatch(key):
+            raise ValueError(f"filter on {column!r}: {key!r} is not a hash")
+    return f"{column} IN ({','.join(repr(key) for key in checked)})" if checked else "false"

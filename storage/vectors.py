@@ -1,0 +1,109 @@
+"""Finished vectors by content hash: in retained releases, and staged by runs that did not end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from storage.releases import Releases
+from storage.schemas import chunks_table, vectors_schema, vectors_table
+from storage.store import Store
+
+if TYPE_CHECKING:
+    import lance
+
+__all__ = ["Shelves", "as_vectors", "staged"]
+
+_PLACES = {"hash": pl.String, "shelf": pl.Int16, "offset": pl.Int64}
+
+
+class Shelves:
+    """Where vectors of one space lie already: reuse points at them, no second copy is kept.
+
+    Args:
+        shelves: Datasets with the columns `hash` and `vector`, in the order in which they are asked.
+    """
+
+    def __init__(self, shelves: Sequence[lance.LanceDataset]) -> None:
+        self.shelves = list(shelves)
+        self.places = pl.DataFrame(schema=_PLACES)
+
+    @classmethod
+    def of(cls, store: Store, space: str) -> Shelves:
+        """Every retained release that holds the space, newest first, then what unfinished runs left."""
+        table = chunks_table(space)
+        versions: dict[int, None] = {}
+        for release in Releases(store).retained():
+            if table in release.tables:
+                versions[release.tables[table]] = None
+        shelves = [store.open(table, version) for version in versions]
+        left = store.find(vectors_table(space))
+        return cls([*shelves, *([left] if left is not None else [])])
+
+    def locate(self, hashes: pl.Series) -> pl.Series:
+        """Find which of the hashes have a vector; remembers where.
+
+        Returns:
+            The hashes that no shelf holds, in the order given.
+        """
+        wanted = pl.DataFrame({"hash": hashes}).unique(maintain_order=True)
+        for number, shelf in enumerate(self.shelves):
+            wanted = wanted.join(self.places, on="hash", how="anti", maintain_order="left")
+            if wanted.is_empty():
+                break
+            at = 0
+            for batch in shelf.scanner(columns=["hash"], batch_size=65_536, scan_in_order=True).to_batches():
+                offsets = pl.Series(np.arange(at, at + batch.num_rows))
+                here = pl.DataFrame({"hash": pl.Series(pl.from_arrow(batch.column("hash"))), "offset": offsets})
+                found = here.join(wanted, on="hash", how="semi").unique("hash", keep="first", maintain_order=True)
+                if found.height:
+                    placed = found.select("hash", pl.lit(number, pl.Int16).alias("shelf"), pl.col("offset"))
+                    self.places = pl.concat([self.places, placed.cast(_PLACES)])  # type: ignore[arg-type]
+                at += batch.num_rows
+            self.places = self.places.unique("hash", keep="first", maintain_order=True)
+        return wanted.join(self.places, on="hash", how="anti", maintain_order="left")["hash"]
+
+    def take(self, hashes: pl.Series) -> np.ndarray:
+        """The vectors of located hashes.
+
+        Args:
+            hashes: n hashes, repeats allowed.
+
+        Returns:
+            float32 of shape (n, dimension).
+
+        Raises:
+            KeyError: A hash was never located.
+        """
+        asked = pl.DataFrame({"hash": hashes}).with_row_index("row").join(self.places, on="hash", how="left")
+        if asked["shelf"].null_count():
+            missing = asked.filter(pl.col("shelf").is_null())["hash"][0]
+            raise KeyError(f"no retained release and no staging table holds the vector of {missing}")
+        dimension = self.shelves[0].schema.field("vector").type.list_size
+        out = np.empty((len(hashes), dimension), dtype=np.float32)
+        for (number,), part in asked.group_by("shelf"):
+            unique, inverse = np.unique(part["offset"].to_numpy(), return_inverse=True)
+            rows = self.shelves[int(str(number))].take(unique.tolist(), columns=["vector"])
+            out[part["row"].to_numpy()] = as_vectors(rows.column("vector"))[inverse]
+        return out
+
+
+def staged(store: Store, space: str, hashes: pl.Series, vectors: np.ndarray) -> None:
+    """Append finished vectors to the space's staging table, durable when this returns."""
+    schema = vectors_schema(vectors.shape[1])
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    batch = pa.record_batch([pa.array(hashes.to_list(), pa.string()), column], schema=schema)
+    store.append(vectors_table(space), schema, iter([batch]))
+
+
+def as_vectors(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """A fixed-size-list column as float32 of shape (rows, dimension)."""
+    parts: Iterator[pa.Array] = iter(column.chunks if isinstance(column, pa.ChunkedArray) else [column])
+    arrays = [part.flatten().to_numpy(zero_copy_only=False).reshape(len(part), -1) for part in parts if len(part)]
+    width = column.type.list_size
+    return np.concatenate(arrays) if arrays else np.empty((0, width), dtype=np.float32)

@@ -1,0 +1,182 @@
+"""Read what may have changed and let in what the rules accept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from storage.hashing import digest, fingerprint
+from storage.sources import Source
+from storage.spill import Spill
+from tasks.context import Context
+from tasks.normalise import normalise
+from tasks.plan import Plan
+from tasks.stage import stage
+from tasks.validate import Judge, Verdict
+
+__all__ = ["Admission", "identified", "validate"]
+
+REFUSED = ["key", "source", "document", "revision", "rule", "rule_version", "reason", "judged", "excerpt"]
+RECORD = ["title", "metadata", "licence", "queries"]
+EXCERPT = 200  # characters of a refused text that the quarantine shows
+
+
+@dataclass
+class Admission:
+    """What the rules said of the documents that were read.
+
+    Attributes:
+        accepted: Spill of documents to write: the columns of `documents` except duplicate_of, n_chunks and run,
+            with `cause`: new, content, metadata or rules.
+        refused: Rows for the quarantine.
+        refused_keys: Keys of documents whose content was refused; their old version leaves the index.
+        unreadable: Keys of documents that exist and could not be read; their old version stays.
+        touched: How many changed in revision alone.
+        vanished: How many were gone between listing and reading.
+        judged: How many were judged by the rules.
+        verdict: What the expectations on the whole batch said.
+    """
+
+    accepted: Spill
+    refused: pl.DataFrame
+    refused_keys: pl.Series
+    unreadable: pl.Series
+    touched: int = 0
+    vanished: int = 0
+    judged: int = 0
+    causes: dict[str, int] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    court: Judge | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Documents a verdict."""
+        return {
+            "accepted": self.accepted.rows,
+            "refused": self.refused.height,
+            "touched": self.touched,
+            "vanished": self.vanished,
+        }
+
+
+def identified(frame: pl.DataFrame) -> pl.DataFrame:
+    """Normalise the text of documents and add the two hashes that say what changed.
+
+    `content_hash` covers what the encoder sees; `record_hash` what a reader sees besides. The timestamp is in neither:
+    a touched file is no changed document.
+    """
+    texts = [normalise(text) for text in frame["text"]]
+    records = [fingerprint(row) for row in frame.select(RECORD).iter_rows()]
+    return frame.with_columns(
+        pl.Series("text", texts, dtype=pl.String),
+        pl.Series("content_hash", [digest(text) for text in texts], dtype=pl.String),
+        pl.Series("record_hash", records, dtype=pl.String),
+    )
+
+
+def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Read the candidates of one source; rows that the source could not even list come first, with their problem."""
+    broken = candidates.filter(pl.col("problem").is_not_null())
+    if broken.height:
+        yield broken.select("source", "id", "key", "row", "occurrence", "revision", "problem").with_columns(
+            pl.lit("").alias("text"),
+            pl.lit(None, pl.String).alias("title"),
+            pl.lit("{}").alias("metadata"),
+            pl.lit(None, pl.String).alias("licence"),
+            pl.lit(None, pl.Datetime("us", "UTC")).alias("timestamp"),
+            pl.lit([], pl.List(pl.String)).alias("queries"),
+        )
+    wanted = candidates.filter(pl.col("problem").is_null()).select("id", "key", "row", "occurrence")
+    if wanted.is_empty():
+        return
+    seen = pl.DataFrame(schema={"id": pl.String, "before": pl.Int64})
+    repeated = wanted["occurrence"].max() != 1 or wanted["id"].is_duplicated().any()
+    for part in source.read(wanted["id"].unique(maintain_order=True)):
+        # A source hands on every row of an id: the listing's second row of an id is the second that is read.
+        frame = part.with_columns((pl.int_range(pl.len()).over("id") + 1).cast(pl.Int64).alias("occurrence"))
+        frame = frame.join(seen, on="id", how="left", maintain_order="left")
+        frame = frame.with_columns(pl.col("occurrence") + pl.col("before").fill_null(0)).drop("before")
+        if repeated or frame["occurrence"].max() != 1:
+            counts = frame.group_by("id").agg(pl.col("occurrence").max().alias("before"))
+            seen = pl.concat([seen.join(counts, on="id", how="anti"), counts])
+        yield frame.join(wanted, on=["id", "occurrence"], how="inner", maintain_order="left").with_columns(
+            pl.lit(source.name).alias("source")
+        )
+
+
+@stage
+def validate(context: Context, plan: Plan) -> Admission:
+    """Read every candidate, drop what did not change, judge the rest, spill what is accepted."""
+    ledger = context.ledger().select(
+        "key", pl.col("content_hash").alias("old_content"), pl.col("record_hash").alias("old_record"), "judged"
+    )
+    out = Admission(context.workspace.spill("accepted"), pl.DataFrame(), pl.Series(), pl.Series())
+    refused: list[pl.DataFrame] = []
+    read: list[pl.Series] = []
+    total = plan.candidates.height
+    for source in context.sources:
+        mine = plan.candidates.filter(pl.col("source") == source.name)
+        now = context.judged_by(source.name)
+        for part in readings(source, mine):
+            read.append(part["row"])
+            frame = identified(part).join(ledger, on="key", how="left", maintain_order="left")
+            same = (pl.col("content_hash") == pl.col("old_content")) & (pl.col("record_hash") == pl.col("old_record"))
+            touched = (same & (pl.col("judged") == now) & pl.col("problem").is_null()).fill_null(value=False)
+            frame = frame.with_columns(touched.alias("touched"))
+            out.touched += int(frame["touched"].sum())
+            fresh = frame.filter(~pl.col("touched")).with_columns(pl.lit(now).alias("judged"))
+            if fresh.height:
+                refused.append(_judge(context, out, fresh))
+            context.progress.advance(sum(map(len, read)), total, "documents")
+    _settle(out, refused)
+    out.vanished = total - sum(map(len, read))
+    if out.court is not None:
+        out.verdict = out.court.verdict()
+    return out
+
+
+def _judge(context: Context, out: Admission, frame: pl.DataFrame) -> pl.DataFrame:
+    """Judge one slice: the accepted rows are spilled, the refused ones come back for the quarantine."""
+    if out.court is None:  # Great Expectations takes seconds to import: a night without news does without it
+        out.court = Judge(context.suite, context.now)
+    judgement = out.court.rows(frame.drop("key").rename({"row": "key"}))  # a repeated id has rows of its own
+    out.judged += frame.height
+    accepted = frame.filter(judgement.accepted).with_columns(
+        pl.when(pl.col("old_content").is_null())
+        .then(pl.lit("new"))
+        .when(pl.col("old_content") != pl.col("content_hash"))
+        .then(pl.lit("content"))
+        .when(pl.col("old_record") != pl.col("record_hash"))
+        .then(pl.lit("metadata"))
+        .otherwise(pl.lit("rules"))
+        .alias("cause")
+    )
+    for cause, count in accepted.group_by("cause").len().iter_rows():
+        out.causes[cause] = out.causes.get(cause, 0) + int(count)
+    out.accepted.append(
+        accepted.select(
+            *("key", "source", "id", "revision", "content_hash", "record_hash", "judged", "title", "metadata"),
+            *("licence", "timestamp", "queries", "text", "cause"),
+        )
+    )
+    reasons = judgement.refusals.select(pl.col("key").alias("row"), "rule", pl.col("rule_version").cast(pl.String), "reason")
+    rows = frame.filter(~judgement.accepted).join(reasons, on="row", how="left", maintain_order="left")
+    return rows.with_columns(
+        pl.col("id").alias("document"),
+        pl.col("key").alias("document_key"),
+        pl.col("row").alias("key"),
+        pl.col("text").str.slice(0, EXCERPT).alias("excerpt"),
+        (pl.col("problem").is_not_null() & pl.col("old_content").is_not_null()).alias("unreadable"),
+    ).select(*REFUSED, "document_key", "unreadable", "occurrence")
+
+
+def _settle(out: Admission, refused: list[pl.DataFrame]) -> None:
+    """Tell refused documents, whose old version goes, from unreadable ones, whose old version stays."""
+    schema = dict.fromkeys([*REFUSED, "document_key"], pl.String) | {"unreadable": pl.Boolean, "occurrence": pl.Int64}
+    rows = pl.concat(refused) if refused else pl.DataFrame(schema=schema)
+    out.refused = rows.select(REFUSED)
+    first = rows.filter(pl.col("occurrence") == 1)
+    out.unreadable = first.filter(pl.col("unreadable"))["document_key"]
+    out.refused_keys = first.filter(~pl.col("unreadable"))["document_key"]

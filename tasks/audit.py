@@ -1,0 +1,287 @@
+"""Prove that tables are what the ledger says, before they are published and on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from storage.errors import InputError
+from storage.hashing import digest
+from storage.reader import nearest
+from storage.registry import Registry
+from storage.schemas import LEDGER
+from storage.store import Store, filter_in
+from storage.vectors import as_vectors
+from tasks.context import Context
+from tasks.index import IndexConfig, coverage
+from tasks.stage import stage
+
+if TYPE_CHECKING:
+    import lance
+
+__all__ = ["AuditResult", "Check", "Subject", "audit", "examine", "examine_deeply"]
+
+NORM_TOLERANCE = 1e-3
+COVERAGE_FLOOR = 0.95
+REBUILD = "run `tidemark refresh`: it starts again from the last good release"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold.
+
+    Attributes:
+        name: What was checked, `table.property`.
+        ok: Whether it holds.
+        detail: The figures; where it does not hold, what is wrong and how to repair it.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as JSON-able values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """All checks of one state.
+
+    Attributes:
+        checks: In the order in which they were made.
+        recall: Recall@10 of the index against exact search; None where there is no index.
+        ok: Whether every check holds.
+    """
+
+    checks: tuple[Check, ...]
+    recall: float | None = None
+    ok: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ok", all(check.ok for check in self.checks))
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that do not hold."""
+        return [check for check in self.checks if not check.ok]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Checks made and failed."""
+        return {"checks": len(self.checks), "failed": len(self.failed)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON-able values."""
+        return {"ok": self.ok, "checks": [check.to_dict() for check in self.checks], "recall": self.recall}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is audited: table versions, published or about to be.
+
+    Attributes:
+        store: The store.
+        tables: Table name to version.
+        space: Id of the vector space.
+        dimension: Its dimension.
+        normalised: Whether its vectors have unit norm.
+        index: Facts of the index, `kind` among them.
+        counts: What the run that made it counted; empty where that is not known.
+    """
+
+    store: Store
+    tables: Mapping[str, int]
+    space: str
+    dimension: int
+    normalised: bool
+    index: Mapping[str, Any]
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def chunks(self) -> lance.LanceDataset:
+        """The chunk table at its version."""
+        name = next(table for table in self.tables if table.startswith("chunks__"))
+        return self.store.open(name, self.tables[name])
+
+    @property
+    def documents(self) -> lance.LanceDataset:
+        """The documents table at its version."""
+        return self.store.open("documents", self.tables["documents"])
+
+
+def examine(subject: Subject, config: IndexConfig) -> AuditResult:
+    """Check a state: conservation, uniqueness, vectors, index. Reads everything, holds keys only."""
+    try:
+        chunks, documents = subject.chunks, subject.documents
+    except InputError as error:
+        return AuditResult((Check("tables.present", ok=False, detail=f"{error}; restore the store from a backup"),))
+    ledger = pl.DataFrame(pl.from_arrow(documents.to_table(columns=LEDGER)))
+    rows = pl.DataFrame(pl.from_arrow(chunks.to_table(columns=["id", "key", "ordinal", "start", "end"])))
+    checks = [
+        Check("tables.present", ok=True, detail=", ".join(f"{n} at {v}" for n, v in sorted(subject.tables.items()))),
+        *_ledger(ledger),
+        *_conservation(ledger, rows),
+        *_promised(subject.counts, ledger.height, rows.height),
+        _vectors(chunks, subject),
+        _encoder(subject),
+    ]
+    recall = None
+    if subject.index.get("kind") == "IVF_RQ":
+        found, recall = _index(chunks, subject.index, config)
+        checks += found
+    return AuditResult(tuple(checks), recall)
+
+
+def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
+    twice = ledger.height - ledger["key"].n_unique()
+    yield Check(
+        "documents.unique", twice == 0, f"{ledger.height:,} keys" if not twice else f"{twice} keys twice; {REBUILD}"
+    )
+    duplicates = ledger.filter(pl.col("duplicate_of").is_not_null())
+    kept = ledger.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
+    sound = duplicates.join(kept, left_on=["duplicate_of", "content_hash"], right_on=["key", "content_hash"], how="semi")
+    odd = duplicates.height - sound.height
+    good = f"{duplicates.height:,} duplicates, each of an indexed document with its content"
+    yield Check("documents.duplicates", odd == 0, good if not odd else f"{odd} point to nothing equal; {REBUILD}")
+    again = kept.height - kept["content_hash"].n_unique()
+    detail = f"{kept.height:,} indexed documents" if not again else f"{again} contents indexed twice; {REBUILD}"
+    yield Check("documents.content", again == 0, detail)
+
+
+def _conservation(ledger: pl.DataFrame, rows: pl.DataFrame) -> Iterator[Check]:
+    twice = rows.height - rows["id"].n_unique()
+    yield Check("chunks.unique", twice == 0, f"{rows.height:,} ids" if not twice else f"{twice} ids twice; {REBUILD}")
+    found = rows.group_by("key").agg(
+        pl.len().alias("rows"), pl.col("ordinal").n_unique().alias("ordinals"), pl.col("ordinal").max().alias("last")
+    )
+    promised = ledger.filter(pl.col("n_chunks") > 0).select("key", "source", "id", "n_chunks")
+    both = promised.join(found, on="key", how="full", coalesce=True)
+    wrong = both.filter(pl.col("n_chunks").ne_missing(pl.col("rows")))
+    detail = f"{rows.height:,} rows, as the ledger says"
+    if wrong.height:
+        first = wrong.row(0, named=True)
+        detail = (
+            f"{wrong.height} documents have other rows than the ledger says, for example {first['source']}/{first['id']}: "
+            f"{first['n_chunks'] or 0} promised, {first['rows'] or 0} found; {REBUILD}"
+        )
+    yield Check("chunks.conserved", wrong.is_empty(), detail)
+    gaps = found.filter((pl.col("ordinals") != pl.col("rows")) | (pl.col("last") + 1 != pl.col("rows"))).height
+    bad = rows.filter((pl.col("start") >= pl.col("end")) | (pl.col("start") < 0)).height
+    detail = "ordinals without gaps, spans in order"
+    if gaps or bad:
+        detail = f"{gaps} documents with gaps between chunks, {bad} empty spans; {REBUILD}"
+    yield Check("chunks.spans", not gaps and not bad, detail)
+
+
+def _promised(counts: Mapping[str, int], documents: int, chunks: int) -> Iterator[Check]:
+    """Hold what the run counted against what the tables have: success is an end state, not the end of a loop."""
+    if not counts:
+        return
+    parts = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
+    total = sum(counts[part] for part in parts)
+    held = documents + counts["quarantined"]
+    ok = counts["documents"] == total == held
+    detail = f"{counts['documents']:,} listed = " + " + ".join(f"{counts[part]:,} {part}" for part in parts)
+    yield Check("run.documents", ok, detail if ok else f"{detail}, but {held:,} are held; {REBUILD}")
+    ok = counts["chunks"] == chunks == counts["embedded"] + counts["reused"]
+    detail = f"{counts['chunks']:,} = {counts['embedded']:,} embedded + {counts['reused']:,} re-used"
+    yield Check("run.chunks", ok, detail if ok else f"{detail}, but the table has {chunks:,}; {REBUILD}")
+
+
+def _vectors(chunks: lance.LanceDataset, subject: Subject) -> Check:
+    field = chunks.schema.field("vector").type
+    if field.list_size != subject.dimension:
+        return Check("vectors.sound", False, f"dimension {field.list_size}, the space has {subject.dimension}; {REBUILD}")
+    count = endless = odd = 0
+    for batch in chunks.scanner(columns=["vector"], batch_size=16_384).to_batches():
+        vectors = as_vectors(batch.column("vector"))
+        norms = np.linalg.norm(vectors, axis=1)
+        finite = np.isfinite(norms)
+        endless += int((~finite).sum())
+        if subject.normalised:
+            odd += int((np.abs(norms[finite] - 1) > NORM_TOLERANCE).sum())
+        count += len(vectors)
+    if endless or odd:
+        return Check("vectors.sound", False, f"{endless} not finite, {odd} not of unit norm; re-embed: {REBUILD}")
+    return Check("vectors.sound", True, f"{count:,} vectors of {subject.dimension}, finite, of unit norm")
+
+
+def _encoder(subject: Subject) -> Check:
+    kept = Registry(subject.store).has(subject.space)
+    where = f"models/{subject.space}"
+    detail = f"{where} is kept" if kept else f"{where} is missing: queries cannot be embedded; restore the folder"
+    return Check("encoder.kept", kept, detail)
+
+
+def _index(
+    chunks: lance.LanceDataset, index: Mapping[str, Any], config: IndexConfig
+) -> tuple[list[Check], float]:
+    share = coverage(chunks)
+    covered = share is not None and share >= COVERAGE_FLOOR
+    detail = "there is no index" if share is None else f"{share:.1%} of the rows are in the index"
+    checks = [Check("index.coverage", covered, detail if covered else f"{detail}; {REBUILD}")]
+    recall = probe_recall(chunks, index, config.probe_queries)
+    good = recall >= config.recall_floor
+    detail = f"recall@10 {recall:.3f} against exact search over {config.probe_queries} probes"
+    if not good:
+        detail += f", below index.recall_floor {config.recall_floor}; raise index.nprobes or index.refine_factor"
+    return [*checks, Check("index.recall", good, detail)], recall
+
+
+def probe_recall(chunks: lance.LanceDataset, index: Mapping[str, Any], queries: int, k: int = 10) -> float:
+    """Recall@k of the index against exact search, with vectors of the table itself as queries.
+
+    A found row counts when it is as near as the exact k-th: equal vectors do not count as misses.
+    """
+    rows = chunks.count_rows()
+    at = np.unique(np.linspace(0, rows - 1, min(queries, rows)).astype(np.int64))
+    vectors = as_vectors(chunks.take(at.tolist(), columns=["vector"]).column("vector"))
+    hits = total = 0
+    for query in vectors:
+        exact = nearest(chunks, query, k, ["id"], None)["_distance"].to_numpy()
+        found = nearest(chunks, query, k, ["id"], index)["_distance"].to_numpy()
+        hits += int((found <= exact[-1] + 1e-5).sum())
+        total += len(exact)
+    return hits / total if total else 1.0
+
+
+@stage
+def audit(context: Context, subject: Subject, config: IndexConfig) -> AuditResult:
+    """Examine what the run is about to publish."""
+    del context  # every stage has it first
+    return examine(subject, config)
+
+
+def examine_deeply(subject: Subject) -> AuditResult:
+    """Check what `examine` takes on trust: every text against its hash and span, every file of the encoder."""
+    chunks, documents = subject.chunks, subject.documents
+    wrong = texts = 0
+    for batch in documents.scanner(columns=["key", "text", "content_hash"], batch_size=256).to_batches():
+        frame = pl.DataFrame(pl.from_arrow(batch))
+        texts += frame.height
+        hashes = pl.Series([digest(text) for text in frame["text"]])
+        wrong += int((hashes != frame["content_hash"]).sum())
+        wrong += _spans(chunks, frame)
+    good = f"{texts:,} documents: text, hashes and spans agree"
+    damage = Registry(subject.store).damage(subject.space)
+    return AuditResult(
+        (
+            Check("deep.texts", wrong == 0, good if not wrong else f"{wrong} texts do not fit their hash; {REBUILD}"),
+            Check("deep.encoder", not damage, "; ".join(damage) or "every file of the encoder is as it was kept"),
+        )
+    )
+
+
+def _spans(chunks: lance.LanceDataset, documents: pl.DataFrame) -> int:
+    columns = ["key", "start", "end", "hash", "text"]
+    rows = chunks.scanner(columns=columns, filter=filter_in("key", documents["key"])).to_table().to_pylist()
+    texts = dict(documents.select("key", "text").iter_rows())
+    return sum(
+        texts[row["key"]][row["start"] : row["end"]] != row["text"] or digest(row["text"]) != row["hash"] for row in rows
+    )

@@ -1,0 +1,114 @@
+"""What every stage of one run shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from models.encoder import Encoder
+from models.space import Space
+from models.tokenizer import TextTokenizer
+from storage.releases import Release
+from storage.schemas import LEDGER, chunks_table
+from storage.sources import Source
+from storage.spill import Workspace
+from storage.store import Store
+from tasks.chunk import ChunkerConfig
+from tasks.chunk import fingerprint as chunker_fingerprint
+from tasks.rules import Suite
+
+__all__ = ["EMPTY_LEDGER", "Context", "Progress"]
+
+EMPTY_LEDGER = pl.DataFrame(
+    schema={name: pl.Int32 if name == "n_chunks" else pl.String for name in LEDGER}  # the columns of an empty store
+)
+
+
+class Progress(Protocol):
+    """Where a run says how far it is; see `flows.progress`."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
+        """So much of the stage is done."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run: what it reads, what it starts from and the rules that hold.
+
+    Attributes:
+        run: Id of the run.
+        now: When it began, with time zone.
+        store: The store; nothing in it is written before `embed`.
+        workspace: Folder that the stages spill to.
+        base: The release that the run starts from; None before the first.
+        sources: Where documents come from.
+        space: Identity of the encoder's vector space.
+        tokenizer: The encoder's tokenizer.
+        open_encoder: Loads the encoder; costs seconds, so only `embed` calls it.
+        export_encoder: Copies the encoder's files to a folder.
+        chunker: Parameters of the chunker.
+        suite: Rules of validation.
+        judged: Fingerprint of normaliser, rules and sources: what an accepted document was judged by.
+        progress: Where the run says how far it is.
+    """
+
+    run: str
+    now: datetime
+    store: Store
+    workspace: Workspace
+    base: Release | None
+    sources: Sequence[Source]
+    space: Space
+    tokenizer: TextTokenizer
+    open_encoder: Callable[[], Encoder]
+    export_encoder: Callable[[Path], object]
+    chunker: ChunkerConfig
+    suite: Suite
+    judged: Mapping[str, str]
+    progress: Progress
+    _cache: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
+
+    @property
+    def table(self) -> str:
+        """Name of the chunk table of the run's space."""
+        return chunks_table(self.space.id)
+
+    @property
+    def window(self) -> int:
+        """Tokens that a chunk may have: the encoder's window less the two special tokens."""
+        return self.space.window - 2 if self.space.window else 1_000_000
+
+    @property
+    def cutting(self) -> str:
+        """Fingerprint of the chunker with this tokenizer and window."""
+        return chunker_fingerprint(self.chunker, self.tokenizer.digest, self.window)
+
+    @property
+    def rebuilds(self) -> bool:
+        """Whether every chunk is cut anew: another space, another chunker, or nothing published yet."""
+        return self.base is None or self.table not in self.base.tables or self.base.facts["chunker"] != self.cutting
+
+    def ledger(self) -> pl.DataFrame:
+        """The documents of the base release without their text, LEDGER columns; read once."""
+        if "ledger" not in self._cache:
+            if self.base is None:
+                self._cache["ledger"] = EMPTY_LEDGER
+            else:
+                table = self.store.open("documents", self.base.tables["documents"])
+                frame = pl.DataFrame(pl.from_arrow(table.to_table(columns=LEDGER)))
+                self._cache["ledger"] = frame.cast(dict(EMPTY_LEDGER.schema))  # type: ignore[arg-type]
+        return self._cache["ledger"]
+
+    def judged_by(self, source: str) -> str:
+        """Fingerprint that a document of a source is judged by now."""
+        return self.judged[source]
+
+

@@ -1,0 +1,59 @@
+"""Publish: pin the tables, append the one row that makes them the release, then tidy up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.lease import Lease
+from storage.releases import Release, Releases
+from storage.schemas import vectors_table
+from storage.store import Store
+from tasks.context import Context
+from tasks.stage import stage
+
+__all__ = ["ReleasesConfig", "publish", "tidy"]
+
+logger = logging.getLogger(__name__)
+
+
+class ReleasesConfig(BaseModel):
+    """How long the past is kept: section `[releases]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: int = Field(default=10, ge=1, description="Releases that stay whole, so that a rollback can return to them.")
+    cleanup_after_days: float = Field(default=1, ge=1, description="Days before files that no release needs are removed.")
+
+
+@stage
+def publish(context: Context, lease: Lease, tables: Mapping[str, int], facts: Mapping[str, Any]) -> Release:
+    """Make the audited versions the next release.
+
+    Raises:
+        LeaseHeld: Another run took over meanwhile.
+        ReleaseMoved: Another release was published meanwhile.
+    """
+    lease.check()
+    base = 0 if context.base is None else context.base.seq
+    return Releases(context.store).publish(base, tables, outcome="published", run=context.run, **facts)
+
+
+def tidy(store: Store, config: ReleasesConfig, space: str) -> None:
+    """After a publish: drop staged vectors, let old releases go, free what nothing needs.
+
+    Runs only under the lease. Whatever fails here is tried again the next night: the release stands.
+    """
+    try:
+        store.drop(vectors_table(space))
+        Releases(store).expire(config.keep)
+        older = timedelta(days=config.cleanup_after_days)
+        names = {name for release in Releases(store).all() for name in release.tables}
+        for name in sorted(names | {"releases", "runs", "leases", "quarantine"}):
+            store.trim(name, older)
+    except OSError as error:
+        logger.warning("clean-up was put off to the next run: %s", error)

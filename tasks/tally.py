@@ -1,0 +1,99 @@
+"""Count what a run found: every document and every chunk once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from tasks.admit import Admission
+from tasks.arrange import Arrangement
+from tasks.context import Context
+from tasks.deduplicate import Standing
+from tasks.embed import Need
+from tasks.plan import Plan
+from tasks.scan import Scan
+
+__all__ = ["Preparation", "causes", "tally"]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Everything that is decided before the store is written to; a plan is this and no more."""
+
+    scan: Scan
+    plan: Plan
+    admission: Admission
+    standing: Standing
+    arrangement: Arrangement
+    need: Need
+
+    def changes(self, context: Context) -> bool:
+        """Whether the next release would differ from the base for anybody who reads it."""
+        return bool(
+            context.rebuilds
+            or self.admission.accepted.rows
+            or self.plan.gone.height
+            or len(self.standing.refused)
+            or self.arrangement.changes
+        )
+
+
+def tally(context: Context, done: Preparation) -> dict[str, int]:
+    """Count documents and chunks.
+
+    documents = added + changed + moved + unchanged + duplicates + quarantined, where the first four are indexed, and
+    chunks = embedded + reused. `touched` and `unreadable` ones are among the unchanged.
+    """
+    ledger = context.ledger()
+    after = done.standing.after
+    indexed = after.filter(pl.col("duplicate_of").is_null()).select("key")
+    schema = {"key": pl.String, "cause": pl.String}
+    fates = indexed.join(done.admission.accepted.frame(list(schema), dict(schema)), on="key", how="inner")
+    found = dict(fates.group_by("cause").len().iter_rows())
+    moved = indexed.join(done.standing.moved, on="key", how="semi").height
+    quarantined = done.admission.refused.height + done.plan.held.height - len(done.admission.unreadable)
+    added = found.get("new", 0) - moved
+    changed = found.get("content", 0) + found.get("metadata", 0)
+    written = done.arrangement.upserts.rows
+    stay = 0 if context.rebuilds else int(ledger["n_chunks"].sum() or 0) - _outdated(ledger, done.arrangement)
+    embedded = done.need.missing.height
+    return {
+        "documents": after.height + quarantined,
+        "added": added,
+        "changed": changed,
+        "moved": moved,
+        "deleted": done.standing.deleted.height,
+        "unchanged": indexed.height - added - changed - moved,
+        "quarantined": quarantined,
+        "duplicates": after.height - indexed.height,
+        "chunks": written + stay,
+        "embedded": embedded,
+        "reused": written + stay - embedded,
+        "touched": done.admission.touched,
+        "unreadable": len(done.admission.unreadable),
+        "tokens": done.need.tokens,
+    }
+
+
+def _outdated(ledger: pl.DataFrame, arrangement: Arrangement) -> int:
+    dropped = ledger.join(arrangement.dropped.to_frame("key"), on="key", how="semi")
+    return arrangement.outdated.rows + int(dropped["n_chunks"].sum() or 0)
+
+
+def causes(context: Context, done: Preparation) -> dict[str, int]:
+    """Say why there is work: documents a cause, and chunks written because the encoder or the chunker changed."""
+    found = {name: count for name, count in done.admission.causes.items() if count}
+    base = context.base
+    if base is not None and context.rebuilds:
+        name = "encoder" if context.table not in base.tables else "chunker"
+        found[name] = done.arrangement.sizes.height
+    extra = {
+        "moved": done.standing.moved.height,
+        "deleted": done.standing.deleted.height,
+        "refused": done.admission.refused.height,
+        "held": done.plan.held.height,
+        "duplicate": done.standing.after["duplicate_of"].count(),
+        "moved-chunks": done.arrangement.moved_rows,
+    }
+    return found | {name: count for name, count in extra.items() if count}

@@ -1,0 +1,156 @@
+"""Write documents and chunks to the heads of their tables; readers stay on their pinned versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from storage.schemas import DOCUMENTS, chunks_schema
+from storage.store import filter_in
+from storage.vectors import Shelves
+from tasks.admit import Admission
+from tasks.arrange import Arrangement
+from tasks.context import Context
+from tasks.deduplicate import Standing
+from tasks.plan import Plan
+from tasks.stage import stage
+
+__all__ = ["Written", "write"]
+
+SLICE = 4_096  # rows handed to Lance at once
+
+
+@dataclass(frozen=True)
+class Written:
+    """The versions that now hold the next release's rows.
+
+    Attributes:
+        tables: Table name to version.
+        rows: Table name to number of rows.
+    """
+
+    tables: dict[str, int]
+    rows: dict[str, int]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows a table."""
+        return self.rows
+
+
+@stage
+def write(
+    context: Context, plan: Plan, admission: Admission, standing: Standing, arrangement: Arrangement
+) -> Written:
+    """Bring both tables from the base release's state to the next one's."""
+    tables, rows = {}, {}
+    for name, work in (
+        (context.table, lambda: _write_chunks(context, arrangement)),
+        ("documents", lambda: _write_documents(context, plan, admission, standing, arrangement)),
+    ):
+        work()
+        head = context.store.open(name)
+        tables[name], rows[name] = head.version, head.count_rows()
+    return Written(tables, rows)
+
+
+def _reset(context: Context, table: str, schema: pa.Schema) -> None:
+    """Take a table back to where the base release has it: what a killed or refused run wrote is forgotten."""
+    context.store.ensure(table, schema)
+    base = context.base.tables.get(table) if context.base is not None else None
+    if base is not None:
+        context.store.restore(table, base)
+    elif context.store.open(table).count_rows():
+        context.store.open(table).delete("true")
+
+
+def _write_chunks(context: Context, arrangement: Arrangement) -> None:
+    schema = chunks_schema(context.space.dimension)
+    _reset(context, context.table, schema)
+    if context.rebuilds:
+        if context.store.open(context.table).count_rows():
+            context.store.open(context.table).delete("true")
+    else:
+        for part in arrangement.outdated.slices():
+            context.store.delete_keys(context.table, "id", part["id"])
+        context.store.delete_keys(context.table, "key", arrangement.dropped)
+    if not arrangement.upserts.rows:
+        return
+    shelves = Shelves.of(context.store, context.space.id)
+    lacking = shelves.locate(arrangement.upserts.frame(["hash"], {"hash": pl.String})["hash"])
+    if len(lacking):
+        raise RuntimeError(f"{len(lacking)} chunks have no vector after embedding, for example {lacking[0]}")
+    context.store.append(context.table, schema, _with_vectors(context, arrangement, shelves, schema))
+
+
+def _with_vectors(
+    context: Context, arrangement: Arrangement, shelves: Shelves, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    done = 0
+    for part in arrangement.upserts.slices():
+        for rows in part.iter_slices(SLICE):
+            vectors = shelves.take(rows["hash"])
+            flat = pa.array(np.ascontiguousarray(vectors).ravel())
+            column = pa.FixedSizeListArray.from_arrays(flat, context.space.dimension)
+            plain = rows.select(schema.names[:-1]).to_arrow().cast(pa.schema(list(schema)[:-1])).combine_chunks()
+            columns = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in plain.columns]
+            yield pa.RecordBatch.from_arrays([*columns, column], schema=schema)
+            done += rows.height
+            context.progress.advance(done, arrangement.upserts.rows, "chunks")
+
+
+def _write_documents(
+    context: Context, plan: Plan, admission: Admission, standing: Standing, arrangement: Arrangement
+) -> None:
+    _reset(context, "documents", DOCUMENTS)
+    ledger = context.ledger()
+    facts = (
+        standing.after.select("key", "duplicate_of")
+        .join(ledger.select("key", pl.col("duplicate_of").alias("was"), pl.col("n_chunks").alias("had")), on="key", how="left")
+        .join(arrangement.sizes, on="key", how="left")
+        .with_columns(
+            pl.when(pl.col("duplicate_of").is_not_null())
+            .then(0)
+            .otherwise(pl.coalesce("n_chunks", "had"))
+            .cast(pl.Int32)
+            .alias("n_chunks")
+        )
+    )
+    accepted = admission.accepted.frame(["key"], {"key": pl.String})
+    stale = facts.filter(
+        pl.col("had").is_not_null()
+        & (pl.col("was").ne_missing(pl.col("duplicate_of")) | (pl.col("had") != pl.col("n_chunks")))
+    ).join(accepted, on="key", how="anti")
+    gone = [*plan.gone["key"], *standing.refused]
+    old = ledger.join(accepted, on="key", how="semi")["key"]
+    context.store.delete_keys("documents", "key", [*gone, *old, *stale["key"]])
+    values = facts.select("key", "duplicate_of", "n_chunks")
+    rows = _document_rows(context, admission, stale.select("key"), values)
+    context.store.append("documents", DOCUMENTS, rows)
+
+
+def _document_rows(
+    context: Context, admission: Admission, stale: pl.DataFrame, values: pl.DataFrame
+) -> Iterator[pa.RecordBatch]:
+    for part in admission.accepted.slices():
+        fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"))
+        yield from _batches(fresh.join(values, on="key", how="inner", maintain_order="left"))
+    if stale.is_empty() or context.base is None:
+        return
+    table = context.store.open("documents", context.base.tables["documents"])
+    some = stale.height <= SLICE
+    scan = table.scanner(filter=filter_in("key", stale["key"])) if some else table.scanner(batch_size=SLICE)
+    for batch in scan.to_batches():
+        kept = pl.DataFrame(pl.from_arrow(batch)).join(stale, on="key", how="semi", maintain_order="left")
+        kept = kept.drop("duplicate_of", "n_chunks")
+        yield from _batches(kept.join(values, on="key", how="inner", maintain_order="left"))
+
+
+def _batches(frame: pl.DataFrame) -> Iterable[pa.RecordBatch]:
+    return frame.select(DOCUMENTS.names).to_arrow().cast(DOCUMENTS).to_batches()
+
+
