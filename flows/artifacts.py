@@ -32,7 +32,7 @@ def publish_artifacts(report: Mapping[str, Any]) -> None:
     """
     if not in_flow_run():
         return
-    from prefect.artifacts import create_markdown_artifact, create_table_artifact  # noqa: PLC0415 - costs 2.7 s
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
     counts, seconds = report.get("counts") or {}, report.get("seconds") or {}
     whole = sum(seconds.values()) or 1.0
@@ -60,7 +60,7 @@ def publish_checks(checks: Sequence[Mapping[str, Any]]) -> None:
     """
     if not in_flow_run():
         return
-    from prefect.artifacts import create_table_artifact  # noqa: PLC0415
+    from prefect.artifacts import create_table_artifact
 
     rows = [
         {"check": check["name"], "verdict": "ok" if check["ok"] else "FAILED", "detail": check["detail"]}
@@ -81,7 +81,7 @@ def embedding_progress(what: str = "chunks") -> Callable[[int, int], None]:
     """
     if not in_flow_run():
         return lambda done, total: None
-    from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415
+    from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
     artifact: list[Any] = []
     started = last = time.monotonic()
@@ -188,7 +188,7 @@ def _data(svg: str) -> str:
 
 
 def _send(publish: Callable[[], object]) -> bool:
-    import httpx  # noqa: PLC0415
+    import httpx
 
     try:
         publish()

@@ -47,7 +47,7 @@ def reported() -> Iterator[None]:
     except TidemarkError as error:
         _tell(str(error), error)
         sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the last stop: nobody above could say it better
+    except Exception as error:
         # typer's own usage errors carry their text and code, and typer prints them.
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             raise

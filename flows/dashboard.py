@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 __all__ = ["ACTIVE", "Dashboard"]
 
+TRIES = 20
 ACTIVE = ["RUNNING", "PENDING", "CANCELLING"]
 
 
@@ -160,11 +163,17 @@ class Dashboard:
         )
         # A proxy of the environment must not see, and could not reach, the loopback interface.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(request, timeout=10) as answer:
-                text = answer.read()
-        except urllib.error.HTTPError as error:
-            if error.code == accept:
-                return None
-            raise OSError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')[:400]}") from error
+        for left in reversed(range(TRIES)):
+            try:
+                with opener.open(request, timeout=10) as answer:
+                    text = answer.read()
+                break
+            except urllib.error.HTTPError as error:
+                if error.code == accept:
+                    return None
+                # The embedded database is locked for a moment whenever somebody else writes.
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or not left:
+                    detail = error.read().decode(errors="replace")[:400]
+                    raise OSError(f"{method} {path}: {error.code} {detail}") from error
+                time.sleep(0.3)
         return json.loads(text) if text else None

@@ -34,8 +34,8 @@ def refresh(config: str = "", accept_deletions: bool = False) -> State[Any]:
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
         accept_deletions: Approve that a source lost more documents than it may lose unasked.
     """
-    from flows.config import Config  # noqa: PLC0415 - the signatures are read without the stages
-    from flows.refresh import refresh as run  # noqa: PLC0415
+    from flows.config import Config
+    from flows.refresh import refresh as run
 
     return _concluded(lambda: run(Config.load(config or None), accept_deletions=accept_deletions), _run_state)
 
@@ -48,8 +48,8 @@ def rollback(to: int | None = None, config: str = "") -> State[Any]:
         to: The release to go back to; empty for the one before the current one.
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
     """
-    from flows.config import Config  # noqa: PLC0415
-    from flows.rollback import rollback as run  # noqa: PLC0415
+    from flows.config import Config
+    from flows.rollback import rollback as run
 
     return _concluded(lambda: run(Config.load(config or None), to=to), _rollback_state)
 
@@ -62,8 +62,8 @@ def audit(config: str = "", deep: bool = False) -> State[Any]:
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
         deep: Read and hash every document of the sources too, instead of trusting their revisions.
     """
-    from flows.audit import audit as run  # noqa: PLC0415
-    from flows.config import Config  # noqa: PLC0415
+    from flows.audit import audit as run
+    from flows.config import Config
 
     return _concluded(lambda: run(Config.load(config or None), deep=deep), _audit_state)
 

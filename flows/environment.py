@@ -26,6 +26,10 @@ class Stderr(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let through what is ours, and of others only warnings: some set their own level lower."""
+        return record.levelno >= logging.WARNING or record.name.split(".")[0] in OURS
+
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         """Where lines go."""

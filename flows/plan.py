@@ -63,9 +63,8 @@ def plan(config: Config, console: Progress | None = None) -> Forecast:
         clock = Clock(progress)
         done = prepare(context, clock)
         verdict = gate(context, config.limits, done.scan, done.plan, done.admission, done.standing, False)
-        outcome = verdict.outcome
-        if outcome == "pass":
-            outcome = "published" if done.changes(context) else "unchanged"
+        ending = "published" if done.changes(context) else "unchanged"
+        outcome = ending if verdict.outcome == "pass" else verdict.outcome
         counts = tally(context, done)
         width = context.space.dimension * 4
         texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.arrangement.upserts.slices(["text"]))
@@ -86,7 +85,7 @@ def plan(config: Config, console: Progress | None = None) -> Forecast:
 
 def _speed(context: Context, done: Preparation) -> float:
     """Seconds that embedding and writing will take, from what earlier runs in this space took."""
-    for run in Runs(context.store).list():
+    for run in Runs(context.store).all():
         counts, seconds, model = run["counts"] or {}, run["seconds"] or {}, run["model"] or {}
         if counts.get("tokens", 0) > 10_000 and model.get("id") == context.space.id and seconds.get("embed"):
             return float(done.need.tokens * seconds["embed"] / counts["tokens"])

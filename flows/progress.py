@@ -78,27 +78,28 @@ class Lines:
         self._name: str | None = None
         self._began = self._said = 0.0
         self._latest: tuple[int, int | None, str, int] | None = None
+        self._told: tuple[int, int | None, str, int] | None = None
 
     def stage(self, name: str) -> None:
         """Say how the stage before ended, and remember the new one."""
         self.close()
         self._name = name
         self._began = self._said = self._clock()
-        self._latest = None
+        self._latest = self._told = None
 
     def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
         """Say how far the stage is, unless that was said a moment ago."""
         self._latest = (done, total, unit, tokens)
         now = self._clock()
         if now - self._said >= self._every:
-            self._said = now
+            self._said, self._told = now, self._latest
             self._say(self._line(now))
 
     def close(self) -> None:
         """Say how the last stage ended."""
-        if self._name is not None:
+        if self._name is not None and (self._latest is None or self._latest != self._told):
             self._say(self._line(self._clock()))
-            self._name = None
+        self._name = None
 
     def _line(self, now: float) -> str:
         """Describe the stage in one line."""

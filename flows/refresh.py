@@ -111,9 +111,7 @@ def refresh(
     return result
 
 
-def _refresh(
-    context: Context, config: Config, lease: Lease, journey: Journey, accept_deletions: bool
-) -> RunResult:
+def _refresh(context: Context, config: Config, lease: Lease, journey: Journey, accept_deletions: bool) -> RunResult:
     clock = journey.clock
     journey.space = context.space.id
     journey.base = None if context.base is None else context.base.seq
@@ -121,9 +119,10 @@ def _refresh(
     done = prepare(context, clock)
     journey.facts["data"] = {"sources": done.scan.versions}
     journey.counts, journey.causes = tally(context, done), causes(context, done)
-    _settle_quarantine(context, config, done)
+    _quarantine(context, config, done)
     with clock.stage("gate"):
         gate(context, config.limits, done.scan, done.plan, done.admission, done.standing, accept_deletions).enforce()
+    _let_go(context, done)
     if not done.changes(context):
         return _result(context.run, journey, "unchanged", journey.base, "nothing changed: 0 chunks embedded")
     release = _release(context, config, lease, journey, done)
@@ -169,15 +168,18 @@ def _release(context: Context, config: Config, lease: Lease, journey: Journey, d
         )
 
 
-def _settle_quarantine(context: Context, config: Config, done: Preparation) -> None:
-    """Keep what was refused and let go what was accepted or is gone, also when the run ends without a release."""
-    quarantine = Quarantine(context.store)
-    quarantine.refuse(done.admission.refused, context.run, context.now)
-    held = quarantine.held()["key"]
-    stay = {*done.admission.refused["key"], *done.plan.held["row"]}
-    quarantine.release(key for key in held if key not in stay)
+def _quarantine(context: Context, config: Config, done: Preparation) -> None:
+    """Keep what was refused, with the reasons, also when the run ends without a release."""
+    Quarantine(context.store).refuse(done.admission.refused, context.run, context.now)
     if done.admission.verdict is not None:
         write_docs(docs_folder(config), done.admission.verdict, context.run, context.now)
+
+
+def _let_go(context: Context, done: Preparation) -> None:
+    """Release what was accepted or is gone; not before the gate, for which a source that lists nothing is no news."""
+    quarantine = Quarantine(context.store)
+    stay = {*done.admission.refused["key"], *done.plan.held["row"]}
+    quarantine.release(key for key in quarantine.held()["key"] if key not in stay)
 
 
 def _result(run: str, journey: Journey, outcome: str, release: int | None, message: str) -> RunResult:

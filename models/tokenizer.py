@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,12 @@ PIECE_CHARACTERS = 8_192
 BATCH_CHARACTERS = 1_000_000
 # What decides which tokens a text has; truncation and padding are the caller's affair and differ between files.
 DIGESTED = ("added_tokens", "normalizer", "pre_tokenizer", "model")
+REMEMBERED_WORDS = 500_000
+REMEMBERED_CHARACTERS = 64
 WORD = re.compile(r"\w+|[^\w\s]")
+# What BERT's rules take for a word of its own, as ranges for a pattern: ASCII punctuation, most Chinese characters.
+PUNCTUATION = r"!-/:-@\[-`{-~"
+CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff"
 SPACE = re.compile(r"\s")
 
 
@@ -45,12 +50,14 @@ class TextTokenizer(Protocol):
 class Tokenizer:
     """The tokenizer of an encoder, read from its `tokenizer.json`."""
 
-    def __init__(self, inner: tokenizers.Tokenizer, digest: str) -> None:
+    def __init__(self, inner: tokenizers.Tokenizer, digest: str, part: re.Pattern[str] | None) -> None:
         # The packaged file truncates and pads at 128 tokens, which would hide the rest of every document.
         inner.no_truncation()
         inner.no_padding()
         self._inner = inner
         self.digest = digest
+        self._part = part
+        self._remembered: dict[str, int] = {}
 
     @classmethod
     def from_folder(cls, path: Path | str) -> Self:
@@ -75,7 +82,8 @@ class Tokenizer:
             inner = tokenizers.Tokenizer.from_str(content)
         except Exception as error:
             raise ValueError(f"{file} is not a tokenizer that can be read: {error}") from error
-        return cls(inner, tokenizer_digest(json.loads(content)))
+        parsed = json.loads(content)
+        return cls(inner, tokenizer_digest(parsed), part_pattern(parsed))
 
     def spans(self, texts: Sequence[str]) -> list[Spans]:
         """Return the character spans (start, end) of each text's tokens, shape (tokens, 2), without special tokens."""
@@ -89,6 +97,32 @@ class Tokenizer:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, without special tokens."""
+        if self._part is None:
+            return self._encoded(texts)
+        words = [text.split() for text in texts]
+        # Most words of a text were met before: to look them up is far faster than to tokenise them.
+        if len(self._remembered) > REMEMBERED_WORDS:
+            self._remembered.clear()
+        table = self._remembered
+        fresh = [word for word in set().union(*words) if word not in table]
+        parts = [self._part.findall(word) for word in fresh]
+        unique = list(set().union(*parts))
+        of_part = dict(zip(unique, self._joined(unique), strict=True))
+        table.update((word, sum(map(of_part.__getitem__, each))) for word, each in zip(fresh, parts, strict=True))
+        counts = [sum(map(table.__getitem__, each)) for each in words]
+        for word in fresh:
+            if len(word) > REMEMBERED_CHARACTERS:
+                del table[word]
+        return counts
+
+    def _joined(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Count the tokens of many short words at once: a text a word would cost more than the work itself."""
+        ends = np.cumsum([len(word) + 1 for word in words], dtype=np.int64)
+        tokens = self.spans([" ".join(words)])[0][:, 0]
+        counts: npt.NDArray[np.int64] = np.bincount(np.searchsorted(ends, tokens, "right"), minlength=len(words))
+        return counts
+
+    def _encoded(self, texts: Sequence[str]) -> list[int]:
         counts = [0] * len(texts)
         for batch in batches(texts):
             encodings = self._inner.encode_batch_fast([piece for _, _, piece in batch], add_special_tokens=False)
@@ -111,11 +145,30 @@ class WordTokenizer:
         return [len(WORD.findall(text)) for text in texts]
 
 
-def tokenizer_digest(content: dict[str, object]) -> str:
+def tokenizer_digest(content: dict[str, Any]) -> str:
     """Return the identity of a tokenizer from its parsed `tokenizer.json`, without truncation and padding."""
     parts = {key: content.get(key) for key in DIGESTED}
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def part_pattern(content: dict[str, Any]) -> re.Pattern[str] | None:
+    """Return what a word consists of whose tokens can be counted part by part; None where they cannot.
+
+    BERT's rules part a text at white space, around every punctuation mark and around every Chinese character
+    before anything else.
+
+    Args:
+        content: Parsed `tokenizer.json`.
+    """
+    normalizer, pre_tokenizer = (content.get(key) or {} for key in ("normalizer", "pre_tokenizer"))
+    if normalizer.get("type") != "BertNormalizer" or pre_tokenizer.get("type") != "BertPreTokenizer":
+        return None
+    added = [token["content"] for token in content.get("added_tokens") or []]
+    if not all(re.match(f"[{PUNCTUATION}]", token) for token in added):
+        return None
+    alone = PUNCTUATION + CHINESE if normalizer.get("handle_chinese_chars") else PUNCTUATION
+    return re.compile("|".join([*map(re.escape, added), f"[{alone}]", f"[^{alone}]+"]))
 
 
 def pieces(text: str) -> list[tuple[int, str]]:

@@ -25,23 +25,23 @@ class InputError(TidemarkError, ValueError):
     exit_code = 2
 
 
-class NeedsApproval(TidemarkError):  # noqa: N818 - an outcome, not a fault
+class NeedsApproval(TidemarkError):
     """A source lost more documents than it may lose unasked."""
 
     exit_code = 3
 
 
-class LeaseHeld(TidemarkError):  # noqa: N818 - an outcome, not a fault
+class LeaseHeld(TidemarkError):
     """Another run holds the store."""
 
     exit_code = 4
 
 
-class Refused(TidemarkError):  # noqa: N818 - an outcome, not a fault
+class Refused(TidemarkError):
     """A limit, the audit or a gate refused the release."""
 
     exit_code = 5
 
 
-class ReleaseMoved(TidemarkError):  # noqa: N818 - an outcome, not a fault
+class ReleaseMoved(TidemarkError):
     """Another release was published between the start and the publish of this run."""

@@ -8,7 +8,6 @@ from hashlib import blake2b
 __all__ = ["digest", "document_key", "fingerprint"]
 
 
-
 def digest(data: str | bytes) -> str:
     """Hash text (as UTF-8) or bytes to 32 hexadecimal characters."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data

@@ -125,7 +125,7 @@ def _held(uri: str, row: dict[str, Any]) -> str:
 
 def _alive(row: dict[str, Any]) -> bool:
     if row["machine"] == _machine():
-        return _started(int(row["pid"])) == row["pid_started"]
+        return bool(_started(int(row["pid"])) == row["pid_started"])
     return bool(datetime.now(UTC) - row["renewed"] < _EXPIRY)
 
 

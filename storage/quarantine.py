@@ -41,7 +41,7 @@ class Quarantine:
         """
         if rows.is_empty():
             return
-        before = self._rows(rows["key"].to_list())
+        before = self._attempts(rows["key"].to_list())
         full = [
             row
             | {
@@ -59,13 +59,13 @@ class Quarantine:
         wanted = list(keys)
         return self.store.delete_keys(_TABLE, "key", wanted) if wanted else 0
 
-    def list(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         """All refused rows, newest first."""
         table = self.store.find(_TABLE)
         rows = [] if table is None else table.to_table().to_pylist()
         return sorted(rows, key=lambda row: (row["last_seen"], row["source"], row["document"]), reverse=True)
 
-    def _rows(self, keys: list[str]) -> dict[str, dict[str, Any]]:
+    def _attempts(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         table = self.store.find(_TABLE)
         if table is None:
             return {}

@@ -164,7 +164,7 @@ class Reader:
         return {row["key"]: row["title"] for row in scanner.to_table().to_pylist()}
 
     def _run(self, run: str) -> dict[str, Any]:
-        for row in Runs(self.store).list():
+        for row in Runs(self.store).all():
             if row["run"] == run:
                 return {name: row[name] for name in ("run", "started", "outcome", "release", "code")}
         return {"run": run}

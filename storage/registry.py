@@ -7,8 +7,10 @@ import os
 import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from storage.errors import InputError
 from storage.store import Store
@@ -36,13 +38,15 @@ class Registry:
         manifest = {p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
         local = self.store.folder
         if local is not None:
+            for half in (local / "models").glob(f".{space}-*"):  # of a killed run: the lease leaves room for one
+                shutil.rmtree(half)
             staging = local / "models" / f".{space}-{secrets.token_hex(4)}"
             shutil.copytree(folder, staging)
             (staging / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
             target = local / "models" / space
             if target.exists():  # left half done by a kill: no manifest in it
                 shutil.rmtree(target)
-            os.replace(staging, target)
+            staging.replace(target)
             return
         files, root = self._filesystem()
         for name in manifest:
@@ -66,8 +70,17 @@ class Registry:
             cache.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=cache.parent) as half:
                 files.get(f"{root}/{space}/", f"{half}/model", recursive=True)
-                shutil.copytree(Path(half) / "model", cache, dirs_exist_ok=True)
+                with suppress(OSError):  # another process was faster: what it put there is the same
+                    (Path(half) / "model").replace(cache)
         return cache
+
+    def drop(self, space: str) -> None:
+        """Remove the encoder of a space; the manifest goes first, so that the rest is never taken for a model."""
+        if not self.has(space):
+            return
+        files, root = self._filesystem()
+        files.rm_file(f"{root}/{space}/{_MANIFEST}")
+        files.rm(f"{root}/{space}", recursive=True)
 
     def damage(self, space: str) -> list[str]:
         """Compare the kept files with their manifest; returns what is wrong, empty when all is well."""
@@ -81,15 +94,15 @@ class Registry:
             if not (folder / name).exists() or _sha256(folder / name) != wanted
         ]
 
-    def _filesystem(self) -> tuple[object, str]:
-        import fsspec  # noqa: PLC0415
+    def _filesystem(self) -> tuple[Any, str]:
+        import fsspec
 
         files, root = fsspec.core.url_to_fs(f"{self.store.uri}/models")
         return files, root
 
 
 def _sha256(path: Path) -> str:
-    from hashlib import file_digest  # noqa: PLC0415
+    from hashlib import file_digest
 
     with path.open("rb") as stream:
         return file_digest(stream, sha256).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -87,7 +87,9 @@ class Releases:
 
     def retained(self) -> list[Release]:
         """The releases whose tables are still pinned, newest first."""
-        return [release for release in self.all() if self._pinned(release)]
+        releases = self.all()
+        tags = self._tags(releases)
+        return [release for release in releases if _pinned(release, tags)]
 
     def publish(self, base: int, tables: Mapping[str, int], **facts: Any) -> Release:
         """Pin table versions and make them the next release, all at once or not at all.
@@ -130,7 +132,7 @@ class Releases:
         target = self._before(current) if to is None else self.get(to)
         if target.seq == current.seq or target.tables == current.tables:
             raise InputError(f"release {target.seq} is what readers see already: there is nothing to roll back")
-        if not self._pinned(target):
+        if not _pinned(target, self._tags([target])):
             kept = ", ".join(str(release.seq) for release in self.retained())
             raise InputError(
                 f"release {target.seq} is no longer kept (releases.keep); you can go back to one of: {kept}"
@@ -143,22 +145,23 @@ class Releases:
     def expire(self, keep: int) -> list[Release]:
         """Unpin all but the newest `keep` distinct states, and tags that no release owns; returns what was let go."""
         releases = self.all()
+        tags = self._tags(releases)
         states: list[dict[str, int]] = []
         gone = []
         for release in releases:
             if release.tables not in states:
                 states.append(release.tables)
-            if states.index(release.tables) >= keep and self._pinned(release):
+            # Any tag left counts: one that stayed when a kill came between two tables would keep its files for good.
+            if states.index(release.tables) >= keep and any(release.tag in tags[name] for name in release.tables):
                 self._unpin(release.tables, release.tag)
                 gone.append(release)
         known = {release.tag for release in releases}
         newest = releases[0].seq if releases else 0
-        for name in {name for release in releases for name in release.tables}:
-            table = self.store.find(name)
-            for tag in list(table.tags.list()) if table is not None else []:
-                # A number above the newest may be a rollback that publishes right now; a decided one is a loser's.
-                if tag.startswith("rel-") and tag not in known and int(tag.split("-")[1]) <= newest:
-                    table.tags.delete(tag)  # type: ignore[union-attr]
+        for name, held in tags.items():
+            # A number above the newest may be a rollback that publishes right now; a decided one is a loser's.
+            for tag in held - known:
+                if tag.startswith("rel-") and int(tag.split("-")[1]) <= newest:
+                    self._unpin([name], tag)
         return gone
 
     def _before(self, current: Release) -> Release:
@@ -169,12 +172,18 @@ class Releases:
                 return release
         raise InputError(f"there is no release before {current.seq} to go back to")
 
-    def _pinned(self, release: Release) -> bool:
-        tables = {name: self.store.find(name) for name in release.tables}
-        return all(table is not None and release.tag in table.tags.list() for table in tables.values())
+    def _tags(self, releases: Iterable[Release]) -> dict[str, set[str]]:
+        """The tags of every table that these releases name: one look a table, however many releases there were."""
+        names = {name for release in releases for name in release.tables}
+        tables = {name: self.store.find(name) for name in sorted(names)}
+        return {name: set() if table is None else set(table.tags.list()) for name, table in tables.items()}
 
-    def _unpin(self, tables: Mapping[str, int], tag: str) -> None:
+    def _unpin(self, tables: Iterable[str], tag: str) -> None:
         for name in tables:
             table = self.store.find(name)
             if table is not None and tag in table.tags.list():
                 table.tags.delete(tag)
+
+
+def _pinned(release: Release, tags: Mapping[str, set[str]]) -> bool:
+    return all(release.tag in tags[name] for name in release.tables)

@@ -56,7 +56,7 @@ class Runs:
             self.store.upsert(_TABLE, RUNS, "run", rows)
         return [str(row["run"]) for row in rows]
 
-    def list(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         """All runs, newest first."""
         table = self.store.find(_TABLE)
         rows = [] if table is None else table.to_table().to_pylist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 __all__ = [
@@ -17,16 +19,16 @@ __all__ = [
     "vectors_table",
 ]
 
-# Lance enforces no keys; a declared one makes concurrent merges of the same new key conflict instead of both inserting it.
+# Lance enforces no keys; a declared one makes concurrent merges of one new key conflict, not both insert it.
 _KEY = {b"lance-schema:unenforced-primary-key": b"true"}
 _TIME = pa.timestamp("us", tz="UTC")
 
 
-def _key(name: str, kind: pa.DataType) -> pa.Field:
+def _key(name: str, kind: pa.DataType) -> Any:
     return pa.field(name, kind, nullable=False, metadata=_KEY)
 
 
-def _strings(*names: str) -> list[pa.Field]:
+def _strings(*names: str) -> list[Any]:
     return [pa.field(name, pa.string()) for name in names]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -41,7 +41,7 @@ class Spill:
         for number in range(self._count):
             yield pl.read_ipc(self.folder / f"{number:08d}.arrow", columns=columns)
 
-    def frame(self, columns: list[str], schema: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+    def frame(self, columns: list[str], schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
         """A few narrow columns of all slices at once."""
         parts = list(self.slices(columns))
         return pl.concat(parts).select(columns) if parts else pl.DataFrame(schema=schema).select(columns)
@@ -51,7 +51,7 @@ class Workspace:
     """The local folder that one run spills to.
 
     It lies beside a local store, so that a large night does not fill a small system disk, and in the system's folder
-    for temporary files where the store is remote. What a killed run left is removed by the next one that holds the lease.
+    for temporary files where the store is remote. What a killed run left goes with the next one.
 
     Args:
         store: The store of the run.

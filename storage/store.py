@@ -54,7 +54,7 @@ class Store:
         Raises:
             InputError: The table or that version of it is not in the store.
         """
-        import lance  # noqa: PLC0415 - costs a second, and `--help` needs no table
+        import lance
 
         try:
             return lance.dataset(self.path(table), version=version)
@@ -79,7 +79,7 @@ class Store:
         found = self.find(table)
         if found is not None:
             return found
-        import lance  # noqa: PLC0415
+        import lance
 
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ class Store:
         if head.version == version:
             return head
         pinned = self.open(table, version)
-        pinned.restore()
+        pinned.restore()  # type: ignore[no-untyped-call]
         return self.open(table)
 
     def delete_keys(self, table: str, column: str, keys: Iterable[str], batch: int = 2_000) -> int:
@@ -145,7 +145,7 @@ class Store:
 
     def drop(self, table: str) -> None:
         """Remove a table with all its versions."""
-        import lance  # noqa: PLC0415
+        import lance
 
         if self.find(table) is not None:
             lance.LanceDataset.drop(self.path(table))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -101,9 +101,9 @@ def staged(store: Store, space: str, hashes: pl.Series, vectors: np.ndarray) -> 
     store.append(vectors_table(space), schema, iter([batch]))
 
 
-def as_vectors(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
-    """A fixed-size-list column as float32 of shape (rows, dimension)."""
-    parts: Iterator[pa.Array] = iter(column.chunks if isinstance(column, pa.ChunkedArray) else [column])
+def as_vectors(column: Any) -> np.ndarray:
+    """A fixed-size-list column (Array or ChunkedArray) as float32 of shape (rows, dimension)."""
+    parts: list[Any] = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     arrays = [part.flatten().to_numpy(zero_copy_only=False).reshape(len(part), -1) for part in parts if len(part)]
     width = column.type.list_size
     return np.concatenate(arrays) if arrays else np.empty((0, width), dtype=np.float32)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from storage.hashing import digest, fingerprint
@@ -20,6 +22,7 @@ __all__ = ["Admission", "identified", "validate"]
 
 REFUSED = ["key", "source", "document", "revision", "rule", "rule_version", "reason", "judged", "excerpt"]
 RECORD = ["title", "metadata", "licence", "queries"]
+TOUCHED: dict[str, Any] = {"key": pl.String, "revision": pl.String, "timestamp": pl.Datetime("us", "UTC")}
 EXCERPT = 200  # characters of a refused text that the quarantine shows
 
 
@@ -33,8 +36,10 @@ class Admission:
         refused: Rows for the quarantine.
         refused_keys: Keys of documents whose content was refused; their old version leaves the index.
         unreadable: Keys of documents that exist and could not be read; their old version stays.
-        touched: How many changed in revision alone.
-        vanished: How many were gone between listing and reading.
+        touched: key, revision, timestamp of documents that changed in nothing else; they cause no release, but the
+            next one carries them, so that they are not read again every night.
+        vanished: How many were gone between listing and reading; an old version of them stays for this night.
+        absent: How many of the vanished have no old version.
         judged: How many were judged by the rules.
         verdict: What the expectations on the whole batch said.
     """
@@ -43,8 +48,9 @@ class Admission:
     refused: pl.DataFrame
     refused_keys: pl.Series
     unreadable: pl.Series
-    touched: int = 0
+    touched: pl.DataFrame
     vanished: int = 0
+    absent: int = 0
     judged: int = 0
     causes: dict[str, int] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -56,7 +62,7 @@ class Admission:
         return {
             "accepted": self.accepted.rows,
             "refused": self.refused.height,
-            "touched": self.touched,
+            "touched": self.touched.height,
             "vanished": self.vanished,
         }
 
@@ -77,7 +83,10 @@ def identified(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Read the candidates of one source; rows that the source could not even list come first, with their problem."""
+    """Read the candidates of one source; rows that are broken as listed come first, with their problem.
+
+    `passing` tells a document that could not be read just now from one whose content is wrong.
+    """
     broken = candidates.filter(pl.col("problem").is_not_null())
     if broken.height:
         yield broken.select("source", "id", "key", "row", "occurrence", "revision", "problem").with_columns(
@@ -87,22 +96,22 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
             pl.lit(None, pl.String).alias("licence"),
             pl.lit(None, pl.Datetime("us", "UTC")).alias("timestamp"),
             pl.lit([], pl.List(pl.String)).alias("queries"),
+            pl.lit(value=False).alias("passing"),
         )
     wanted = candidates.filter(pl.col("problem").is_null()).select("id", "key", "row", "occurrence")
     if wanted.is_empty():
         return
-    seen = pl.DataFrame(schema={"id": pl.String, "before": pl.Int64})
-    repeated = wanted["occurrence"].max() != 1 or wanted["id"].is_duplicated().any()
-    for part in source.read(wanted["id"].unique(maintain_order=True)):
+    asked = wanted.select("id").unique(maintain_order=True).with_row_index("at")
+    met = np.zeros(asked.height, dtype=np.int64)  # rows of each id so far: they may come in different slices
+    for part in source.read(asked["id"]):
         # A source hands on every row of an id: the listing's second row of an id is the second that is read.
-        frame = part.with_columns((pl.int_range(pl.len()).over("id") + 1).cast(pl.Int64).alias("occurrence"))
-        frame = frame.join(seen, on="id", how="left", maintain_order="left")
-        frame = frame.with_columns(pl.col("occurrence") + pl.col("before").fill_null(0)).drop("before")
-        if repeated or frame["occurrence"].max() != 1:
-            counts = frame.group_by("id").agg(pl.col("occurrence").max().alias("before"))
-            seen = pl.concat([seen.join(counts, on="id", how="anti"), counts])
+        frame = part.join(asked, on="id", how="inner", maintain_order="left")
+        at = frame["at"].to_numpy()
+        nth = pl.int_range(pl.len()).over("id") + 1 + pl.Series(met[at], dtype=pl.Int64)
+        frame = frame.drop("at").with_columns(nth.cast(pl.Int64).alias("occurrence"))
+        np.add.at(met, at, 1)
         yield frame.join(wanted, on=["id", "occurrence"], how="inner", maintain_order="left").with_columns(
-            pl.lit(source.name).alias("source")
+            pl.lit(source.name).alias("source"), pl.col("problem").is_not_null().alias("passing")
         )
 
 
@@ -112,8 +121,9 @@ def validate(context: Context, plan: Plan) -> Admission:
     ledger = context.ledger().select(
         "key", pl.col("content_hash").alias("old_content"), pl.col("record_hash").alias("old_record"), "judged"
     )
-    out = Admission(context.workspace.spill("accepted"), pl.DataFrame(), pl.Series(), pl.Series())
+    out = Admission(context.workspace.spill("accepted"), pl.DataFrame(), pl.Series(), pl.Series(), pl.DataFrame())
     refused: list[pl.DataFrame] = []
+    touched: list[pl.DataFrame] = []
     read: list[pl.Series] = []
     total = plan.candidates.height
     for source in context.sources:
@@ -123,15 +133,21 @@ def validate(context: Context, plan: Plan) -> Admission:
             read.append(part["row"])
             frame = identified(part).join(ledger, on="key", how="left", maintain_order="left")
             same = (pl.col("content_hash") == pl.col("old_content")) & (pl.col("record_hash") == pl.col("old_record"))
-            touched = (same & (pl.col("judged") == now) & pl.col("problem").is_null()).fill_null(value=False)
-            frame = frame.with_columns(touched.alias("touched"))
-            out.touched += int(frame["touched"].sum())
-            fresh = frame.filter(~pl.col("touched")).with_columns(pl.lit(now).alias("judged"))
+            # A second row of an id is no document, however equal to the first: it is judged, and refused, by itself.
+            sound = pl.col("problem").is_null() & (pl.col("occurrence") == 1)
+            alike = (same & (pl.col("judged") == now) & sound).fill_null(value=False)
+            frame = frame.with_columns(alike.alias("alike"))
+            touched.append(frame.filter("alike").select(list(TOUCHED)))
+            fresh = frame.filter(~pl.col("alike")).with_columns(pl.lit(now).alias("judged"))
             if fresh.height:
                 refused.append(_judge(context, out, fresh))
             context.progress.advance(sum(map(len, read)), total, "documents")
     _settle(out, refused)
-    out.vanished = total - sum(map(len, read))
+    out.touched = pl.concat(touched) if touched else pl.DataFrame(schema=TOUCHED)
+    there = pl.DataFrame({"row": pl.concat(read) if read else []}, schema={"row": pl.String})
+    missing = plan.candidates.join(there, on="row", how="anti")
+    out.vanished = missing.height
+    out.absent = missing.join(ledger, left_on="row", right_on="key", how="anti").height
     if out.court is not None:
         out.verdict = out.court.verdict()
     return out
@@ -161,20 +177,23 @@ def _judge(context: Context, out: Admission, frame: pl.DataFrame) -> pl.DataFram
             *("licence", "timestamp", "queries", "text", "cause"),
         )
     )
-    reasons = judgement.refusals.select(pl.col("key").alias("row"), "rule", pl.col("rule_version").cast(pl.String), "reason")
+    reasons = judgement.refusals.select(
+        pl.col("key").alias("row"), "rule", pl.col("rule_version").cast(pl.String), "reason"
+    )
     rows = frame.filter(~judgement.accepted).join(reasons, on="row", how="left", maintain_order="left")
     return rows.with_columns(
         pl.col("id").alias("document"),
         pl.col("key").alias("document_key"),
         pl.col("row").alias("key"),
         pl.col("text").str.slice(0, EXCERPT).alias("excerpt"),
-        (pl.col("problem").is_not_null() & pl.col("old_content").is_not_null()).alias("unreadable"),
+        (pl.col("passing") & pl.col("old_content").is_not_null()).alias("unreadable"),
     ).select(*REFUSED, "document_key", "unreadable", "occurrence")
 
 
 def _settle(out: Admission, refused: list[pl.DataFrame]) -> None:
     """Tell refused documents, whose old version goes, from unreadable ones, whose old version stays."""
-    schema = dict.fromkeys([*REFUSED, "document_key"], pl.String) | {"unreadable": pl.Boolean, "occurrence": pl.Int64}
+    schema: dict[str, Any] = dict.fromkeys([*REFUSED, "document_key"], pl.String)
+    schema |= {"unreadable": pl.Boolean, "occurrence": pl.Int64}
     rows = pl.concat(refused) if refused else pl.DataFrame(schema=schema)
     out.refused = rows.select(REFUSED)
     first = rows.filter(pl.col("occurrence") == 1)

@@ -85,9 +85,7 @@ def chunk_rows(documents: pl.DataFrame, context: Context) -> pl.DataFrame:
             content = digest(one.text)
             n = seen[content] = seen.get(content, -1) + 1
             identity = digest(f"{key}\x1f{content}\x1f{n}")
-            rows.append(
-                (identity, key, source, name, one.ordinal, one.start, one.end, one.tokens, content, one.text)
-            )
+            rows.append((identity, key, source, name, one.ordinal, one.start, one.end, one.tokens, content, one.text))
     return pl.DataFrame(rows, schema=ROWS, orient="row")
 
 
@@ -138,9 +136,7 @@ def chunk(context: Context, standing: Standing, admission: Admission) -> Arrange
     gone = before.join(indexed, on="key", how="anti", maintain_order="left")["key"]
     held = before.clear() if context.rebuilds else before.join(wanted, on="key", how="semi")
     dropped = gone.clear() if context.rebuilds else gone
-    out = Arrangement(
-        context.workspace.spill("upserts"), context.workspace.spill("outdated"), dropped, pl.DataFrame()
-    )
+    out = Arrangement(context.workspace.spill("upserts"), context.workspace.spill("outdated"), dropped, pl.DataFrame())
     sizes = []
     done = 0
     for part in _documents(context, wanted.select("key"), admission):
@@ -168,4 +164,4 @@ def _held_rows(context: Context, keys: pl.Series) -> pl.DataFrame:
         return pl.DataFrame(schema={name: ROWS[name] for name in columns})
     table = context.store.open(context.table, context.base.tables[context.table])
     found = table.scanner(columns=columns, filter=filter_in("key", keys)).to_table()
-    return pl.DataFrame(pl.from_arrow(found)).cast({name: ROWS[name] for name in columns})  # type: ignore[arg-type]
+    return pl.DataFrame(pl.from_arrow(found)).cast({name: ROWS[name] for name in columns})

@@ -27,7 +27,8 @@ __all__ = ["AuditResult", "Check", "Subject", "audit", "examine", "examine_deepl
 
 NORM_TOLERANCE = 1e-3
 COVERAGE_FLOOR = 0.95
-REBUILD = "run `tidemark refresh`: it starts again from the last good release"
+AGAIN = "run `tidemark refresh`: it starts again from the last good release"
+BACK = "go back with `tidemark rollback`, then run `tidemark refresh`: it makes this state anew"
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,9 @@ def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
     )
     duplicates = ledger.filter(pl.col("duplicate_of").is_not_null())
     kept = ledger.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
-    sound = duplicates.join(kept, left_on=["duplicate_of", "content_hash"], right_on=["key", "content_hash"], how="semi")
+    sound = duplicates.join(
+        kept, left_on=["duplicate_of", "content_hash"], right_on=["key", "content_hash"], how="semi"
+    )
     odd = duplicates.height - sound.height
     good = f"{duplicates.height:,} duplicates, each of an indexed document with its content"
     yield Check("documents.duplicates", odd == 0, good if not odd else f"{odd} point to nothing equal; {REBUILD}")
@@ -167,7 +170,7 @@ def _conservation(ledger: pl.DataFrame, rows: pl.DataFrame) -> Iterator[Check]:
     if wrong.height:
         first = wrong.row(0, named=True)
         detail = (
-            f"{wrong.height} documents have other rows than the ledger says, for example {first['source']}/{first['id']}: "
+            f"{wrong.height} documents have other rows than the ledger, for example {first['source']}/{first['id']}: "
             f"{first['n_chunks'] or 0} promised, {first['rows'] or 0} found; {REBUILD}"
         )
     yield Check("chunks.conserved", wrong.is_empty(), detail)
@@ -197,7 +200,9 @@ def _promised(counts: Mapping[str, int], documents: int, chunks: int) -> Iterato
 def _vectors(chunks: lance.LanceDataset, subject: Subject) -> Check:
     field = chunks.schema.field("vector").type
     if field.list_size != subject.dimension:
-        return Check("vectors.sound", False, f"dimension {field.list_size}, the space has {subject.dimension}; {REBUILD}")
+        return Check(
+            "vectors.sound", False, f"dimension {field.list_size}, the space has {subject.dimension}; {REBUILD}"
+        )
     count = endless = odd = 0
     for batch in chunks.scanner(columns=["vector"], batch_size=16_384).to_batches():
         vectors = as_vectors(batch.column("vector"))
@@ -219,9 +224,7 @@ def _encoder(subject: Subject) -> Check:
     return Check("encoder.kept", kept, detail)
 
 
-def _index(
-    chunks: lance.LanceDataset, index: Mapping[str, Any], config: IndexConfig
-) -> tuple[list[Check], float]:
+def _index(chunks: lance.LanceDataset, index: Mapping[str, Any], config: IndexConfig) -> tuple[list[Check], float]:
     share = coverage(chunks)
     covered = share is not None and share >= COVERAGE_FLOOR
     detail = "there is no index" if share is None else f"{share:.1%} of the rows are in the index"
@@ -283,5 +286,6 @@ def _spans(chunks: lance.LanceDataset, documents: pl.DataFrame) -> int:
     rows = chunks.scanner(columns=columns, filter=filter_in("key", documents["key"])).to_table().to_pylist()
     texts = dict(documents.select("key", "text").iter_rows())
     return sum(
-        texts[row["key"]][row["start"] : row["end"]] != row["text"] or digest(row["text"]) != row["hash"] for row in rows
+        texts[row["key"]][row["start"] : row["end"]] != row["text"] or digest(row["text"]) != row["hash"]
+        for row in rows
     )

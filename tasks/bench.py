@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import InputError
+from tasks.late import late
 from tasks.rules import METADATA, Rule
 
 if TYPE_CHECKING:
     import pandas as pd
+    from great_expectations.expectations.expectation import Expectation
 
 __all__ = ["Bench", "Finding", "quiet"]
 
@@ -76,12 +78,13 @@ def quiet() -> Iterator[None]:
 
 
 def import_gx() -> Any:
-    """Import Great Expectations: some seconds, a tenth less without the collector running over 2,000 modules."""
+    """Import Great Expectations in two thirds of its time: without the collector, charts and distributions."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with quiet():
-            import great_expectations  # noqa: PLC0415
+        # one expectation of sixty draws with altair, two test with scipy: those import them when they run
+        with quiet(), late("altair", "scipy.stats"):
+            import great_expectations
     finally:
         if collecting:
             gc.enable()
@@ -109,7 +112,7 @@ class Bench:
 
     def per_row(self, rule: Rule) -> bool:
         """Whether the expectation judges each row by itself."""
-        from great_expectations.expectations.expectation import (  # noqa: PLC0415
+        from great_expectations.expectations.expectation import (
             ColumnMapExpectation,
             ColumnPairMapExpectation,
             MulticolumnMapExpectation,
@@ -174,7 +177,7 @@ class Bench:
 
     def run(self, table: pd.DataFrame, rules: Sequence[Rule]) -> dict[str, Finding]:
         """Call Great Expectations once."""
-        from great_expectations.expectations.expectation_configuration import (  # noqa: PLC0415
+        from great_expectations.expectations.expectation_configuration import (
             ExpectationConfiguration,
         )
 
@@ -224,16 +227,17 @@ def error_of(info: Mapping[str, Any] | None) -> str | None:
     return next((found for value in info.values() if (found := error_of(value)) is not None), None)
 
 
-def check_rule(rule: Rule) -> type:
+def check_rule(rule: Rule) -> type[Expectation]:
     """Find the class of an expectation, and try its arguments on it."""
-    from great_expectations.compatibility import pydantic  # noqa: PLC0415
-    from great_expectations.expectations import registry  # noqa: PLC0415
+    from great_expectations.compatibility import pydantic
+    from great_expectations.expectations import registry
 
     where = rule.origin or rule.name
     offered = sorted(set(registry.list_registered_expectation_implementations()) - set(NOT_OFFERED))
     if rule.expectation not in offered:
         raise InputError(f"{where}: unknown expectation {rule.expectation!r}; valid are {', '.join(offered)}")
-    kind: Any = registry.get_expectation_impl(rule.expectation)
+    found = registry.get_expectation_impl(rule.expectation)
+    kind: Any = found
     own = ("id", "meta", "notes", "description", "rendered_content", "windows", "batch_id", "severity")
     valid = ", ".join(sorted(set(kind.__fields__) - set(own)))
     try:
@@ -242,6 +246,7 @@ def check_rule(rule: Rule) -> type:
         first = error.errors()[0] if isinstance(error, pydantic.ValidationError) else {"loc": (), "msg": str(error)}
         field_name = ".".join(str(part) for part in first["loc"] if part != "__root__")
         raise InputError(
-            f"{where}: {rule.expectation}: {field_name and field_name + ': '}{first['msg']}; valid arguments are {valid}"
+            f"{where}: {rule.expectation}: {field_name and field_name + ': '}{first['msg']};"
+            f" valid arguments are {valid}"
         ) from error
-    return kind
+    return found

@@ -28,17 +28,21 @@ class Kind(IntEnum):
     TOKEN = 7
 
 
-# A line of text begins (group 1, with the blank lines before it), or a sentence does after the end of another. What follows in lower case
-# is taken for the rest of a sentence with an abbreviation in it. Chinese and Japanese put no space between sentences.
-START = re.compile(r"(\n\s*)(?=\S)|[.!?…]['\")\]”’*_]*[^\S\n]+(?=[^\sa-z])|[。！？｡]['\"」』）”’]*[^\S\n]*(?=\S)")
-SENTENCE_END = frozenset(".!?…。！？｡")
+# A line of text begins (group 1, with the blank lines before it), or a sentence does after the end of another. What
+# follows in lower case is taken for the rest of a sentence with an abbreviation in it. The second row is that of
+# Chinese and Japanese, which put no space between sentences.
+START = re.compile(
+    r"(\n\s*)(?=\S)|[.!?\u2026]['\")\]\u201d\u2019*_]*[^\S\n]+(?=[^\sa-z])"
+    r"|[\u3002\uff01\uff1f\uff61]['\"\u300d\u300f\uff09\u201d\u2019]*[^\S\n]*(?=\S)"
+)
+SENTENCE_END = frozenset(".!?\u2026\u3002\uff01\uff1f\uff61")
 # Markdown; a title underlined, as setext and reStructuredText have it, with or without a line above it.
 HASHED = re.compile(r"^#{1,6}[ \t]+\S", re.MULTILINE)
 RULE = r"(?:={3,}|-{3,}|~{3,}|\^{3,}|\"{3,}|\*{3,}|\+{3,}|#{3,})"
 UNDERLINED = re.compile(rf"^(?:{RULE}\n)?[^\s|][^\n]*\n{RULE}$", re.MULTILINE)
 # Top-level definitions of the usual languages, with the decorators and attributes above them.
 DEFINITION = re.compile(
-    r"^(?:[@#][\w.\[][^\n]*\n){0,20}"
+    r"^(?:(?:@\w|#\[)[^\n]*\n){0,20}"
     r"(?:(?:export|default|public|private|protected|internal|abstract|final|static|pub(?:\([a-z]+\))?|async|unsafe|"
     r"inline|extern|sealed|open|data)[ \t]+){0,5}"
     r"(?:def|class|function|func|fun|fn|struct|enum|interface|trait|impl|namespace|module|proc|sub|subroutine)"

@@ -110,5 +110,3 @@ class Context:
     def judged_by(self, source: str) -> str:
         """Fingerprint that a document of a source is judged by now."""
         return self.judged[source]
-
-

@@ -92,7 +92,9 @@ def deduplicate(context: Context, plan: Plan, admission: Admission) -> Standing:
     """Apply the run's changes to the ledger and find the duplicates in the result."""
     ledger = context.ledger().select(*STATE, "duplicate_of")
     accepted = admission.accepted.frame(list(STATE), dict(STATE))
-    refused = ledger.join(pl.DataFrame({"key": admission.refused_keys}), on="key", how="semi")["key"]
+    # A rollback can bring back what was accepted before the content that is held now: that goes again.
+    unwanted = pl.concat([admission.refused_keys, plan.held["row"]]).to_frame("key")
+    refused = ledger.join(unwanted, on="key", how="semi")["key"]
     stay = (
         ledger.join(plan.gone, on="key", how="anti", maintain_order="left")
         .join(pl.DataFrame({"key": refused}), on="key", how="anti", maintain_order="left")

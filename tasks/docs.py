@@ -70,15 +70,15 @@ def render(verdict: Verdict, run: str, now: datetime) -> str:
     """Have Great Expectations draw its validation page."""
     gx = import_gx()
     with quiet():
-        from great_expectations.core.expectation_validation_result import (  # noqa: PLC0415
+        from great_expectations.core.expectation_validation_result import (
             ExpectationSuiteValidationResult,
             ExpectationValidationResult,
         )
-        from great_expectations.expectations.expectation_configuration import (  # noqa: PLC0415
+        from great_expectations.expectations.expectation_configuration import (
             ExpectationConfiguration,
         )
-        from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer  # noqa: PLC0415
-        from great_expectations.render.view import DefaultJinjaPageView  # noqa: PLC0415
+        from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+        from great_expectations.render.view.view import DefaultJinjaPageView
 
         results = [
             ExpectationValidationResult(
@@ -109,10 +109,11 @@ def render(verdict: Verdict, run: str, now: datetime) -> str:
             },
         )
         content = ValidationResultsPageRenderer().render(whole)
-        return str(DefaultJinjaPageView().render(content))
+        view: Any = DefaultJinjaPageView()
+        return str(view.render(content))
 
 
-def summary(outcome: Outcome) -> Mapping[str, Any]:
+def summary(outcome: Outcome) -> dict[str, Any]:
     """Spell an outcome as a result of Great Expectations."""
     if not outcome.per_row:
         return {"observed_value": escaped(outcome.observed)}

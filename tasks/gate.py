@@ -24,11 +24,21 @@ class LimitsConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_lost_share: float = Field(default=0.2, ge=0, le=1, description="A source that loses a larger share of its documents stops the run for approval."
+    max_lost_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="A source that loses a larger share of its documents stops the run for approval.",
     )
-    max_refused_share: float = Field(default=0.5, ge=0, le=1, description="A larger share of refused documents, of all that are listed, stops the run."
+    max_refused_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="A larger share of refused documents, of all that are listed, stops the run.",
     )
-    refused_floor: int = Field(default=10, ge=0, description="Refused documents that never stop a run, whatever their share.")
+    refused_floor: int = Field(
+        default=10, ge=0, description="Refused documents that never stop a run, whatever their share."
+    )
 
 
 @dataclass(frozen=True)

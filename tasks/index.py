@@ -28,11 +28,17 @@ class IndexConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    min_rows: int = Field(default=10_000, ge=256, description="Chunks below which every search is exact, without an index.")
-    nprobes: int = Field(default=80, ge=1, description="Cells of the index that a search looks into.")
-    refine_factor: int = Field(default=10, ge=1, description="Candidates, as a multiple of k, that a search compares again with their full vectors."
+    min_rows: int = Field(
+        default=10_000, ge=256, description="Chunks below which every search is exact, without an index."
     )
-    recall_floor: float = Field(default=0.9, ge=0, le=1, description="Recall@10 against exact search below which the audit refuses a release."
+    nprobes: int = Field(default=80, ge=1, description="Cells of the index that a search looks into.")
+    refine_factor: int = Field(
+        default=10,
+        ge=1,
+        description="Candidates, as a multiple of k, that a search compares again with their full vectors.",
+    )
+    recall_floor: float = Field(
+        default=0.9, ge=0, le=1, description="Recall@10 against exact search below which the audit refuses a release."
     )
     probe_queries: int = Field(default=20, ge=1, description="Queries with which the audit measures that recall.")
 

@@ -148,7 +148,7 @@ class Judge:
 
     def verdict(self) -> Verdict:
         """Judge the batch: call it once, after the last slice."""
-        import pandas as pd  # noqa: PLC0415
+        import pandas as pd
 
         rules = [outcome.rule for outcome in self.outcomes.values() if not outcome.per_row]
         if rules and self.total:
@@ -222,12 +222,12 @@ def to_judgement(frame: pl.DataFrame, reasons: Mapping[int, list[tuple[Rule, str
             reason=pl.Series(["; ".join(text for _, text in reasons[row]) for row in refused], dtype=pl.String),
         )
     )
-    return Judgement(accepted, refusals.cast(dict(REFUSALS)))
+    return Judgement(accepted, refusals.match_to_schema(REFUSALS))
 
 
 def to_pandas(computed: pl.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """Hand over what the rules read, with the row's number to name it by."""
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     plain = [name for name in columns if not name.startswith(METADATA)]
     table = computed.select(plain).with_row_index(ROW).to_pandas()

@@ -42,9 +42,7 @@ class Plan:
         }
 
 
-def classify(
-    listed: pl.DataFrame, ledger: pl.DataFrame, quarantined: pl.DataFrame, judged: Mapping[str, str]
-) -> Plan:
+def classify(listed: pl.DataFrame, ledger: pl.DataFrame, quarantined: pl.DataFrame, judged: Mapping[str, str]) -> Plan:
     """Compare a listing with the ledger and the quarantine.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.lease import Lease
+from storage.registry import Registry
 from storage.releases import Release, Releases
 from storage.schemas import vectors_table
 from storage.store import Store
@@ -27,7 +28,9 @@ class ReleasesConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep: int = Field(default=10, ge=1, description="Releases that stay whole, so that a rollback can return to them.")
-    cleanup_after_days: float = Field(default=1, ge=1, description="Days before files that no release needs are removed.")
+    cleanup_after_days: float = Field(
+        default=1, ge=1, description="Days before files that no release needs are removed."
+    )
 
 
 @stage
@@ -48,12 +51,18 @@ def tidy(store: Store, config: ReleasesConfig, space: str) -> None:
 
     Runs only under the lease. Whatever fails here is tried again the next night: the release stands.
     """
+    older = timedelta(days=config.cleanup_after_days)
+    releases = Releases(store)
     try:
         store.drop(vectors_table(space))
-        Releases(store).expire(config.keep)
-        older = timedelta(days=config.cleanup_after_days)
-        names = {name for release in Releases(store).all() for name in release.tables}
-        for name in sorted(names | {"releases", "runs", "leases", "quarantine"}):
+        releases.expire(config.keep)
+        every, kept = releases.all(), releases.retained()
+        tables = {name for release in kept for name in release.tables}
+        for name in {name for release in every for name in release.tables} - tables:
+            store.drop(name)  # the chunks of a space that no release can return to
+        for left in {release.space for release in every} - {release.space for release in kept}:
+            Registry(store).drop(left)
+        for name in sorted(tables | {"releases", "runs", "leases", "quarantine"}):
             store.trim(name, older)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)

@@ -52,8 +52,8 @@ def in_flow_run() -> bool:
 
 
 def _run_task(name: str, call: Callable[[], R]) -> R:
-    from prefect.cache_policies import NO_CACHE  # noqa: PLC0415 - costs 2.7 s, and most runs have no Prefect
-    from prefect.tasks import Task  # noqa: PLC0415
+    from prefect.cache_policies import NO_CACHE
+    from prefect.tasks import Task
 
     # The arguments stay in the closure: Prefect would walk and describe them, and they may be tables or models.
     task: Task[[], R] = Task(

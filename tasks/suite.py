@@ -49,7 +49,7 @@ def user_rules(path: Path, taken: set[str]) -> Iterator[Rule]:
 
 def read_entries(path: Path) -> list[Any]:
     """Parse the file: a list, or an exported suite with the list under `expectations`."""
-    import yaml  # noqa: PLC0415
+    import yaml
 
     if path.suffix.lower() not in (".yaml", ".yml", ".json"):
         raise InputError(f"{path}: expectations are read from .yaml, .yml and .json files")

@@ -43,7 +43,8 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     """Count documents and chunks.
 
     documents = added + changed + moved + unchanged + duplicates + quarantined, where the first four are indexed, and
-    chunks = embedded + reused. `touched` and `unreadable` ones are among the unchanged.
+    chunks = embedded + reused. `touched` and `unreadable` ones are among the unchanged. `documents` is what was
+    listed, less what was gone before it could be read: counted apart from the others, so that the audit can compare.
     """
     ledger = context.ledger()
     after = done.standing.after
@@ -59,7 +60,7 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     stay = 0 if context.rebuilds else int(ledger["n_chunks"].sum() or 0) - _outdated(ledger, done.arrangement)
     embedded = done.need.missing.height
     return {
-        "documents": after.height + quarantined,
+        "documents": done.scan.listed.height - done.admission.absent,
         "added": added,
         "changed": changed,
         "moved": moved,
@@ -70,7 +71,7 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
         "chunks": written + stay,
         "embedded": embedded,
         "reused": written + stay - embedded,
-        "touched": done.admission.touched,
+        "touched": done.admission.touched.height,
         "unreadable": len(done.admission.unreadable),
         "tokens": done.need.tokens,
     }

@@ -43,19 +43,14 @@ class Written:
 
 
 @stage
-def write(
-    context: Context, plan: Plan, admission: Admission, standing: Standing, arrangement: Arrangement
-) -> Written:
+def write(context: Context, plan: Plan, admission: Admission, standing: Standing, arrangement: Arrangement) -> Written:
     """Bring both tables from the base release's state to the next one's."""
-    tables, rows = {}, {}
-    for name, work in (
-        (context.table, lambda: _write_chunks(context, arrangement)),
-        ("documents", lambda: _write_documents(context, plan, admission, standing, arrangement)),
-    ):
-        work()
-        head = context.store.open(name)
-        tables[name], rows[name] = head.version, head.count_rows()
-    return Written(tables, rows)
+    _write_chunks(context, arrangement)
+    _write_documents(context, plan, admission, standing, arrangement)
+    heads = {name: context.store.open(name) for name in (context.table, "documents")}
+    return Written(
+        {name: head.version for name, head in heads.items()}, {name: head.count_rows() for name, head in heads.items()}
+    )
 
 
 def _reset(context: Context, table: str, schema: pa.Schema) -> None:
@@ -96,9 +91,8 @@ def _with_vectors(
             vectors = shelves.take(rows["hash"])
             flat = pa.array(np.ascontiguousarray(vectors).ravel())
             column = pa.FixedSizeListArray.from_arrays(flat, context.space.dimension)
-            plain = rows.select(schema.names[:-1]).to_arrow().cast(pa.schema(list(schema)[:-1])).combine_chunks()
-            columns = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in plain.columns]
-            yield pa.RecordBatch.from_arrays([*columns, column], schema=schema)
+            plain = [rows[name].to_arrow().cast(schema.field(name).type) for name in schema.names[:-1]]
+            yield pa.RecordBatch.from_arrays([*plain, column], schema=schema)
             done += rows.height
             context.progress.advance(done, arrangement.upserts.rows, "chunks")
 
@@ -110,7 +104,11 @@ def _write_documents(
     ledger = context.ledger()
     facts = (
         standing.after.select("key", "duplicate_of")
-        .join(ledger.select("key", pl.col("duplicate_of").alias("was"), pl.col("n_chunks").alias("had")), on="key", how="left")
+        .join(
+            ledger.select("key", pl.col("duplicate_of").alias("was"), pl.col("n_chunks").alias("had")),
+            on="key",
+            how="left",
+        )
         .join(arrangement.sizes, on="key", how="left")
         .with_columns(
             pl.when(pl.col("duplicate_of").is_not_null())
@@ -121,10 +119,9 @@ def _write_documents(
         )
     )
     accepted = admission.accepted.frame(["key"], {"key": pl.String})
-    stale = facts.filter(
-        pl.col("had").is_not_null()
-        & (pl.col("was").ne_missing(pl.col("duplicate_of")) | (pl.col("had") != pl.col("n_chunks")))
-    ).join(accepted, on="key", how="anti")
+    moved_on = pl.col("was").ne_missing(pl.col("duplicate_of")) | (pl.col("had") != pl.col("n_chunks"))
+    touched = pl.col("key").is_in(admission.touched["key"].implode())
+    stale = facts.filter(pl.col("had").is_not_null() & (moved_on | touched)).join(accepted, on="key", how="anti")
     gone = [*plan.gone["key"], *standing.refused]
     old = ledger.join(accepted, on="key", how="semi")["key"]
     context.store.delete_keys("documents", "key", [*gone, *old, *stale["key"]])
@@ -146,11 +143,9 @@ def _document_rows(
     scan = table.scanner(filter=filter_in("key", stale["key"])) if some else table.scanner(batch_size=SLICE)
     for batch in scan.to_batches():
         kept = pl.DataFrame(pl.from_arrow(batch)).join(stale, on="key", how="semi", maintain_order="left")
-        kept = kept.drop("duplicate_of", "n_chunks")
+        kept = kept.drop("duplicate_of", "n_chunks").update(admission.touched, on="key")
         yield from _batches(kept.join(values, on="key", how="inner", maintain_order="left"))
 
 
 def _batches(frame: pl.DataFrame) -> Iterable[pa.RecordBatch]:
     return frame.select(DOCUMENTS.names).to_arrow().cast(DOCUMENTS).to_batches()
-
-

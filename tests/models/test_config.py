@@ -48,7 +48,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_a_hub_name_that_is_not_cached_says_what_to_do_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    with pytest.raises(ValueError, match="nobody/nothing is not in the local hub cache .* go online once"):
+    with pytest.raises(ValueError, match=r"nobody/nothing is not in the local hub cache .* go online once"):
         locate(EncoderConfig(name="nobody/nothing"), tmp_path)
     with pytest.raises(ValueError, match="sentence-transformers/nothing is not in the local hub cache"):
         locate(EncoderConfig(name="nothing"), tmp_path)

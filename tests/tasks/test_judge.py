@@ -98,7 +98,7 @@ def test_each_wrong_input_is_refused_by_its_rule_alone() -> None:
     assert judgement.refusals["rule"].to_list() == [rule for _, rule, _ in BAD]
     for (_, _, reason), told in zip(BAD, judgement.refusals["reason"], strict=True):
         assert reason in told
-        assert ";" not in told.replace(reason, "") or "allowed are" in told
+    # as many failures as rows: no row fails a second rule
     assert sum(verdict.counts.values()) == len(BAD)
     assert verdict.ok
 
@@ -149,7 +149,7 @@ changes = st.fixed_dictionaries(
         "timestamp": st.datetimes(
             datetime(1900, 1, 1),
             datetime(2200, 1, 1),
-            timezones=st.just(UTC),  # noqa: DTZ001
+            timezones=st.just(UTC),
         ),
         "problem": st.sampled_from([None, "unreadable"]),
     },
@@ -195,7 +195,9 @@ def test_a_users_expectations_refuse_rows(tmp_path: Path) -> None:
     )
     judgement, _ = judged(frame, suite)
     assert dict(zip(judgement.refusals["rule"], judgement.refusals["reason"], strict=True)) == {
-        "titled": 'needs a title (title is null); fails expect_column_pair_values_to_be_equal (id is "a.md", title is null)',
+        "titled": (
+            'needs a title (title is null); fails expect_column_pair_values_to_be_equal (id is "a.md", title is null)'
+        ),
         "expect_column_values_to_match_regex:id": 'fails expect_column_values_to_match_regex (id is "a.txt")',
         "expect_column_values_to_be_between:timestamp": (
             'fails expect_column_values_to_be_between (timestamp is "2019-01-01 00:00:00+00:00")'

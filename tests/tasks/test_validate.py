@@ -15,7 +15,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_a_frame_is_judged_in_one_call() -> None:
-    row = {name: None for name in DOCUMENTS} | {
+    row = dict.fromkeys(DOCUMENTS) | {
         "id": "a",
         "source": "s",
         "key": "s/a",

@@ -1,0 +1,44 @@
+"""The functional probe."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import build, nudge
+
+from models.config import EncoderConfig
+from models.encoder import open_encoder
+from models.probe import PROBE_TEXTS, ProbeMismatch, confirm, probe
+from models.sentence import SentenceEncoder
+
+
+def test_the_same_encoder_in_other_batches_confirms_its_probe(tiny_model: Path) -> None:
+    stored = probe(open_encoder(tiny_model))
+    assert stored.shape == (2 * len(PROBE_TEXTS), 32)
+    one_by_one = open_encoder(EncoderConfig(name=str(tiny_model), batch_tokens=1, threads=1))
+    assert confirm(stored, one_by_one) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_another_precision_of_the_same_files_is_found_out(dtype: str, tiny_model: Path) -> None:
+    stored = probe(open_encoder(tiny_model))
+    other = SentenceEncoder.open(tiny_model, EncoderConfig(name=str(tiny_model)), dtype=dtype)
+    message = r"the same files give other vectors than before, by up to \d\.\de-0\d where 1e-05 is allowed"
+    with pytest.raises(ProbeMismatch, match=message):
+        confirm(stored, other)
+
+
+def test_the_probe_sees_weights_that_were_nudged(tmp_path: Path) -> None:
+    folder = build(tmp_path / "tiny")
+    stored = probe(open_encoder(folder))
+    nudge(folder, 1.01)
+    with pytest.raises(ProbeMismatch):
+        confirm(stored, open_encoder(folder))
+
+
+def test_a_probe_of_another_shape_or_without_numbers_is_a_mismatch(tiny_model: Path) -> None:
+    encoder = open_encoder(tiny_model)
+    with pytest.raises(ProbeMismatch, match=r"stored probe has the shape \(2, 32\)"):
+        confirm(probe(encoder)[:2], encoder)
+    with pytest.raises(ProbeMismatch, match="by up to nan"):
+        confirm(np.full_like(probe(encoder), np.nan), encoder)

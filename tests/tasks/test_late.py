@@ -1,0 +1,52 @@
+"""Modules that wait for their first use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def run(script: str) -> str:
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_late_module_is_imported_at_its_first_use() -> None:
+    script = """
+import sys
+from tasks.late import late
+with late("colorsys"):
+    import colorsys as bound
+print("colorsys" in sys.modules, bound.rgb_to_hsv(0, 0, 0), "colorsys" in sys.modules)
+import colorsys
+print(type(colorsys).__name__)
+"""
+    assert run(script) == "False (0.0, 0.0, 0) True\nmodule\n"
+
+
+def test_a_submodule_can_be_imported_meanwhile() -> None:
+    script = """
+from tasks.late import late
+with late("xml.dom"):
+    from xml.dom import minidom
+    import xml.dom
+print(minidom.parseString("<a/>").documentElement.tagName, xml.dom.Node.ELEMENT_NODE)
+"""
+    assert run(script) == "a 1\n"
+
+
+def test_great_expectations_starts_without_what_it_does_not_use_and_still_can() -> None:
+    script = """
+import sys
+from datetime import UTC, datetime
+from tasks.judge import Judge
+from tasks.rules import Rule, Suite, ValidationConfig
+kwargs = {"column": "licence", "partition_object": {"values": ["MIT", "X"], "weights": [0.5, 0.5]}, "threshold": 5}
+suite = Suite(ValidationConfig(), (Rule("r", 1, "expect_column_kl_divergence_to_be_less_than", kwargs, ""),))
+judge = Judge(suite, datetime(2026, 1, 1, tzinfo=UTC))
+print([name for name in ("altair", "scipy.stats") if name in sys.modules])
+table = judge.specimen(1)
+print(judge.bench.judge(table, suite.rules)["r"].error, "scipy.stats" in sys.modules)
+import scipy.stats, altair
+print(scipy.stats.norm.cdf(0), altair.Chart.__name__)
+"""
+    assert run(script) == "[]\nNone True\n0.5 Chart\n"
