@@ -27,17 +27,18 @@ def publish_artifacts(report: Mapping[str, Any]) -> None:
     A dashboard that does not answer costs a warning, never the run.
 
     Args:
-        report: `run`, `release`, `outcome`, `message`, `space`, and the mappings `counts` and `seconds` (a stage each);
-            what is missing is left out.
+        report: `run`, `release`, `outcome`, `message`, `space`, and the mappings `counts` and `seconds` (a stage each,
+            and `total`); what is missing is left out.
     """
     if not in_flow_run():
         return
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-    counts, seconds = report.get("counts") or {}, report.get("seconds") or {}
-    whole = sum(seconds.values()) or 1.0
+    counts = report.get("counts") or {}
+    seconds, whole = _times(report)
     stages = [
-        {"stage": name, "seconds": round(value, 2), "share": f"{value / whole:.0%}"} for name, value in seconds.items()
+        {"stage": name, "seconds": round(value, 2), "share": f"{value / (whole or 1):.0%}"}
+        for name, value in seconds.items()
     ]
 
     def publish() -> None:
@@ -136,13 +137,14 @@ def write_report(report: Mapping[str, Any]) -> str:
     Returns:
         Markdown.
     """
-    counts, seconds = report.get("counts") or {}, report.get("seconds") or {}
+    counts = report.get("counts") or {}
+    seconds, whole = _times(report)
     lines = [f"# {str(report.get('outcome', 'run')).capitalize()}", ""]
     if report.get("message"):
         lines += [str(report["message"]), ""]
     facts = [(name, report.get(name)) for name in ("release", "run", "space") if report.get(name) is not None]
-    lines += ["| | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in facts)]
-    lines += [f"| seconds | {sum(seconds.values()):.1f} |", ""]
+    lines += ["| of the run | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in facts)]
+    lines += [f"| seconds | {whole:.1f} |", ""]
     if seconds:
         lines += [f"![Seconds of each stage]({_data(stage_chart('Seconds of each stage', seconds))})", ""]
     if counts:
@@ -181,6 +183,13 @@ def stage_chart(title: str, values: Mapping[str, float], *, colour: str = _BLUE)
             f'<text x="{left + length + 8:.1f}" y="{y + 15}" fill="{_INK}">{shown}</text>',
         ]
     return "\n".join([*parts, "</svg>"])
+
+
+def _times(report: Mapping[str, Any]) -> tuple[dict[str, float], float]:
+    """Seconds a stage, and of the whole run, which the report may hold under `total`."""
+    seconds = dict(report.get("seconds") or {})
+    whole = seconds.pop("total", None)
+    return seconds, sum(seconds.values()) if whole is None else whole
 
 
 def _data(svg: str) -> str:

@@ -11,7 +11,7 @@ from storage.releases import Release, Releases
 from storage.runs import Runs, new_run
 from storage.store import Store
 from tasks.admit import identified
-from tasks.audit import AuditResult, Check, Subject, examine, examine_deeply
+from tasks.audit import BACK, AuditResult, Check, Subject, examine, examine_deeply
 from tasks.context import Context
 from tasks.scan import scan
 
@@ -59,7 +59,8 @@ def _subject(store: Store, release: Release) -> Subject:
     encoder = release.facts["encoder"]
     counts = release.facts["counts"] or {}
     index = release.facts["index"]
-    return Subject(store, release.tables, release.space, encoder["dimension"], encoder["normalise"], index, counts)
+    shape = encoder["dimension"], encoder["normalise"]
+    return Subject(store, release.tables, release.space, *shape, index, counts, repair=BACK)
 
 
 def _pinned(store: Store, release: Release) -> Check:

@@ -8,14 +8,14 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from flows import commands_init, commands_read, commands_run
-from flows.environment import OURS, log_to_stderr, settle
+from flows.environment import log_to_stderr, settle
+from flows.output import exit_code
 from storage.errors import TidemarkError
 
 __all__ = ["app", "main"]
@@ -51,9 +51,9 @@ def reported() -> Iterator[None]:
         # typer's own usage errors carry their text and code, and typer prints them.
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             raise
-        mistake = isinstance(error, ValueError) and _raised_by_us(error.__traceback__)
-        _tell(str(error) if mistake else _unexpected(error), error)
-        sys.exit(2 if mistake else 1)
+        code = exit_code(error)
+        _tell(_unexpected(error) if code == 1 else str(error), error)
+        sys.exit(code)
 
 
 class Reported(TyperGroup):
@@ -137,15 +137,6 @@ def _unexpected(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     where = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows the traceback)"
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}{where}"
-
-
-def _raised_by_us(trace: TracebackType | None) -> bool:
-    """Tell whether the innermost frame is in our packages: then a ValueError is about what the user gave."""
-    innermost = None
-    while trace is not None:
-        innermost, trace = trace, trace.tb_next
-    module = innermost.tb_frame.f_globals.get("__name__", "") if innermost is not None else ""
-    return str(module).split(".")[0] in OURS
 
 
 def _close_quietly() -> None:

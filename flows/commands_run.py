@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.output import Output, plain
-from storage.errors import TidemarkError
+from flows.output import Output, exit_code, plain
 
 if TYPE_CHECKING:
     from flows.config import Config
@@ -46,15 +46,13 @@ def refresh(
     as_json: Json = False,
 ) -> None:
     """Bring the index up to date and publish what changed as one release."""
-    config = _config(ctx)
+    config, began = _config(ctx), datetime.now(UTC)
     with Output(as_json).reserved() as output:
         try:
             result = _refreshed(config, ctx.obj, accept_deletions)
-        except TidemarkError:
-            raise
         except Exception as error:
-            if as_json:
-                output.line(_failure(config, error))
+            if as_json and exit_code(error) == 1:  # a run that began has its shape, however it ended
+                output.line(_failure(config, error, began))
             raise
         output.show(result, lambda: _views().refresh_view(result))
     raise typer.Exit(OUTCOMES.get(result.outcome, 1))
@@ -102,7 +100,7 @@ def _refreshed(config: Config, file: Path | None, accept_deletions: bool) -> Run
         return run(config, accept_deletions=accept_deletions, console=console)
 
 
-def _failure(config: Config, error: Exception) -> dict[str, Any]:
+def _failure(config: Config, error: Exception, began: datetime) -> dict[str, Any]:
     """Describe a run that failed as its record does, as far as there is one."""
     from storage.runs import Runs
     from storage.store import Store
@@ -112,7 +110,7 @@ def _failure(config: Config, error: Exception) -> dict[str, Any]:
         newest = next(iter(Runs(Store(config.store.uri)).all()), {})
     except OSError:  # the store itself is what failed
         newest = {}
-    if newest.get("outcome") == "failed":
+    if newest.get("outcome") == "failed" and newest["started"] >= began:
         found |= {name: newest[name] or found[name] for name in found}
     return plain({**found, "release": None, "outcome": "failed"})  # type: ignore[no-any-return]
 

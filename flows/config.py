@@ -106,7 +106,10 @@ class Config(BaseModel):
             config = cls.model_validate(merged)
         except ValidationError as error:
             raise InputError(explain(error, cls, merged, origin, origins)) from error
-        return config._based(Path(base).resolve())
+        based = config._based(Path(base).resolve())
+        if Path(based.store.uri).is_file():
+            raise InputError(f"{origin}: store.uri = {based.store.uri!r} is a file; name a folder or a URL")
+        return based
 
     @property
     def base(self) -> Path:

@@ -1,4 +1,4 @@
-"""The demonstration behind `make demo`: a real index of installed packages is built, changed, refreshed and rolled back."""
+"""The demonstration behind `make demo`: an index of installed packages, built, changed, refreshed and rolled back."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ path = "readmes"
 """
 
 
-class Broken(Exception):  # noqa: N818 - the demonstration broke its promise
+class Broken(Exception):
     """A step showed something other than what it promised."""
 
 

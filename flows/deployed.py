@@ -8,11 +8,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from prefect import Flow, flow
+from prefect import State, flow
+from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Failed
 
-from flows.artifacts import publish_artifacts, publish_checks
+from flows.artifacts import OnDashboard, publish_artifacts, publish_checks
 from storage.errors import TidemarkError
 from tasks.stage import in_flow_run
 
@@ -37,7 +38,11 @@ def refresh(config: str = "", accept_deletions: bool = False) -> State[Any]:
     from flows.config import Config
     from flows.refresh import refresh as run
 
-    return _concluded(lambda: run(Config.load(config or None), accept_deletions=accept_deletions), _run_state)
+    def night() -> Any:
+        loaded = Config.load(config or None)
+        return run(loaded, accept_deletions=accept_deletions, trigger=_trigger(), console=OnDashboard())
+
+    return _concluded(night, _run_state)
 
 
 @flow(persist_result=False)
@@ -51,7 +56,7 @@ def rollback(to: int | None = None, config: str = "") -> State[Any]:
     from flows.config import Config
     from flows.rollback import rollback as run
 
-    return _concluded(lambda: run(Config.load(config or None), to=to), _rollback_state)
+    return _concluded(lambda: run(Config.load(config or None), to=to, trigger=_trigger()), _rollback_state)
 
 
 @flow(persist_result=False)
@@ -68,7 +73,7 @@ def audit(config: str = "", deep: bool = False) -> State[Any]:
     return _concluded(lambda: run(Config.load(config or None), deep=deep), _audit_state)
 
 
-def call(deployed: Flow[..., Any], **parameters: Any) -> Any:
+def call(deployed: Callable[..., Any], **parameters: Any) -> Any:
     """Run one of these flows in this process and hand back what its plain function would.
 
     Args:
@@ -81,7 +86,7 @@ def call(deployed: Flow[..., Any], **parameters: Any) -> Any:
     Raises:
         TidemarkError: The very error that the plain function raised.
     """
-    state = deployed(**parameters, return_state=True)
+    state: State[Any] = deployed(**parameters, return_state=True)
     result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result
@@ -118,6 +123,13 @@ def _logs_shown() -> Iterator[None]:
         for ours, level in changed:
             ours.removeHandler(handler)
             ours.setLevel(level)
+
+
+def _trigger() -> str:
+    """Who started the flow run, for our own record."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return "schedule" if run and run.auto_scheduled else "dashboard" if run and run.deployment_id else "manual"
 
 
 def _run_state(result: Any, report: Mapping[str, Any]) -> State[Any]:

@@ -10,13 +10,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+from flows.environment import OURS
+from storage.errors import TidemarkError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["Output", "plain"]
+__all__ = ["Output", "exit_code", "plain"]
 
 WIDTH = 120  # of a pipe or a file, which have none
 
@@ -62,8 +67,13 @@ class Output:
         """The console that draws on standard output."""
         from rich.console import Console
 
-        narrow = self._stream.isatty() or "COLUMNS" in os.environ
-        return Console(file=self._stream, width=None if narrow else WIDTH, highlight=False, emoji=False)
+        if isinstance(self._stream, TextIOWrapper):  # a mark that the stream cannot write must not end a command
+            self._stream.reconfigure(errors="replace")
+        known = self._stream.isatty() or "COLUMNS" in os.environ
+        width = None if known else WIDTH
+        console = Console(file=self._stream, width=width, highlight=False, emoji=False, markup=False)
+        console.on_broken_pipe = _broken  # type: ignore[method-assign] # ours is quiet, and has its own exit code
+        return console
 
 
 def plain(value: Any) -> Any:
@@ -82,3 +92,23 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
     return value
+
+
+def _broken() -> NoReturn:
+    raise BrokenPipeError
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of an error that ends a command: its own, 2 for a mistake of the user's, else 1."""
+    if isinstance(error, TidemarkError):
+        return error.exit_code
+    return 2 if isinstance(error, ValueError) and _raised_by_us(error.__traceback__) else 1
+
+
+def _raised_by_us(trace: TracebackType | None) -> bool:
+    """Tell whether the innermost frame is in our packages: then a ValueError is about what the user gave."""
+    innermost = None
+    while trace is not None:
+        innermost, trace = trace, trace.tb_next
+    module = innermost.tb_frame.f_globals.get("__name__", "") if innermost is not None else ""
+    return str(module).split(".")[0] in OURS

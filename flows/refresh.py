@@ -14,7 +14,7 @@ from flows.progress import Progress, Silent
 from storage.errors import NeedsApproval, Refused
 from storage.lease import Lease
 from storage.quarantine import Quarantine
-from storage.releases import Release
+from storage.releases import Release, Releases
 from storage.runs import Runs, new_run
 from tasks.audit import Subject, audit
 from tasks.context import Context
@@ -95,7 +95,7 @@ def refresh(
         with Lease(unbound.store, run) as lease:
             context = rebased(unbound)
             context.workspace.sweep()
-            runs.interrupt()
+            runs.interrupt({release.run: release.seq for release in Releases(context.store).all()})
             about = {"config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}
             runs.start(run, "refresh", trigger=trigger, token=lease.token, **about)
             try:

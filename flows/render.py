@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -72,9 +73,11 @@ def plan_view(found: Forecast) -> RenderableType:
     """Draw what a refresh would do."""
     base = "the first release" if found.release is None else f"on top of release {found.release}"
     causes = table("documents", "why", right=(0,))
-    for name in (*CAUSES, *(name for name in found.causes if name not in CAUSES)):
-        if found.causes.get(name) and name not in CHUNKS:
-            causes.add_row(f"{found.causes[name]:,}", CAUSES.get(name, name))
+    # A moved document is new at its new place; it is told once, as moved.
+    why = found.causes | {"new": found.causes.get("new", 0) - found.causes.get("moved", 0)}
+    for name in (*CAUSES, *(name for name in why if name not in CAUSES)):
+        if why.get(name, 0) > 0 and name not in CHUNKS:
+            causes.add_row(f"{why[name]:,}", CAUSES.get(name, name))
     same = found.counts.get("unchanged", 0)
     causes.add_row(Text(f"{same:,}", style="dim"), Text("unchanged", style="dim"))
     counts = found.counts
@@ -222,9 +225,9 @@ def _bars(seconds: Mapping[str, float]) -> RenderableType:
     made = Table.grid(padding=(0, 2))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(justify="right", no_wrap=True)
-    made.add_column(no_wrap=True, overflow="crop")
+    made.add_column(max_width=BAR)
     for name, value in stages.items():
-        made.add_row(clean(name), f"{value:.2f} s", Text("━" * round(BAR * value / longest), style="cyan"))
+        made.add_row(clean(name), f"{value:.2f} s", Bar(size=longest, begin=0, end=value, color="cyan"))
     if "total" in seconds:
         made.add_row("total", Text(f"{seconds['total']:.2f} s", style="bold"), "")
     return Padding(made, (1, 0, 0, 0), expand=False)

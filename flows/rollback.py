@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from flows.config import Config
 from storage.releases import Releases
@@ -46,11 +47,10 @@ def rollback(config: Config, to: int | None = None, *, trigger: str = "manual") 
     store = Store(config.store.uri)
     releases = Releases(store)
     base = releases.get().seq
-    run = new_run()
+    run, started = new_run(), datetime.now(UTC)
     release = releases.rollback(to, run)
     restored = int(release.restored or 0)
-    runs = Runs(store)
     about = {"config": json.loads(config.to_json()), "base": base, "release": release.seq, "trigger": trigger}
-    runs.start(run, "rollback", **about)
-    runs.finish(run, "published", message=f"release {release.seq} restores release {restored}")
+    message = f"release {release.seq} restores release {restored}"
+    Runs(store).record(run, "rollback", "published", started, message=message, **about)
     return RollbackResult(release.seq, restored, run)

@@ -70,8 +70,8 @@ class Module:
         pickles = sorted(file.name for pattern in PICKLES for file in self.folder.glob(pattern))
         if pickles:
             raise ValueError(
-                f"{self.folder} holds its weights as {pickles[0]}, a pickle, which can run code when it is opened; "
-                "save the model as safetensors (SentenceTransformer(...).save_pretrained(...) does) and give that folder"
+                f"{self.folder} holds its weights as {pickles[0]}, a pickle, which can run code when it is opened; save"
+                " the model as safetensors (SentenceTransformer(...).save_pretrained(...) does) and give that folder"
             )
         if self.kind in WEIGHTED:
             raise ValueError(

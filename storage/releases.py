@@ -165,12 +165,23 @@ class Releases:
         return gone
 
     def _before(self, current: Release) -> Release:
-        """The release whose content readers saw before: a rollback of a rollback goes further back."""
-        pivot = current.restored if current.restored is not None else current.seq
-        for release in self.all():
-            if release.seq < pivot and release.restored is None and release.tables != current.tables:
-                return release
-        raise InputError(f"there is no release before {current.seq} to go back to")
+        """The release that the current one was made from: a rollback of a rollback goes further back.
+
+        A release that was rolled back from is never on that way: the night after was made from what was restored.
+        """
+        known = {release.seq: release for release in self.all()}
+
+        def origin(release: Release) -> Release:
+            while release.restored is not None:
+                release = known[release.restored]
+            return release
+
+        step = known.get(origin(current).seq - 1)
+        while step is not None and step.tables == current.tables:
+            step = known.get(origin(step).seq - 1)
+        if step is None:
+            raise InputError(f"there is no release before {current.seq} to go back to")
+        return origin(step)
 
     def _tags(self, releases: Iterable[Release]) -> dict[str, set[str]]:
         """The tags of every table that these releases name: one look a table, however many releases there were."""

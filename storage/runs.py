@@ -43,15 +43,30 @@ class Runs:
         row = self._raw(run) | {"outcome": outcome, "finished": datetime.now(UTC)}
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
-    def interrupt(self) -> list[str]:
-        """Mark runs that never ended as interrupted; only the holder of the lease may say so. Returns their ids."""
+    def record(self, run: str, kind: str, outcome: str, started: datetime, **facts: Any) -> None:
+        """Record a run that is over, in one write: a kill cannot leave it running for good."""
+        host = f"{socket.gethostname()}:{os.getpid()}"
+        row = {"run": run, "kind": kind, "outcome": outcome, "started": started, "finished": datetime.now(UTC)}
+        self.store.upsert(_TABLE, RUNS, "run", [_packed(row | {"host": host}, facts)])
+
+    def interrupt(self, published: Mapping[str, int] | None = None) -> list[str]:
+        """Mark runs that never ended as interrupted; only the holder of the lease may say so.
+
+        Args:
+            published: Run to the number of its release: a run that was killed after it had published says so.
+
+        Returns:
+            Their ids.
+        """
         table = self.store.find(_TABLE)
         if table is None:
             return []
         rows = table.to_table(filter="outcome = 'running' AND kind = 'refresh'").to_pylist()
         message = "the process ended without a word (killed, or the machine went down); the next run took over"
         for row in rows:
-            row |= {"outcome": "interrupted", "finished": datetime.now(UTC), "message": message}
+            release = (published or {}).get(row["run"])
+            row |= {"outcome": "interrupted", "finished": datetime.now(UTC), "release": release}
+            row["message"] = message if release is None else f"release {release} is published; after that {message}"
         if rows:
             self.store.upsert(_TABLE, RUNS, "run", rows)
         return [str(row["run"]) for row in rows]

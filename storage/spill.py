@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +15,8 @@ import polars as pl
 from storage.store import Store
 
 __all__ = ["Spill", "Workspace"]
+
+DAY = 86_400  # seconds
 
 
 class Spill:
@@ -60,6 +64,7 @@ class Workspace:
 
     def __init__(self, store: Store, name: str) -> None:
         self._root = None if store.folder is None else store.folder / ".work"
+        self._first = store.folder is not None and not store.folder.exists()
         if self._root is None or (self._root.parent.exists() and not os.access(self._root.parent, os.W_OK)):
             self._root = None
             self.folder = Path(tempfile.mkdtemp(prefix=f"tidemark-{name}-"))
@@ -75,11 +80,17 @@ class Workspace:
         if self._root is None or not self._root.is_dir():
             return
         for other in self._root.iterdir():
-            if other != self.folder and not other.name.startswith("plan-"):  # a plan runs beside a refresh
+            # A plan runs beside a refresh: only one that was killed is a day old.
+            running = other.name.startswith("plan-") and time.time() - other.stat().st_mtime < DAY
+            if other != self.folder and not running:
                 shutil.rmtree(other, ignore_errors=True)
 
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self._root is not None and self._root.is_dir() and not any(self._root.iterdir()):
+        if self._root is None:
+            return
+        with suppress(OSError):  # another run spills beside this one
             self._root.rmdir()
+            if self._first:  # a plan of a store that is not there yet leaves nothing
+                self._root.parent.rmdir()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,14 +86,15 @@ class Store:
 
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
+        # Not write_dataset(mode="create"): two at once both "create", and the slower one wipes what the faster wrote.
+        empty = lance.LanceOperation.Overwrite(schema, [])
         try:
-            return lance.write_dataset(
-                pa.Table.from_batches([], schema=schema), self.path(table), mode="create", enable_stable_row_ids=True
-            )
-        except OSError as error:  # somebody else made it between the look and the write
-            if "already exists" in str(error):
-                return self.open(table)
-            raise
+            return lance.LanceDataset.commit(self.path(table), empty, enable_stable_row_ids=True, max_retries=0)
+        except OSError:
+            made = self.find(table)  # by somebody else between the look and the commit
+            if made is None:
+                raise
+            return made
 
     def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:
         """Append a stream of batches in one commit; memory does not grow with the stream."""
@@ -144,11 +148,21 @@ class Store:
         return gone
 
     def drop(self, table: str) -> None:
-        """Remove a table with all its versions."""
+        """Remove a table with all its versions, at once where the store is local."""
         import lance
 
-        if self.find(table) is not None:
+        if self.find(table) is None:
+            return
+        if self.folder is None:
             lance.LanceDataset.drop(self.path(table))
+            return
+        # Lance removes data before manifests: killed in between, it leaves a table that opens and cannot be read.
+        grave = self.folder / ".work" / f"{table}-{secrets.token_hex(4)}"  # where the next run sweeps
+        grave.parent.mkdir(exist_ok=True)
+        (self.folder / f"{table}.lance").rename(grave)
+        shutil.rmtree(grave, ignore_errors=True)
+        with suppress(OSError):  # the run spills beside it
+            grave.parent.rmdir()
 
     def trim(self, table: str, older_than: timedelta) -> int:
         """Free the untagged versions of a table that are older; returns bytes freed."""

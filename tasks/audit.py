@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from tasks.stage import stage
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["AuditResult", "Check", "Subject", "audit", "examine", "examine_deeply"]
+__all__ = ["BACK", "AuditResult", "Check", "Subject", "audit", "examine", "examine_deeply"]
 
 NORM_TOLERANCE = 1e-3
 COVERAGE_FLOOR = 0.95
@@ -94,6 +94,7 @@ class Subject:
         normalised: Whether its vectors have unit norm.
         index: Facts of the index, `kind` among them.
         counts: What the run that made it counted; empty where that is not known.
+        repair: What to do where the tables are wrong.
     """
 
     store: Store
@@ -103,6 +104,7 @@ class Subject:
     normalised: bool
     index: Mapping[str, Any]
     counts: Mapping[str, int] = field(default_factory=dict)
+    repair: str = AGAIN
 
     @property
     def chunks(self) -> lance.LanceDataset:
@@ -119,31 +121,42 @@ class Subject:
 def examine(subject: Subject, config: IndexConfig) -> AuditResult:
     """Check a state: conservation, uniqueness, vectors, index. Reads everything, holds keys only."""
     try:
-        chunks, documents = subject.chunks, subject.documents
+        return _examined(subject, config)
     except InputError as error:
         return AuditResult((Check("tables.present", ok=False, detail=f"{error}; restore the store from a backup"),))
+    except (OSError, ValueError) as error:  # a file that is lost or cut off: Lance raises either
+        return AuditResult((Check("tables.readable", ok=False, detail=f"{str(error)[:300]}; {subject.repair}"),))
+
+
+def _examined(subject: Subject, config: IndexConfig) -> AuditResult:
+    chunks, documents = subject.chunks, subject.documents
     ledger = pl.DataFrame(pl.from_arrow(documents.to_table(columns=LEDGER)))
     rows = pl.DataFrame(pl.from_arrow(chunks.to_table(columns=["id", "key", "ordinal", "start", "end"])))
     checks = [
         Check("tables.present", ok=True, detail=", ".join(f"{n} at {v}" for n, v in sorted(subject.tables.items()))),
-        *_ledger(ledger),
-        *_conservation(ledger, rows),
-        *_promised(subject.counts, ledger.height, rows.height),
-        _vectors(chunks, subject),
+        *_advised(_ledger(ledger), subject),
+        *_advised(_conservation(ledger, rows), subject),
+        *_advised(_promised(subject.counts, ledger.height, rows.height), subject),
+        *_advised([_vectors(chunks, subject)], subject),
         _encoder(subject),
     ]
     recall = None
     if subject.index.get("kind") == "IVF_RQ":
-        found, recall = _index(chunks, subject.index, config)
-        checks += found
+        checks += _advised([_coverage(chunks)], subject)
+        recall = probe_recall(chunks, subject.index, config.probe_queries)
+        checks.append(_recall(recall, config))
     return AuditResult(tuple(checks), recall)
+
+
+def _advised(checks: Iterable[Check], subject: Subject) -> Iterator[Check]:
+    """Tell how to repair what does not hold."""
+    for check in checks:
+        yield check if check.ok else replace(check, detail=f"{check.detail}; {subject.repair}")
 
 
 def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
     twice = ledger.height - ledger["key"].n_unique()
-    yield Check(
-        "documents.unique", twice == 0, f"{ledger.height:,} keys" if not twice else f"{twice} keys twice; {REBUILD}"
-    )
+    yield Check("documents.unique", twice == 0, f"{ledger.height:,} keys" if not twice else f"{twice} keys twice")
     duplicates = ledger.filter(pl.col("duplicate_of").is_not_null())
     kept = ledger.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
     sound = duplicates.join(
@@ -151,15 +164,15 @@ def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
     )
     odd = duplicates.height - sound.height
     good = f"{duplicates.height:,} duplicates, each of an indexed document with its content"
-    yield Check("documents.duplicates", odd == 0, good if not odd else f"{odd} point to nothing equal; {REBUILD}")
+    yield Check("documents.duplicates", odd == 0, good if not odd else f"{odd} point to nothing equal")
     again = kept.height - kept["content_hash"].n_unique()
-    detail = f"{kept.height:,} indexed documents" if not again else f"{again} contents indexed twice; {REBUILD}"
+    detail = f"{kept.height:,} indexed documents" if not again else f"{again} contents indexed twice"
     yield Check("documents.content", again == 0, detail)
 
 
 def _conservation(ledger: pl.DataFrame, rows: pl.DataFrame) -> Iterator[Check]:
     twice = rows.height - rows["id"].n_unique()
-    yield Check("chunks.unique", twice == 0, f"{rows.height:,} ids" if not twice else f"{twice} ids twice; {REBUILD}")
+    yield Check("chunks.unique", twice == 0, f"{rows.height:,} ids" if not twice else f"{twice} ids twice")
     found = rows.group_by("key").agg(
         pl.len().alias("rows"), pl.col("ordinal").n_unique().alias("ordinals"), pl.col("ordinal").max().alias("last")
     )
@@ -171,14 +184,14 @@ def _conservation(ledger: pl.DataFrame, rows: pl.DataFrame) -> Iterator[Check]:
         first = wrong.row(0, named=True)
         detail = (
             f"{wrong.height} documents have other rows than the ledger, for example {first['source']}/{first['id']}: "
-            f"{first['n_chunks'] or 0} promised, {first['rows'] or 0} found; {REBUILD}"
+            f"{first['n_chunks'] or 0} promised, {first['rows'] or 0} found"
         )
     yield Check("chunks.conserved", wrong.is_empty(), detail)
     gaps = found.filter((pl.col("ordinals") != pl.col("rows")) | (pl.col("last") + 1 != pl.col("rows"))).height
     bad = rows.filter((pl.col("start") >= pl.col("end")) | (pl.col("start") < 0)).height
     detail = "ordinals without gaps, spans in order"
     if gaps or bad:
-        detail = f"{gaps} documents with gaps between chunks, {bad} empty spans; {REBUILD}"
+        detail = f"{gaps} documents with gaps between chunks, {bad} empty spans"
     yield Check("chunks.spans", not gaps and not bad, detail)
 
 
@@ -191,18 +204,16 @@ def _promised(counts: Mapping[str, int], documents: int, chunks: int) -> Iterato
     held = documents + counts["quarantined"]
     ok = counts["documents"] == total == held
     detail = f"{counts['documents']:,} listed = " + " + ".join(f"{counts[part]:,} {part}" for part in parts)
-    yield Check("run.documents", ok, detail if ok else f"{detail}, but {held:,} are held; {REBUILD}")
+    yield Check("run.documents", ok, detail if ok else f"{detail}, but {held:,} are held")
     ok = counts["chunks"] == chunks == counts["embedded"] + counts["reused"]
     detail = f"{counts['chunks']:,} = {counts['embedded']:,} embedded + {counts['reused']:,} re-used"
-    yield Check("run.chunks", ok, detail if ok else f"{detail}, but the table has {chunks:,}; {REBUILD}")
+    yield Check("run.chunks", ok, detail if ok else f"{detail}, but the table has {chunks:,}")
 
 
 def _vectors(chunks: lance.LanceDataset, subject: Subject) -> Check:
     field = chunks.schema.field("vector").type
     if field.list_size != subject.dimension:
-        return Check(
-            "vectors.sound", False, f"dimension {field.list_size}, the space has {subject.dimension}; {REBUILD}"
-        )
+        return Check("vectors.sound", False, f"dimension {field.list_size}, the space has {subject.dimension}")
     count = endless = odd = 0
     for batch in chunks.scanner(columns=["vector"], batch_size=16_384).to_batches():
         vectors = as_vectors(batch.column("vector"))
@@ -213,7 +224,7 @@ def _vectors(chunks: lance.LanceDataset, subject: Subject) -> Check:
             odd += int((np.abs(norms[finite] - 1) > NORM_TOLERANCE).sum())
         count += len(vectors)
     if endless or odd:
-        return Check("vectors.sound", False, f"{endless} not finite, {odd} not of unit norm; re-embed: {REBUILD}")
+        return Check("vectors.sound", False, f"{endless} not finite, {odd} not of unit norm")
     return Check("vectors.sound", True, f"{count:,} vectors of {subject.dimension}, finite, of unit norm")
 
 
@@ -224,17 +235,18 @@ def _encoder(subject: Subject) -> Check:
     return Check("encoder.kept", kept, detail)
 
 
-def _index(chunks: lance.LanceDataset, index: Mapping[str, Any], config: IndexConfig) -> tuple[list[Check], float]:
+def _coverage(chunks: lance.LanceDataset) -> Check:
     share = coverage(chunks)
-    covered = share is not None and share >= COVERAGE_FLOOR
     detail = "there is no index" if share is None else f"{share:.1%} of the rows are in the index"
-    checks = [Check("index.coverage", covered, detail if covered else f"{detail}; {REBUILD}")]
-    recall = probe_recall(chunks, index, config.probe_queries)
+    return Check("index.coverage", share is not None and share >= COVERAGE_FLOOR, detail)
+
+
+def _recall(recall: float, config: IndexConfig) -> Check:
     good = recall >= config.recall_floor
     detail = f"recall@10 {recall:.3f} against exact search over {config.probe_queries} probes"
     if not good:
         detail += f", below index.recall_floor {config.recall_floor}; raise index.nprobes or index.refine_factor"
-    return [*checks, Check("index.recall", good, detail)], recall
+    return Check("index.recall", good, detail)
 
 
 def probe_recall(chunks: lance.LanceDataset, index: Mapping[str, Any], queries: int, k: int = 10) -> float:
@@ -273,12 +285,9 @@ def examine_deeply(subject: Subject) -> AuditResult:
         wrong += _spans(chunks, frame)
     good = f"{texts:,} documents: text, hashes and spans agree"
     damage = Registry(subject.store).damage(subject.space)
-    return AuditResult(
-        (
-            Check("deep.texts", wrong == 0, good if not wrong else f"{wrong} texts do not fit their hash; {REBUILD}"),
-            Check("deep.encoder", not damage, "; ".join(damage) or "every file of the encoder is as it was kept"),
-        )
-    )
+    read = Check("deep.texts", wrong == 0, good if not wrong else f"{wrong} texts do not fit their hash")
+    kept = Check("deep.encoder", not damage, "; ".join(damage) or "every file of the encoder is as it was kept")
+    return AuditResult((*_advised([read], subject), kept))
 
 
 def _spans(chunks: lance.LanceDataset, documents: pl.DataFrame) -> int:

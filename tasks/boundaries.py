@@ -130,15 +130,19 @@ def strength(text: str, starts: Ints, ends: Ints) -> Floats:
     limits = np.stack([starts, last], axis=1).ravel()
     least = np.minimum.reduceat(np.append(hashes, np.uint64(0xFFFFFFFFFFFFFFFF)), limits)[::2]
     weight = (last - starts).astype(np.float64)
-    power = weight.copy()
-    for _ in range(LENGTH_WEIGHT - 1):
-        power *= weight
-    ranks: Floats = (least.astype(np.float64) + 1.0) / power
+    ranks: Floats = (least.astype(np.float64) + 1.0) * weight ** (1 - LENGTH_WEIGHT)
     return ranks
 
 
 def order(kinds: Ints, ranks: Floats) -> Ints:
-    """Return the boundaries' indices from the best place to cut to the worst; equal ones in the text's order."""
+    """Return the boundaries' indices from the best place to cut to the worst; equal ones in the text's order.
+
+    A paragraph, heading or definition has the rank of its best atom, so that it keeps it when a sentence is put before its first.
+    """
+    blocks = np.flatnonzero(kinds <= Kind.PARAGRAPH)
+    ranks = ranks.copy()
+    if len(blocks):
+        ranks[blocks] = np.minimum.reduceat(ranks, blocks)
     return np.lexsort((np.arange(len(kinds)), ranks, kinds)).astype(np.int64)
 
 
@@ -160,9 +164,12 @@ def _fences(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     opening: re.Match[str] | None = None
     for match in FENCE.finditer(text):
-        if opening is None:
-            opening = match
-        elif match.group(1).startswith(opening.group(1)) and not match.group(2).strip():
+        info = match.group(2).strip()
+        if opening is None or info:
+            # A line that names a language opens a block even where the last was not closed: a lost fence harms one block only.
+            nested = opening is not None and len(match.group(1)) < len(opening.group(1))
+            opening = opening if nested else match
+        elif match.group(1).startswith(opening.group(1)):
             spans.append((opening.end() - len(opening.group(2)), match.end()))
             opening = None
     return spans

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from storage.hashing import fingerprint as hashed
 
 __all__ = ["Rule", "Suite", "ValidationConfig", "default_rules", "fingerprint"]
 
@@ -99,7 +100,7 @@ class Rule:
     @property
     def identity(self) -> str:
         """Version and digest of the arguments: changes when a refused document deserves another try."""
-        return f"{self.version}.{digest(self.name, self.expectation, dict(self.kwargs))[:8]}"
+        return f"{self.version}.{hashed([self.name, self.expectation, dict(self.kwargs)])[:8]}"
 
     def explain(self, row: Mapping[str, Any]) -> str:
         """Say why this row is refused."""
@@ -130,18 +131,12 @@ def shorten(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
-def digest(*parts: object) -> str:
-    """Hash JSON-like values, whatever the order of their keys."""
-    spelled = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.blake2b(spelled.encode(), digest_size=16).hexdigest()
-
-
 def fingerprint(config: ValidationConfig, suite: Suite) -> str:
     """Identify everything that can change a verdict: rules, arguments, parameters, the user's file by content."""
     # where the user's file lies and how it is spaced does not matter: its entries are among the rules
     parameters = config.model_dump(mode="json", exclude={"expectations"})
     rules = [(rule.name, rule.version, rule.expectation, dict(rule.kwargs), rule.reason) for rule in suite.rules]
-    return digest(SUITE, parameters, rules)
+    return hashed([SUITE, parameters, rules])
 
 
 def default_rules(config: ValidationConfig) -> Iterator[Rule]:

@@ -161,7 +161,7 @@ def standing() -> Judge:
     return Judge(SUITE, NOW)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(changes, min_size=1, max_size=12))
 def test_every_row_is_accepted_or_refused_once(standing: Judge, rows: list[dict[str, Any]]) -> None:
     frame = documents(*rows).with_columns(key=pl.int_range(pl.len()).cast(pl.String))

@@ -1,0 +1,145 @@
+"""Small corpora and stores for tests: documents that differ, a configuration, a run's context, a scripted source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.config import Config
+from flows.open import opened, rebased
+from flows.prepare import Clock, prepare
+from flows.progress import Silent
+from storage.reader import Hit, Reader
+from storage.releases import Releases
+from storage.sources.base import DOCUMENTS, LISTING, SourceConfig
+from storage.store import Store
+from tasks.context import Context
+from tasks.tally import Preparation
+
+__all__ = ["NOTES", "Scripted", "configure", "context", "documents", "found", "prepared", "prose", "rows", "save"]
+
+NOTES = {"name": "notes", "kind": "folder", "path": "notes"}
+
+
+def prose(name: str, paragraphs: int = 2) -> str:
+    """A text of which every sentence says its name and number: equal names give equal texts, others share nothing."""
+    lines = [
+        " ".join(f"The {name} of row {number} and column {column} is dry." for column in range(3))
+        for number in range(paragraphs)
+    ]
+    return f"# {name.title()}\n\n" + "\n\n".join(lines)
+
+
+def save(folder: Path, files: Mapping[str, str | bytes | None]) -> None:
+    """Write files below a folder; None removes one."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def configure(base: Path, files: Mapping[str, str | bytes | None] | None = None, **sections: Any) -> Config:
+    """A configuration with the stub encoder, a folder source `notes` holding these files, and lenient limits."""
+    save(base / "notes", files or {})
+    (base / "notes").mkdir(exist_ok=True)
+    given = {
+        "store": {"uri": "store"},
+        "encoder": {"name": "stub"},
+        "chunker": {"min_tokens": 8, "max_tokens": 24},
+        "limits": {"max_lost_share": 1.0, "max_refused_share": 1.0},
+        "sources": [NOTES],
+    }
+    return Config.from_mapping(given | sections, base)
+
+
+@contextmanager
+def context(config: Config, run: str = "20260101-000000-aaaaaa") -> Iterator[Context]:
+    """What every stage of a run shares, on top of the current release."""
+    with opened(config, run, Silent()) as unbound:
+        yield rebased(unbound)
+
+
+def prepared(context: Context) -> Preparation:
+    """What the stages that only read say."""
+    return prepare(context, Clock(Silent()))
+
+
+def documents(config: Config, release: int | None = None) -> dict[str, dict[str, Any]]:
+    """The documents of a release by `source/id`."""
+    store = Store(config.store.uri)
+    table = store.open("documents", Releases(store).get(release).tables["documents"])
+    return {f"{row['source']}/{row['id']}": row for row in table.to_table().to_pylist()}
+
+
+def rows(config: Config, release: int | None = None) -> list[dict[str, Any]]:
+    """The chunks of a release by document and ordinal."""
+    store = Store(config.store.uri)
+    found = Releases(store).get(release)
+    table = store.open(found.chunks, found.tables[found.chunks]).to_table().to_pylist()
+    return sorted(table, key=lambda row: (row["source"], row["document"], row["ordinal"]))
+
+
+def found(config: Config, text: str, k: int = 3, release: int | None = None) -> list[Hit]:
+    """Search a release with the encoder that it keeps."""
+    from models.encoder import open_encoder
+    from storage.registry import Registry
+
+    reader = Reader.open(config.store.uri, release)
+    encoder = open_encoder(Registry(reader.store).fetch(reader.release.space))
+    return reader.search(encoder.encode_queries([text]), k, space=encoder.space.id)[0]
+
+
+class Scripted:
+    """A source that lists and reads what a JSON file says: `corpus:Scripted`, with the file as its `path`.
+
+    The file has `list`, the rows of the listing, and `read`, slices of documents; a row without a revision has `r1`.
+    """
+
+    def __init__(self, config: SourceConfig, base_dir: Path) -> None:
+        self.name = config.name
+        self._file = base_dir / str((config.model_extra or {})["path"])
+
+    @staticmethod
+    def config(path: str = "script.json", name: str = "script") -> dict[str, str]:
+        """The source's table."""
+        return {"name": name, "kind": "corpus:Scripted", "path": path}
+
+    @staticmethod
+    def write(
+        file: Path, listed: Iterable[Mapping[str, Any]], read: Iterable[Iterable[Mapping[str, Any]]] | None = None
+    ) -> None:
+        """Write the script; what is listed is read, in one slice, unless it says otherwise."""
+        listed = [dict(row) for row in listed]
+        slices = [listed] if read is None else [[dict(row) for row in part] for part in read]
+        file.write_text(json.dumps({"list": listed, "read": slices}))
+
+    def list(self) -> Iterator[pl.DataFrame]:
+        """The listing, one slice."""
+        rows = [
+            {"id": row["id"], "revision": row.get("revision", "r1"), "bytes": None, "problem": row.get("problem")}
+            for row in self._script()["list"]
+        ]
+        yield pl.DataFrame(rows, schema=LISTING)
+
+    def read(self, ids: pl.Series) -> Iterator[pl.DataFrame]:
+        """The slices of the script, without the rows that are not asked for."""
+        wanted = set(ids)
+        plain = {"text": "", "title": None, "metadata": "{}", "licence": None, "timestamp": None, "queries": []}
+        for part in self._script()["read"]:
+            rows = [plain | {"revision": "r1", "problem": None} | row for row in part if row["id"] in wanted]
+            for row in rows:
+                row["timestamp"] = row["timestamp"] and datetime.fromisoformat(row["timestamp"])
+            yield pl.DataFrame([{name: row[name] for name in DOCUMENTS} for row in rows], schema=DOCUMENTS)
+
+    def _script(self) -> dict[str, Any]:
+        script: dict[str, Any] = json.loads(self._file.read_text())
+        return script

@@ -1,0 +1,119 @@
+"""A plan says what the next refresh will do, and writes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from corpus import configure, prose, save
+
+from flows.config import Config
+from flows.plan import Forecast, plan
+from flows.progress import Silent
+from flows.refresh import refresh
+from storage.errors import InputError
+from storage.runs import Runs
+from storage.store import Store
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def agreed(config: Config) -> Forecast:
+    """A plan, compared with the refresh that follows it."""
+    forecast = plan(config)
+    result = refresh(config)
+    assert (forecast.counts, forecast.causes) == (result.counts, result.causes)
+    assert forecast.outcome == result.outcome
+    return forecast
+
+
+def test_a_plan_of_a_store_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor")})
+    forecast = plan(config)
+    assert (forecast.release, forecast.outcome, forecast.sources) == (None, "published", {"notes": 1})
+    assert forecast.tokens == forecast.counts["tokens"] > 0
+    assert forecast.bytes > forecast.counts["chunks"] * 384 * 4
+    assert forecast.message == f"a refresh would embed {forecast.counts['chunks']} chunks and re-use 0"
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_plan_foretells_every_kind_of_change_and_writes_nothing(tmp_path: Path) -> None:
+    names = ["anchor", "buoy", "chart", "dock", "ebb"]
+    config = configure(tmp_path, {f"{name}.md": prose(name, 4) for name in names} | {"bad.md": ""})
+    agreed(config)
+    notes = tmp_path / "notes"
+    (notes / "buoy.md").rename(notes / "moved.md")
+    save(notes, {"chart.md": None, "dock.md": prose("dock", 5), "again.md": prose("ebb", 4), "bad.md": "\x01"})
+    before = contents(tmp_path / "store")
+    plan(config)
+    assert contents(tmp_path / "store") == before
+    forecast = agreed(config)
+    assert forecast.release == 1
+    wanted = {"content": 1, "new": 2, "moved": 1, "deleted": 1, "refused": 1, "duplicate": 1}
+    assert {name: count for name, count in forecast.causes.items() if name != "moved-chunks"} == wanted
+    nothing = agreed(config)
+    assert (nothing.outcome, nothing.message) == ("unchanged", "nothing to do: a refresh would embed 0 chunks")
+    assert (nothing.tokens, nothing.bytes, nothing.causes) == (0, 0, {"held": 1, "duplicate": 1})
+
+
+def test_a_plan_foretells_another_encoder_and_another_chunker(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor")})
+    agreed(config)
+    other = configure(tmp_path, encoder={"name": "stub:3"})
+    assert agreed(other).causes == {"encoder": 1}
+    assert agreed(
+        configure(tmp_path, encoder={"name": "stub:3"}, chunker={"min_tokens": 4, "max_tokens": 9})
+    ).causes == {"chunker": 1}
+
+
+def test_a_plan_says_when_a_refresh_would_stop(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")}, limits={"refused_floor": 0})
+    agreed(config)
+    save(tmp_path / "notes", {"a.md": None})
+    forecast = agreed(config)
+    assert forecast.outcome == "needs-approval"
+    assert "source 'notes' lost 1 of its 2 documents" in forecast.message
+    save(tmp_path / "notes", {"a.md": "", "b.md": ""})
+    forecast = agreed(config)
+    assert (forecast.outcome, forecast.message[:35]) == ("refused", "2 of 2 documents were refused (100%")
+
+
+def test_a_plan_counts_on_what_an_unfinished_run_has_embedded(tmp_path: Path) -> None:
+    class Breakdown(Silent):
+        def stage(self, name: str) -> None:
+            if name == "write":
+                raise OSError("no space left on device")
+
+    config = configure(tmp_path, {"a.md": prose("anchor")})
+    with pytest.raises(OSError, match="no space left"):
+        refresh(config, console=Breakdown())
+    forecast = agreed(config)
+    assert (forecast.counts["embedded"], forecast.counts["reused"]) == (0, forecast.counts["chunks"])
+    outcomes = [(row["outcome"], row["message"]) for row in Runs(Store(config.store.uri)).all()]
+    assert outcomes == [
+        ("published", "release 1 is published"),
+        ("failed", "OSError: no space left on device"),
+    ]
+
+
+def test_a_plan_estimates_from_the_speed_of_earlier_runs(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor", 10)})
+    runs = Runs(Store(config.store.uri))
+    forecast = plan(config)
+    default = forecast.tokens / 4_000
+    assert default <= forecast.estimated_seconds <= default + forecast.seconds["total"] + 0.1
+    space = refresh(config).space
+    runs.start("slow", "refresh", model={"id": space})
+    runs.finish("slow", "published", counts={"tokens": 20_000}, seconds={"embed": 2_000.0}, model={"id": space})
+    save(tmp_path / "notes", {"b.md": prose("buoy", 10)})
+    slow = plan(config)
+    assert slow.estimated_seconds >= slow.tokens / 10
+
+
+def test_a_plan_of_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
+    config = configure(tmp_path)
+    (tmp_path / "notes").rmdir()
+    with pytest.raises(InputError, match="does not exist"):
+        plan(config)

@@ -1,0 +1,138 @@
+"""The way back: one row, and readers see the earlier release with its own encoder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from corpus import configure, documents, found, prose, rows, save
+
+from flows.audit import audit
+from flows.config import Config
+from flows.progress import Silent
+from flows.refresh import refresh
+from flows.rollback import RollbackResult, rollback
+from storage.errors import InputError, ReleaseMoved
+from storage.reader import Reader
+from storage.releases import Releases
+from storage.runs import Runs
+from storage.store import Store
+
+
+class Meddler(Silent):
+    """Rolls back at the moment at which a refresh is about to publish."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def stage(self, name: str) -> None:
+        if name == "publish":
+            rollback(self.config)
+
+
+def names(config: Config, release: int | None = None) -> list[str]:
+    return sorted(name.removeprefix("notes/") for name in documents(config, release))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Release 1 holds a.md, release 2 holds b.md too."""
+    base = tmp_path_factory.mktemp("made")
+    config = configure(base, {"a.md": prose("anchor")})
+    refresh(config)
+    save(base / "notes", {"b.md": prose("buoy")})
+    refresh(config)
+    return base
+
+
+@pytest.fixture
+def config(made: Path, tmp_path: Path) -> Config:
+    """A copy of those two releases."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return configure(tmp_path)
+
+
+def test_a_rollback_gives_readers_the_release_before(config: Config) -> None:
+    reader = Reader.open(config.store.uri)
+    result = rollback(config, trigger="operator")
+    assert result == RollbackResult(release=3, restored=1, run=result.run)
+    assert names(config) == ["a.md"]
+    assert {hit.document for hit in found(config, "row of the buoy", 9)} == {"a.md"}
+    assert reader.chunks.count_rows() == len(rows(config, 2))  # who reads release 2 goes on
+    assert audit(config, deep=True).ok
+
+
+def test_a_rollback_is_recorded_as_a_run(config: Config) -> None:
+    result = rollback(config, 1, trigger="operator")
+    row = Runs(Store(config.store.uri)).get(result.run)
+    told = {name: row[name] for name in ("kind", "trigger", "outcome", "base", "release", "message")}
+    assert told == {
+        "kind": "rollback",
+        "trigger": "operator",
+        "outcome": "published",
+        "base": 2,
+        "release": 3,
+        "message": "release 3 restores release 1",
+    }
+    assert Releases(Store(config.store.uri)).get().run == result.run
+
+
+def test_the_night_after_a_rollback_embeds_nothing_again(config: Config) -> None:
+    rollback(config)
+    result = refresh(config)
+    assert (result.outcome, result.release, result.counts["embedded"], result.counts["added"]) == ("published", 4, 0, 1)
+    assert (names(config), rows(config)) == (names(config, 2), rows(config, 2))
+    assert refresh(config).outcome == "unchanged"
+    assert rollback(config).restored == 1  # not 2, from which somebody had rolled back
+
+
+def test_a_rollback_of_a_rollback_and_back_again(config: Config) -> None:
+    rollback(config, 1)
+    assert (rollback(config, 2).release, names(config)) == (4, ["a.md", "b.md"])
+    assert refresh(config).outcome == "unchanged"
+
+
+def test_a_rollback_over_a_switch_of_encoders_brings_the_old_encoder_back(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")})
+    first = refresh(config)
+    other = configure(tmp_path, encoder={"name": "stub:5"})
+    refresh(other)
+    rollback(other)
+    assert Reader.open(config.store.uri).release.space == first.space
+    assert found(config, "row of the buoy", 1)[0].document == "b.md"
+    assert refresh(config).outcome == "unchanged"
+    again = refresh(other)
+    assert (again.outcome, again.counts["embedded"]) == ("published", 0)
+    assert audit(other, deep=True).ok
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"), [(None, "no release before 1"), (1, "what readers see already"), (7, "there is no release 7")]
+)
+def test_a_rollback_to_nowhere_changes_nothing(tmp_path: Path, to: int | None, reason: str) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor")})
+    refresh(config)
+    with pytest.raises(InputError, match=reason):
+        rollback(config, to)
+    assert [row["kind"] for row in Runs(Store(config.store.uri)).all()] == ["refresh"]
+
+
+def test_there_is_no_way_back_from_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing is published yet"):
+        rollback(configure(tmp_path))
+
+
+def test_a_refresh_on_top_of_which_somebody_rolled_back_publishes_nothing(config: Config, tmp_path: Path) -> None:
+    save(tmp_path / "notes", {"c.md": prose("chart")})
+    with pytest.raises(ReleaseMoved, match="release 3 was published by another run or a rollback"):
+        refresh(config, console=Meddler(config))
+    assert names(config) == ["a.md"]
+    assert Runs(Store(config.store.uri)).all()[1]["outcome"] == "failed"
+    result = refresh(config)
+    assert (result.outcome, result.counts["embedded"], names(config)) == (
+        "published",
+        0,
+        ["a.md", "b.md", "c.md"],
+    )
+    assert audit(config, deep=True).ok

@@ -1,0 +1,89 @@
+"""Model folders beside the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from storage.errors import InputError
+from storage.registry import Registry
+from storage.store import Store
+
+SPACE = "ab" * 16
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(b"weights")
+    (folder / "1_Pooling" / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture(params=["local", "remote"])
+def registry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.setenv("TIDEMARK_CACHE", str(tmp_path / "cache"))
+    if request.param == "local":
+        return Registry(Store(tmp_path / "store"))
+    fsspec.filesystem("memory").store.clear()
+    return Registry(Store("memory://store"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: data for name, data in files.items() if name != "tidemark.json"}
+
+
+def test_a_model_is_kept_and_fetched_whole(registry: Registry, model: Path) -> None:
+    assert not registry.has(SPACE)
+    registry.keep(SPACE, model)
+    assert registry.has(SPACE)
+    assert content(registry.fetch(SPACE)) == content(model)
+    assert registry.damage(SPACE) == []
+
+
+def test_a_model_that_is_not_there_is_named(registry: Registry) -> None:
+    with pytest.raises(InputError, match=f"encoder of space {SPACE} is not in models/; restore that folder"):
+        registry.fetch(SPACE)
+    assert registry.damage(SPACE) == [f"models/{SPACE} is missing"]
+
+
+def test_a_model_is_kept_once(registry: Registry, model: Path) -> None:
+    registry.keep(SPACE, model)
+    (model / "weights.safetensors").write_bytes(b"others")
+    registry.keep(SPACE, model)
+    assert content(registry.fetch(SPACE))["weights.safetensors"] == b"weights"
+
+
+def test_a_dropped_model_is_gone(registry: Registry, model: Path) -> None:
+    registry.drop(SPACE)
+    registry.keep(SPACE, model)
+    registry.drop(SPACE)
+    assert not registry.has(SPACE)
+
+
+def test_damage_names_every_file(tmp_path: Path, model: Path) -> None:
+    registry = Registry(Store(tmp_path / "store"))
+    registry.keep(SPACE, model)
+    kept = registry.fetch(SPACE)
+    (kept / "weights.safetensors").write_bytes(b"weightz")
+    (kept / "1_Pooling" / "config.json").unlink()
+    assert registry.damage(SPACE) == [
+        f"models/{SPACE}/1_Pooling/config.json is missing",
+        f"models/{SPACE}/weights.safetensors is changed",
+    ]
+
+
+def test_what_a_killed_run_left_is_no_model_and_goes(tmp_path: Path, model: Path) -> None:
+    registry = Registry(Store(tmp_path / "store"))
+    models = tmp_path / "store" / "models"
+    for name in (SPACE, f".{SPACE}-0011aabb"):
+        (models / name).mkdir(parents=True)
+        (models / name / "weights.safetensors").write_bytes(b"wei")
+    assert not registry.has(SPACE)
+    registry.keep(SPACE, model)
+    assert [path.name for path in models.iterdir()] == [SPACE]
+    assert registry.damage(SPACE) == []

@@ -1,0 +1,92 @@
+"""Slices on disk, and the folder that a run keeps them in."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.spill import Spill, Workspace
+from storage.store import Store
+
+
+def frame(*numbers: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"n": numbers, "text": [str(number) for number in numbers]}, schema={"n": pl.Int64, "text": str}
+    )
+
+
+def test_slices_come_back_in_order(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "s")
+    for numbers in ((1, 2), (), (3,)):
+        spill.append(frame(*numbers))
+    assert [part["n"].to_list() for part in spill.slices()] == [[1, 2], [3]]
+    assert [part.columns for part in spill.slices(["text"])] == [["text"], ["text"]]
+    assert spill.rows == 3
+
+
+def test_a_frame_of_no_slices_has_the_columns_asked_for(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "s")
+    assert spill.frame(["n"], {"n": pl.Int64}).schema == {"n": pl.Int64}
+    assert list(spill.slices()) == []
+    assert not (tmp_path / "s").exists()
+
+
+@given(parts=st.lists(st.lists(st.integers(-(2**40), 2**40), max_size=4), max_size=5))
+def test_nothing_is_lost_between_slices(tmp_path_factory: pytest.TempPathFactory, parts: list[list[int]]) -> None:
+    spill = Spill(tmp_path_factory.mktemp("spill") / "s")
+    for numbers in parts:
+        spill.append(frame(*numbers))
+    together = [number for numbers in parts for number in numbers]
+    assert spill.frame(["text", "n"], {"text": pl.String, "n": pl.Int64})["n"].to_list() == together
+
+
+def test_a_workspace_lies_in_a_local_store_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    workspace = Workspace(Store(tmp_path / "store"), "run")
+    workspace.spill("upserts").append(frame(1))
+    assert workspace.folder == tmp_path / "store" / ".work" / "run"
+    workspace.close()
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_a_workspace_of_a_store_that_is_not_there_leaves_not_even_that(tmp_path: Path) -> None:
+    workspace = Workspace(Store(tmp_path / "store"), "plan-1")
+    workspace.spill("upserts").append(frame(1))
+    workspace.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workspace_leaves_the_store_that_a_run_made(tmp_path: Path) -> None:
+    workspace = Workspace(Store(tmp_path / "store"), "run")
+    workspace.spill("upserts").append(frame(1))
+    (tmp_path / "store" / "documents.lance").mkdir()
+    workspace.close()
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["documents.lance"]
+
+
+def test_a_remote_store_spills_to_a_temporary_folder() -> None:
+    workspace = Workspace(Store("s3://bucket/store"), "run")
+    assert workspace.folder.is_dir()
+    workspace.sweep()
+    workspace.close()
+    assert not workspace.folder.exists()
+
+
+def test_a_sweep_removes_what_killed_runs_left_and_spares_plans_that_run(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for name in ("killed", "plan-now", "plan-old"):
+        Workspace(store, name).spill("s").append(frame(1))
+    yesterday = time.time() - 90_000
+    os.utime(tmp_path / ".work" / "plan-old", (yesterday, yesterday))
+    mine = Workspace(store, "mine")
+    mine.spill("s").append(frame(1))
+    mine.sweep()
+    assert sorted(path.name for path in (tmp_path / ".work").iterdir()) == ["mine", "plan-now"]
+    mine.close()
+    assert [path.name for path in (tmp_path / ".work").iterdir()] == ["plan-now"]

@@ -1,0 +1,30 @@
+"""Everything heavy that a run imports, loaded once in the process that all killed and racing runs are forked from."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+
+from tqdm import tqdm
+
+from flows.open import code
+from tasks.bench import import_gx
+
+__all__ = ["THREADS"]
+
+MODULES = (
+    *("flows.refresh", "flows.rollback", "flows.audit", "flows.cli", "flows.commands_run", "flows.render"),
+    *("models.stub", "models.tokenizer", "storage.reader", "storage.sources.folder", "storage.sources.markup"),
+    *("lance", "pandas", "fsspec.implementations.local", "bs4", "jinja2.ext", "orjson"),
+)
+
+for module in MODULES:
+    importlib.import_module(module)
+import_gx()
+code()  # asks git once, not once a run
+tqdm.get_lock()  # a semaphore that each killed child would leave to the resource tracker
+# True once Lance has run; here it is only imported, as THREADS proves.
+warnings.filterwarnings("ignore", message="lance is not fork-safe")
+# Native threads by name: Lance's and polars' own must not run before a fork.
+THREADS = {(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()}
