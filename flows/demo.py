@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -23,10 +24,32 @@ from flows.progress import duration
 __all__ = ["Broken", "Demo", "main"]
 
 PACKAGES = (
-    *("asyncio", "collections", "csv", "email", "fsspec", "http", "json", "logging", "pathlib", "requests", "shutil"),
-    *("statistics", "tempfile", "urllib", "zipfile"),
+    *(
+        "calendar",
+        "collections",
+        "configparser",
+        "contextlib",
+        "csv",
+        "datetime",
+        "ftplib",
+        "glob",
+        "gzip",
+        "ipaddress",
+    ),
+    *("json", "logging", "multiprocessing", "pathlib", "random", "requests", "safetensors", "shutil", "smtplib"),
+    *(
+        "socketserver",
+        "statistics",
+        "subprocess",
+        "tarfile",
+        "tempfile",
+        "threading",
+        "tokenizers",
+        "urllib",
+        "zipfile",
+    ),
 )
-# Their READMEs, which each distribution carries, become a folder of Markdown files.
+# The READMEs that distributions carry become a folder of Markdown files.
 READMES = ("fsspec", "polars", "pydantic", "requests", "rich", "tqdm", "typer")
 EDITED, RENAMED, DELETED = "pydantic.md", ("rich.md", "terminal-output.md"), "tqdm.md"
 SENTENCE = "Our own services freeze every settings model, so that no request can change one."
@@ -47,7 +70,9 @@ name = "{encoder}"
 [[sources]]
 name = "packages"
 kind = "python"
-packages = {packages}
+packages = [
+{packages}
+]
 
 [[sources]]
 name = "readmes"
@@ -172,7 +197,8 @@ def _set_up(demo: Demo) -> None:
         except PackageNotFoundError as error:
             raise Broken(f"the package {name} is not installed; run `make install`") from error
         (folder / "readmes" / f"{name}.md").write_text(str(text), encoding="utf-8")
-    config = CONFIG.format(encoder=demo.encoder, packages=json.dumps(PACKAGES))
+    names = textwrap.fill(", ".join(map(json.dumps, PACKAGES)), 76, initial_indent="  ", subsequent_indent="  ")
+    config = CONFIG.format(encoder=demo.encoder, packages=names)
     (folder / "tidemark.toml").write_text(config, encoding="utf-8")
     demo.chapter(
         "Tidemark",

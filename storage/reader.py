@@ -95,13 +95,18 @@ class Reader:
             InputError: Nothing is published, or the release is unknown or no longer kept.
         """
         store = Store(uri)
-        found = Releases(store).get(release)
-        try:
-            return cls(store, found)
-        except InputError as error:
-            raise InputError(
-                f"release {found.seq} is no longer kept (releases.keep); `tidemark releases` lists those that are"
-            ) from error
+        releases = Releases(store)
+        while True:
+            found = releases.get(release)
+            try:
+                return cls(store, found)
+            except InputError as error:
+                # Between the two looks the current release was replaced and, where one is kept, let go.
+                if release is None and releases.get().seq != found.seq:
+                    continue
+                raise InputError(
+                    f"release {found.seq} is no longer kept (releases.keep); `tidemark releases` lists those that are"
+                ) from error
 
     def search(self, queries: np.ndarray, k: int = 10, *, space: str | None = None) -> list[list[Hit]]:
         """Find the nearest chunks of each query.

@@ -53,9 +53,7 @@ FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 
 # Characters that are hashed together: long enough to be rare, short enough that an edited word spoils few.
 SHINGLE = 8
-# How much a long sentence outweighs a short one. Its hash then survives an edited word, and a sentence
-# newly written is rarely a place to cut; the figure was chosen by simulated edits of real documents.
-LENGTH_WEIGHT = 8
+BLOCK = 1_000_000  # characters hashed at once: eight bytes each, several times over
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,35 +113,44 @@ def strength(text: str, starts: Ints, ends: Ints) -> Floats:
     """
     if not len(starts):
         return np.empty(0, np.float64)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
-    padded = np.concatenate([codes, np.zeros(SHINGLE, np.uint64)])
-    hashes = np.zeros(len(codes), np.uint64)
-    for place in range(SHINGLE):
-        hashes = hashes * np.uint64(0x100000001B3) + padded[place : place + len(codes)]
-    # The finaliser of MurmurHash3: a polynomial alone leaves the high bits of similar texts alike.
-    for shift, factor in ((33, 0xFF51AFD7ED558CCD), (33, 0xC4CEB9FE1A85EC53)):
-        hashes ^= hashes >> np.uint64(shift)
-        hashes *= np.uint64(factor)
-    hashes ^= hashes >> np.uint64(33)
+    hashes = np.full(len(text) + 1, 0xFFFFFFFFFFFFFFFF, np.uint64)
+    for at in range(0, len(text), BLOCK):
+        hashes[at : min(at + BLOCK, len(text))] = _shingles(text[at : at + BLOCK + SHINGLE - 1])[:BLOCK]
     # Shingles that lie wholly in the atom; an atom shorter than one has the one at its start.
     last = np.maximum(ends - SHINGLE + 1, starts + 1)
     limits = np.stack([starts, last], axis=1).ravel()
-    least = np.minimum.reduceat(np.append(hashes, np.uint64(0xFFFFFFFFFFFFFFFF)), limits)[::2]
-    weight = (last - starts).astype(np.float64)
-    ranks: Floats = (least.astype(np.float64) + 1.0) * weight ** (1 - LENGTH_WEIGHT)
+    least = np.minimum.reduceat(hashes, limits)[::2]
+    # The least of many is small. Times their number it is not: else a long sentence put among short ones would always
+    # be the best place to cut, and its neighbours' cuts would give way.
+    ranks: Floats = (least.astype(np.float64) + 1.0) * (last - starts)
     return ranks
 
 
 def order(kinds: Ints, ranks: Floats) -> Ints:
     """Return the boundaries' indices from the best place to cut to the worst; equal ones in the text's order.
 
-    A paragraph, heading or definition has the rank of its best atom, so that it keeps it when a sentence is put before its first.
+    A paragraph, heading or definition has the rank of its best atom: it keeps it when a sentence is put before its
+    first.
     """
     blocks = np.flatnonzero(kinds <= Kind.PARAGRAPH)
     ranks = ranks.copy()
     if len(blocks):
         ranks[blocks] = np.minimum.reduceat(ranks, blocks)
     return np.lexsort((np.arange(len(kinds)), ranks, kinds)).astype(np.int64)
+
+
+def _shingles(text: str) -> npt.NDArray[np.uint64]:
+    """Return the hash of the shingle at every character; behind the last character there are zeros."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    padded = np.concatenate([codes, np.zeros(SHINGLE, np.uint64)])
+    hashes = np.zeros(len(codes), np.uint64)
+    for place in range(SHINGLE):
+        hashes = hashes * np.uint64(0x100000001B3) + padded[place : place + len(codes)]
+    # The finaliser of MurmurHash3: a polynomial alone leaves the high bits of similar texts alike.
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        hashes ^= hashes >> np.uint64(33)
+        hashes *= np.uint64(factor)
+    return hashes ^ (hashes >> np.uint64(33))
 
 
 def _line_starts(text: str, start: int, end: int) -> list[int]:
@@ -166,7 +173,8 @@ def _fences(text: str) -> list[tuple[int, int]]:
     for match in FENCE.finditer(text):
         info = match.group(2).strip()
         if opening is None or info:
-            # A line that names a language opens a block even where the last was not closed: a lost fence harms one block only.
+            # A line that names a language opens a block even where the last was not closed, so that a lost fence harms
+            # one block only.
             nested = opening is not None and len(match.group(1)) < len(opening.group(1))
             opening = opening if nested else match
         elif match.group(1).startswith(opening.group(1)):

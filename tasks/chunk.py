@@ -35,9 +35,10 @@ class ChunkerConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_tokens: int = Field(
-        default=80,
+        default=48,
         ge=1,
-        description="Tokens that a chunk has at least, unless its document is short or its sentences are long.",
+        description="Tokens that a chunk has at least, unless its document is short or its sentences are long. "
+        "The more, the larger the chunks, and the more of them an edit changes.",
     )
     max_tokens: int | None = Field(
         default=256,
@@ -171,12 +172,11 @@ def _split_long(text: str, atoms: _Atoms, lengths: Ints, tokenizer: TextTokenize
         columns.append([column[done:index] for column in whole])
         # No piece is much longer than TOKEN_CHARACTERS, whatever the tokenizer made of it, and each begins with a
         # visible character.
-        visible = ~np.array([character.isspace() for character in body])
         grid = np.arange(0, len(body), TOKEN_CHARACTERS)
         starts = np.unique(np.concatenate([[0], spans[:, 0], grid]))
-        starts = starts[visible[starts]]
+        starts = starts[[not body[start].isspace() for start in starts.tolist()]]
         tokens = np.bincount(np.searchsorted(starts, spans[:, 0], "right") - 1, minlength=len(starts))
-        kinds = np.where(visible[starts - 1], Kind.TOKEN, Kind.WORD).astype(np.int64)
+        kinds = np.array([Kind.WORD if body[start - 1].isspace() else Kind.TOKEN for start in starts.tolist()])
         kinds[0] = atoms.kinds[index]
         offsets = starts + atoms.starts[index]
         ranks = strength(text, offsets, offsets + 1)

@@ -21,7 +21,9 @@ from tasks.stage import stage
 __all__ = ["Embedding", "Need", "embed", "need"]
 
 PROBE = "probe.npy"
-SLICE = 1_024  # texts embedded between two durable writes: at 60 a second, a kill costs 17 seconds
+# Texts between two durable writes: as many as the encoder does in ten seconds, which is what a kill costs at most.
+DURABLE_EVERY = 10.0
+SMALLEST, LARGEST = 64, 4_096
 
 
 @dataclass(frozen=True)
@@ -84,20 +86,24 @@ def embed(context: Context, arrangement: Arrangement, need: Need) -> Embedding:
         raise RuntimeError(f"the encoder {encoder.space.name!r} changed while the run worked; start the run again")
     keep_encoder(context, registry, encoder)
     left = need.missing.select("hash")
+    size = SMALLEST
     for part in arrangement.upserts.slices(["hash", "text", "tokens"]):
         fresh = part.unique("hash", keep="first", maintain_order=True).join(left, on="hash", how="semi")
         left = left.join(fresh, on="hash", how="anti")
-        for texts in fresh.iter_slices(SLICE):
-            started = time.perf_counter()
-            vectors = encoder.encode_documents(
-                texts["text"].to_list(),
-                partial(_report, context, out.embedded, total, out.tokens),
-            )
-            out.seconds += time.perf_counter() - started
+        at = 0
+        while at < fresh.height:
+            texts = fresh.slice(at, size)
+            at += texts.height
+            began = time.perf_counter()
+            report = partial(_report, context, out.embedded, total, out.tokens)
+            vectors = encoder.encode_documents(texts["text"].to_list(), report)
+            seconds = time.perf_counter() - began
             staged(context.store, context.space.id, texts["hash"], vectors)
             out.embedded += texts.height
             out.tokens += int(texts["tokens"].sum())
+            out.seconds += seconds
             context.progress.advance(out.embedded, total, "chunks", out.tokens)
+            size = min(LARGEST, max(SMALLEST, int(texts.height / max(seconds, 1e-3) * DURABLE_EVERY)))
     out.counts = {"embedded": out.embedded, "tokens": out.tokens}
     return out
 

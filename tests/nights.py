@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,6 +34,7 @@ __all__ = [
     "fill",
     "first_night",
     "mapping",
+    "polled",
     "second_night",
     "staged",
     "state",
@@ -44,7 +46,7 @@ __all__ = [
 WORDS = ("tide", "moon", "sea", "harbour", "current", "wave", "shore", "chart", "pilot", "wind", "swell", "reef", "ebb")
 QUERIES = ("harbour pilot chart", "ebb and flood", "moon over the reef")
 # Few texts a durable write, so that a tiny night has several; every file is old enough to be cleaned up.
-VALUES = {"tasks.embed:SLICE": 5, "storage.store:Store.trim": trim_everything}
+VALUES = {"tasks.embed:SMALLEST": 5, "tasks.embed:LARGEST": 5, "storage.store:Store.trim": trim_everything}
 
 Answer = tuple[tuple[tuple[str, float, str], ...], ...]
 Row = tuple[Any, ...]
@@ -241,3 +243,24 @@ def staged(uri: Path, space: str) -> list[str]:
     """Hashes of the vectors that unfinished runs left, a repeated one as often as it lies there."""
     table = Store(uri).find(vectors_table(space))
     return [] if table is None else table.to_table(columns=["hash"])["hash"].to_pylist()
+
+
+def polled(uri: Path, until: Path, seq: int | None) -> list[tuple[int, Answer]]:
+    """The work of a reader: it asks again and again until a file appears.
+
+    Args:
+        uri: The store.
+        until: The file.
+        seq: The release that it opened once; None to open the current one anew each time.
+
+    Returns:
+        The release and what it answered, one a poll.
+    """
+    reader = Reader.open(str(uri), seq)
+    polls = []
+    while not until.exists():
+        if seq is None:
+            reader = Reader.open(str(uri))
+        polls.append((reader.release.seq, answer(reader)))
+        time.sleep(0.005)
+    return polls

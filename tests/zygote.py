@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import warnings
 from pathlib import Path
@@ -23,6 +24,7 @@ for module in MODULES:
     importlib.import_module(module)
 import_gx()
 code()  # asks git once, not once a run
+gc.freeze()  # else each child walks, and so copies, all that was imported
 tqdm.get_lock()  # a semaphore that each killed child would leave to the resource tracker
 # True once Lance has run; here it is only imported, as THREADS proves.
 warnings.filterwarnings("ignore", message="lance is not fork-safe")

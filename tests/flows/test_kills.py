@@ -226,7 +226,7 @@ def test_a_run_killed_again_and_again_never_starts_over(first: Night) -> None:
     for count in range(1, 4):
         with first.refresh(uri, "after commit insert vectors 1") as child:
             assert child.end().killed
-        assert len(staged(uri, first.end.value.space)) == count * VALUES["tasks.embed:SLICE"]
+        assert len(staged(uri, first.end.value.space)) == count * VALUES["tasks.embed:LARGEST"]
     examine(first, uri)
     assert outcomes(uri) == [("interrupted", None)] * 3 + [("published", 1)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,17 @@ def test_a_touched_file_is_no_change_and_is_read_once_more_only(tmp_path: Path) 
     assert night(config).counts["touched"] == 0
 
 
+def test_an_edit_that_keeps_size_and_time_is_seen(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": "The tide is high.", "b.md": prose("buoy")})
+    night(config)
+    file = tmp_path / "notes" / "a.md"
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    file.write_text("The tide is gone.")
+    os.utime(file, ns=times)
+    assert counted(night(config)) == {"changed": 1, "unchanged": 1}
+    assert [row["text"] for row in rows(config) if row["document"] == "a.md"] == ["The tide is gone."]
+
+
 def test_metadata_alone_embeds_nothing_and_shows_in_the_search(tmp_path: Path) -> None:
     config = script(tmp_path, item("a", title="Old", licence="MIT"), item("b"))
     night(config)
@@ -240,6 +252,19 @@ def test_too_many_refused_documents_stop_the_run(tmp_path: Path) -> None:
     assert "3 of 5 documents were refused (60%; allowed 50%)" in stopped.message
     assert len(held(config)) == 3  # the reasons stay, although nothing was published
     assert night(config).outcome == "refused"  # held rows count as much
+
+
+def test_a_batch_that_fails_an_expectation_of_the_users_publishes_nothing(tmp_path: Path) -> None:
+    rule = "- expectation: expect_table_row_count_to_be_between\n  kwargs: {max_value: 2}\n  reason: too many at once\n"
+    save(tmp_path, {"rules.yaml": rule})
+    config = configure(tmp_path, {"a.md": prose("anchor")}, validation={"expectations": "rules.yaml"})
+    assert night(config).outcome == "published"
+    save(tmp_path / "notes", {f"{n}.md": prose(f"word{n}") for n in range(3)})
+    stopped = night(config)
+    assert (stopped.outcome, stopped.release, list(documents(config))) == ("refused", 1, ["notes/a.md"])
+    assert "too many at once, observed 3" in stopped.message
+    save(tmp_path / "notes", {"0.md": None})
+    assert counted(night(config)) == {"added": 2, "unchanged": 1}
 
 
 def test_a_refused_document_leaves_the_index_and_returns_when_mended(tmp_path: Path) -> None:

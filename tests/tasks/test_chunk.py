@@ -21,7 +21,7 @@ from tasks import chunk
 from tasks.chunk import Chunk, ChunkerConfig, chunk_texts, fingerprint
 from tasks.normalise import normalise
 
-WORDS = "harbour tide vessel signal report survey engine crew pilot weather storm reading ledger chart anchor".split()
+WORDS = ["harbour", "tide", "vessel", "signal", "report", "survey", "engine", "crew", "pilot", "weather", "storm"]
 PIECES = st.lists(
     st.sampled_from(
         [
@@ -204,7 +204,8 @@ def test_an_edited_sentence_costs_at_most_two_new_chunks(
         assert len(base) > 35
         known = {c.text for c in base}
         costs += [len({c.text for c in other} - known) for other in others]
-    assert sum(cost > 2 for cost in costs) <= len(costs) * 0.02
+    # Measured: under 1 % of edits cost three.
+    assert sum(cost > 2 for cost in costs) <= len(costs) * 0.015
     assert max(costs) <= 3
     assert sum(costs) / len(costs) < 1.4
 
@@ -227,7 +228,7 @@ def test_edits_of_real_code_cost_few_chunks() -> None:
 def test_the_fingerprint_changes_with_everything_that_changes_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     base = fingerprint(ChunkerConfig(), "t", 254)
     others = [
-        fingerprint(ChunkerConfig(min_tokens=81), "t", 254),
+        fingerprint(ChunkerConfig(min_tokens=49), "t", 254),
         fingerprint(ChunkerConfig(max_tokens=200), "t", 254),
         fingerprint(ChunkerConfig(), "u", 254),
         fingerprint(ChunkerConfig(), "t", 253),

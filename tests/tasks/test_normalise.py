@@ -43,7 +43,7 @@ def test_control_characters_stay_for_the_validation_to_see(text: str) -> None:
     ("text", "expected"),
     [
         ("", ""),
-        (" \t\r\n \ufeff\n", ""),
+        (" \t\r\n \u3000\n\ufeff\n", ""),
         ("\ufeffone\r\ntwo\rthree", "one\ntwo\nthree"),
         ("cafe\u0301", "caf\u00e9"),
         (

@@ -1,0 +1,106 @@
+"""Publishing under the lease, and tidying up after it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from corpus import configure, context, save
+
+from storage.errors import LeaseHeld, ReleaseMoved
+from storage.lease import Lease
+from storage.registry import Registry
+from storage.releases import Release, Releases
+from storage.schemas import LEASES, vectors_table
+from storage.store import Store
+from tasks.context import Context
+from tasks.publish import ReleasesConfig, publish, tidy
+
+SCHEMA = pa.schema([("n", pa.int64())])
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Context]:
+    with context(configure(tmp_path)) as made:
+        yield made
+
+
+def tables(store: Store, *names: str) -> dict[str, int]:
+    for name in names:
+        store.append(name, SCHEMA, [pa.RecordBatch.from_pylist([{"n": 1}], schema=SCHEMA)])
+    return {name: store.open(name).version for name in names}
+
+
+def night(store: Store, space: str) -> Release:
+    """Publish a release of a space, with an encoder and staged vectors left over."""
+    current = Releases(store).current()
+    versions = tables(store, "documents", f"chunks__{space}")
+    tables(store, vectors_table(space))
+    model = Path(store.uri).parent / "model"
+    save(model, {"weights": space})
+    Registry(store).keep(space, model)
+    base = 0 if current is None else current.seq
+    return Releases(store).publish(base, versions, outcome="published", run="r", space=space)
+
+
+def test_a_run_publishes_on_top_of_its_base_under_its_own_name(shared: Context) -> None:
+    with Lease(shared.store, shared.run) as lease:
+        versions = tables(shared.store, "documents", shared.table)
+        release = publish(shared, lease, versions, {"space": shared.space.id, "message": "done"})
+    assert (release.seq, release.run, release.outcome, release.tables) == (1, shared.run, "published", versions)
+    assert release.facts["message"] == "done"
+
+
+def test_a_run_that_lost_its_lease_publishes_nothing(shared: Context) -> None:
+    versions = tables(shared.store, "documents")
+    with Lease(shared.store, shared.run) as lease:
+        newer = dict.fromkeys(LEASES.names) | {"token": lease.token + 1, "run": "quick", "host": "elsewhere"}
+        shared.store.insert_new("leases", LEASES, "token", newer)
+        with pytest.raises(LeaseHeld, match="lost its lease"):
+            publish(shared, lease, versions, {"space": shared.space.id})
+    assert Releases(shared.store).all() == []
+    assert shared.store.open("documents").tags.list() == {}
+
+
+def test_a_run_whose_base_moved_publishes_nothing(shared: Context) -> None:
+    with Lease(shared.store, shared.run) as lease:
+        first = night(shared.store, "aa")
+        with pytest.raises(ReleaseMoved, match="release 1 was published by another run"):
+            publish(shared, lease, tables(shared.store, "documents"), {"space": "bb"})
+    assert Releases(shared.store).all() == [first]
+
+
+def test_tidying_drops_staged_vectors_and_what_only_expired_releases_need(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for space in ("aa", "bb", "cc"):
+        night(store, space)
+    tidy(store, ReleasesConfig(keep=2), "cc")
+    assert [release.seq for release in Releases(store).retained()] == [3, 2]
+    assert store.find(vectors_table("cc")) is None
+    assert [store.find(f"chunks__{space}") is None for space in ("aa", "bb", "cc")] == [True, False, False]
+    assert [Registry(store).has(space) for space in ("aa", "bb", "cc")] == [False, True, True]
+    tidy(store, ReleasesConfig(keep=2), "cc")
+    assert [release.seq for release in Releases(store).all()] == [3, 2, 1]  # the record of it stays
+
+
+def test_a_space_that_a_kept_release_returned_to_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for space in ("aa", "bb"):
+        night(store, space)
+    Releases(store).rollback(1, "r")
+    tidy(store, ReleasesConfig(keep=1), "aa")
+    assert [store.find(f"chunks__{space}") is None for space in ("aa", "bb")] == [False, True]
+    assert [Registry(store).has(space) for space in ("aa", "bb")] == [True, False]
+
+
+def test_a_clean_up_that_fails_is_put_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(tmp_path / "store")
+    night(store, "aa")
+    for manifest in (tmp_path / "store" / "documents.lance" / "_versions").iterdir():
+        manifest.write_bytes(b"no manifest")
+    with caplog.at_level(logging.WARNING):
+        tidy(store, ReleasesConfig(), "aa")
+    assert "clean-up was put off to the next run" in caplog.text
