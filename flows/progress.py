@@ -63,6 +63,32 @@ class Several:
             other.advance(done, total, unit, tokens)
 
 
+class Rate:
+    """How fast a stage goes, measured from its first sign of life: loading a model is not part of the pace."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a stage."""
+        self._began = self._clock()
+        self._first: tuple[float, int, int] | None = None
+
+    def note(self, done: int, tokens: int) -> None:
+        """Remember the first report of the stage."""
+        if self._first is None:
+            self._first = (self._clock(), done, tokens)
+
+    def told(self, done: int, total: int | None, tokens: int) -> str:
+        """Write tokens a second and the time left, as far as they are known."""
+        since, before, spent = self._first or (self._began, 0, 0)
+        if done == before:  # one report only: the stage as a whole is all that can be said
+            return pace(done, None, tokens, self._clock() - self._began)
+        rest = None if total is None else total - before
+        return pace(done - before, rest, tokens - spent, self._clock() - since)
+
+
 class Lines:
     """One log line at the start of a stage, one every few seconds, one at its end: for logs and pipes."""
 
@@ -77,6 +103,7 @@ class Lines:
         self._clock = clock
         self._name: str | None = None
         self._began = self._said = 0.0
+        self._rate = Rate(clock)
         self._latest: tuple[int, int | None, str, int] | None = None
         self._told: tuple[int, int | None, str, int] | None = None
 
@@ -86,10 +113,12 @@ class Lines:
         self._name = name
         self._began = self._said = self._clock()
         self._latest = self._told = None
+        self._rate.restart()
 
     def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
         """Say how far the stage is, unless that was said a moment ago."""
         self._latest = (done, total, unit, tokens)
+        self._rate.note(done, tokens)
         now = self._clock()
         if now - self._said >= self._every:
             self._said, self._told = now, self._latest
@@ -108,7 +137,7 @@ class Lines:
             return f"{self._name}: {duration(seconds)}"
         done, total, unit, tokens = self._latest
         parts = [f"{self._name}: {amount(done, total)} {unit}", duration(seconds)]
-        parts += [pace(done, total, tokens, seconds)]
+        parts += [self._rate.told(done, total, tokens)]
         return ", ".join(part for part in parts if part)
 
 
@@ -130,25 +159,26 @@ class Live:
             expand=False,
         )
         self._task: TaskID | None = None
-        self._began = 0.0
+        self._rate = Rate()
         self._bars.start()
 
     def stage(self, name: str) -> None:
         """Finish the bar of the stage before and draw a new one."""
         self._finish()
-        self._began = time.monotonic()
+        self._rate.restart()
         self._task = self._bars.add_task(name, total=None, amount="", pace="")
 
     def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
         """Move the bar of the stage."""
         if self._task is None:
             return
+        self._rate.note(done, tokens)
         self._bars.update(
             self._task,
             completed=done,
             total=total,
             amount=f"{amount(done, total)} {unit}",
-            pace=pace(done, total, tokens, time.monotonic() - self._began),
+            pace=self._rate.told(done, total, tokens),
         )
 
     def close(self, failed: bool = False) -> None:

@@ -11,13 +11,13 @@ import polars as pl
 
 from storage.errors import InputError
 from storage.hashing import digest
-from storage.reader import nearest
 from storage.registry import Registry
 from storage.schemas import LEDGER
 from storage.store import Store, filter_in
 from storage.vectors import as_vectors
 from tasks.context import Context
 from tasks.index import IndexConfig, coverage
+from tasks.recall import Probes
 from tasks.stage import stage
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _examined(subject: Subject, config: IndexConfig) -> AuditResult:
     recall = None
     if subject.index.get("kind") == "IVF_RQ":
         checks += _advised([_coverage(chunks)], subject)
-        recall = probe_recall(chunks, subject.index, config.probe_queries)
+        recall = Probes.of(chunks, config.probe_queries).recall(chunks, subject.index)
         checks.append(_recall(recall, config))
     return AuditResult(tuple(checks), recall)
 
@@ -247,23 +247,6 @@ def _recall(recall: float, config: IndexConfig) -> Check:
     if not good:
         detail += f", below index.recall_floor {config.recall_floor}; raise index.nprobes or index.refine_factor"
     return Check("index.recall", good, detail)
-
-
-def probe_recall(chunks: lance.LanceDataset, index: Mapping[str, Any], queries: int, k: int = 10) -> float:
-    """Recall@k of the index against exact search, with vectors of the table itself as queries.
-
-    A found row counts when it is as near as the exact k-th: equal vectors do not count as misses.
-    """
-    rows = chunks.count_rows()
-    at = np.unique(np.linspace(0, rows - 1, min(queries, rows)).astype(np.int64))
-    vectors = as_vectors(chunks.take(at.tolist(), columns=["vector"]).column("vector"))
-    hits = total = 0
-    for query in vectors[np.isfinite(vectors).all(axis=1)]:  # another check reports the others
-        exact = nearest(chunks, query, k, ["id"], None)["_distance"].to_numpy()
-        found = nearest(chunks, query, k, ["id"], index)["_distance"].to_numpy()
-        hits += int((found <= exact[-1] + 1e-5).sum())
-        total += len(exact)
-    return hits / total if total else 1.0
 
 
 @stage

@@ -96,8 +96,8 @@ def chunk_texts(
     """Cut normalised texts into chunks.
 
     The best place to cut is taken first, then the best on each of its sides, and so on until every part fits: a treap
-    (Seidel and Aragon, 1996) over places whose rank depends on the text right behind them. An edit thus moves
-    the cuts beside it and no others.
+    (Seidel and Aragon, 1996) over places whose rank depends on the text right behind them. An edit thus
+    rarely moves more than one cut beside it.
 
     Args:
         texts: Normalised texts.

@@ -104,7 +104,8 @@ def render(verdict: Verdict, run: str, now: datetime) -> str:
                 "success_percent": 100 * passed / len(results) if results else 100.0,
             },
             meta={
-                "run_id": {"run_name": run, "run_time": now.isoformat()},
+                # a bare id that ends in digits is taken for a time with a zone, which may be an impossible one
+                "run_id": {"run_name": f"run {run}", "run_time": now.isoformat()},
                 "great_expectations_version": gx.__version__,
             },
         )

@@ -15,6 +15,8 @@ from flows.config import Config
 from flows.open import opened, rebased
 from flows.prepare import Clock, prepare
 from flows.progress import Silent
+from flows.refresh import RunResult, refresh
+from storage.quarantine import Quarantine
 from storage.reader import Hit, Reader
 from storage.releases import Releases
 from storage.sources.base import DOCUMENTS, LISTING, SourceConfig
@@ -22,8 +24,26 @@ from storage.store import Store
 from tasks.context import Context
 from tasks.tally import Preparation
 
-__all__ = ["NOTES", "Scripted", "configure", "context", "documents", "found", "prepared", "prose", "rows", "save"]
+__all__ = [
+    "NOTES",
+    "PARTS",
+    "Scripted",
+    "configure",
+    "context",
+    "counted",
+    "documents",
+    "found",
+    "held",
+    "item",
+    "night",
+    "prepared",
+    "prose",
+    "rows",
+    "save",
+    "script",
+]
 
+PARTS = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
 NOTES = {"name": "notes", "kind": "folder", "path": "notes"}
 
 
@@ -96,6 +116,37 @@ def found(config: Config, text: str, k: int = 3, release: int | None = None) -> 
     reader = Reader.open(config.store.uri, release)
     encoder = open_encoder(Registry(reader.store).fetch(reader.release.space))
     return reader.search(encoder.encode_queries([text]), k, space=encoder.space.id)[0]
+
+
+def night(config: Config, *, accept_deletions: bool = False) -> RunResult:
+    """A refresh, its invariants checked."""
+    result = refresh(config, accept_deletions=accept_deletions)
+    counts = result.counts
+    assert counts["documents"] == sum(counts[part] for part in PARTS)
+    assert counts["chunks"] == counts["embedded"] + counts["reused"]
+    return result
+
+
+def counted(result: RunResult) -> dict[str, int]:
+    """The counts of documents that are not zero."""
+    return {name: result.counts[name] for name in (*PARTS, "deleted") if result.counts[name]}
+
+
+def held(config: Config) -> list[tuple[str, str, int]]:
+    """Document, rule and attempts of everything in quarantine."""
+    rows = Quarantine(Store(config.store.uri)).all()
+    return sorted((row["document"], row["rule"], row["attempts"]) for row in rows)
+
+
+def script(base: Path, *listed: dict[str, Any], **sections: Any) -> Config:
+    """A configuration whose only source is scripted."""
+    Scripted.write(base / "script.json", listed)
+    return configure(base, sources=[Scripted.config()], **sections)
+
+
+def item(name: str, text: str | None = None, **facts: Any) -> dict[str, Any]:
+    """One row of a script."""
+    return {"id": name, "text": prose(name) if text is None else text, **facts}
 
 
 class Scripted:

@@ -38,6 +38,21 @@ def test_lines_say_one_line_a_stage_and_one_every_few_seconds() -> None:
     ]
 
 
+def test_the_time_that_loading_takes_is_not_part_of_the_pace() -> None:
+    said: list[str] = []
+    clock = Clock()
+    lines = Lines(said.append, every=5.0, clock=clock)
+    lines.stage("embed")
+    clock.now += 60
+    lines.advance(10, 110, "chunks", tokens=1_000)
+    clock.now += 10
+    lines.advance(30, 110, "chunks", tokens=3_000)
+    assert said == [
+        "embed: 10 of 110 chunks, 1 min 0 s, 17 tokens/s",
+        "embed: 30 of 110 chunks, 1 min 10 s, 200 tokens/s, 40 s left",
+    ]
+
+
 def test_a_stage_without_figures_is_one_line() -> None:
     said: list[str] = []
     lines = Lines(said.append, clock=Clock())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.spill import Spill, Workspace
@@ -37,6 +37,7 @@ def test_a_frame_of_no_slices_has_the_columns_asked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+@settings(max_examples=50, deadline=None)
 @given(parts=st.lists(st.lists(st.integers(-(2**40), 2**40), max_size=4), max_size=5))
 def test_nothing_is_lost_between_slices(tmp_path_factory: pytest.TempPathFactory, parts: list[list[int]]) -> None:
     spill = Spill(tmp_path_factory.mktemp("spill") / "s")

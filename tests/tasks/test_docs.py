@@ -56,3 +56,8 @@ def test_the_page_is_the_only_file(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()] == [
         "docs/run-7/index.html"
     ]
+
+
+def test_a_run_id_that_reads_as_a_time_in_an_impossible_zone_is_only_a_name(tmp_path: Path) -> None:
+    for run in ("20261123-231045-999999", "20261123-231045-2e9999"):
+        assert run in write_docs(tmp_path, verdict(), run, NOW).read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ from tasks.embed import embed, need
 
 
 class Failing(StubEncoder):
-    """Breaks down at the third call."""
+    """Breaks down at the third call: after the probe of the new space and one slice."""
 
     calls = 0
 
@@ -54,12 +54,12 @@ def test_every_content_is_embedded_once(tmp_path: Path) -> None:
 
 
 def test_what_was_finished_before_a_failure_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SLICE", 2)
+    for bound in ("SMALLEST", "LARGEST"):
+        monkeypatch.setattr(module, bound, 2)
     config = configure(tmp_path, {"a.md": prose("anchor", 8)})
     with context(config) as shared:
         done = prepared(shared)
         failing = replace(shared, open_encoder=lambda: Failing.open(None, EncoderConfig(name="stub")))
-        # The probe of a new space is the first two calls, so the first slice is the third.
         with pytest.raises(MemoryError):
             embed(failing, done.arrangement, done.need)
         assert staged(shared) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.hashing import document_key
@@ -107,6 +107,7 @@ RULES = st.sampled_from(["rules0", "rules1"])
 STATES = st.dictionaries(NAMES, st.tuples(REVISIONS, RULES))
 
 
+@settings(max_examples=50, deadline=None)
 @given(now=st.lists(st.tuples(NAMES, REVISIONS), max_size=10), before=STATES, refused=STATES)
 def test_every_listed_row_has_one_fate_and_every_ledger_row_another(
     now: list[tuple[str, str]], before: dict[str, tuple[str, str]], refused: dict[str, tuple[str, str]]
