@@ -210,7 +210,7 @@ class Moments:
             self.texts.extend(texts)
             return encode(encoder, texts, progress)
 
-        StubEncoder.encode_documents = listened  # type: ignore[method-assign]
+        StubEncoder.encode_documents = listened  # type: ignore[method-assign, assignment]
 
     def _wrap(self, kind: str, owner: Any, name: str) -> None:
         original = getattr(owner, name)
@@ -266,11 +266,11 @@ def _name_merges() -> None:
 
     @functools.wraps(begin)
     def named(dataset: Any, *arguments: Any, **others: Any) -> Any:
-        builder = begin(dataset, *arguments, **others)
+        builder: Any = begin(dataset, *arguments, **others)
         builder.table_name = _subject((dataset,))
         return builder
 
-    lance.LanceDataset.merge_insert = named  # type: ignore[method-assign]
+    lance.LanceDataset.merge_insert = named  # type: ignore[method-assign, assignment]
 
 
 def _serve(channel: Connection, work: Callable[..., Any], arguments: tuple[Any, ...], orders: Orders) -> None:
@@ -303,7 +303,8 @@ def _context() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["zygote"])
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *([before] if before else [])])
+    here = Path(__file__).parent  # behind the root: it has folders of the same names
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(here.parent), str(here), *([before] if before else [])])
     try:
         forkserver.ensure_running()
     finally:

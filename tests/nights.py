@@ -17,6 +17,7 @@ from killing import Child, End, Orders, refreshed, trim_everything
 
 from models.config import EncoderConfig
 from models.encoder import open_encoder
+from storage.quarantine import Quarantine
 from storage.reader import Reader
 from storage.releases import Release, Releases
 from storage.schemas import vectors_table
@@ -35,6 +36,7 @@ __all__ = [
     "first_night",
     "mapping",
     "polled",
+    "refused",
     "second_night",
     "staged",
     "state",
@@ -120,6 +122,7 @@ class Night:
         new: What it answers.
         end: How that run ended.
         entries: Names in the store after it.
+        refused: What is in quarantine after it.
     """
 
     folder: Path
@@ -130,6 +133,7 @@ class Night:
     new: Answer = ()
     end: End = field(default_factory=partial(End, 0))
     entries: Sequence[str] = ()
+    refused: Sequence[Row] = ()
 
     def case(self, name: str, done: bool = False) -> Path:
         """A copy of the store as it was before the night, or as it was after it."""
@@ -195,7 +199,8 @@ def _rehearsed(night: Night) -> Night:
     assert end.value.outcome == "published", end.value
     reader = Reader.open(str(uri))
     final = state(uri, reader.release)
-    return replace(night, final=final, new=answer(reader), end=end, entries=entries(uri))
+    held = refused(uri)
+    return replace(night, final=final, new=answer(reader), end=end, entries=entries(uri), refused=held)
 
 
 def state(uri: Path, release: Release) -> State:
@@ -242,7 +247,12 @@ def _queries(encoder: str) -> np.ndarray:
 def staged(uri: Path, space: str) -> list[str]:
     """Hashes of the vectors that unfinished runs left, a repeated one as often as it lies there."""
     table = Store(uri).find(vectors_table(space))
-    return [] if table is None else table.to_table(columns=["hash"])["hash"].to_pylist()
+    return [] if table is None else [str(found) for found in table.to_table(columns=["hash"])["hash"].to_pylist()]
+
+
+def refused(uri: Path) -> list[Row]:
+    """Document, rule and attempts of every row in quarantine."""
+    return sorted((row["document"], row["rule"], row["attempts"]) for row in Quarantine(Store(uri)).all())
 
 
 def polled(uri: Path, until: Path, seq: int | None) -> list[tuple[int, Answer]]:

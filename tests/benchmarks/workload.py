@@ -16,7 +16,7 @@ from random import Random
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS_A_CHUNK = 175  # what the chunker cuts on average between its bounds
+WORDS_A_CHUNK = 140  # what the chunker cuts on average between its bounds
 CHUNKS_A_DOCUMENT = 6
 
 
@@ -27,7 +27,7 @@ def _vocabulary() -> list[str]:
 
 
 class Corpus:
-    """A folder of Markdown files with prose of random words, the same for the same size.
+    """A folder of Markdown files with prose of random words on 300 subjects, the same for the same size.
 
     Args:
         folder: Where the files go.
@@ -38,6 +38,8 @@ class Corpus:
         self.folder = folder
         self.random = np.random.default_rng(11)
         self.words = np.array(_vocabulary())
+        # Real documents have subjects; without them all vectors lie equally far apart, and no index can search them.
+        self.topics = [self.random.choice(len(self.words), 120, replace=False) for _ in range(300)]
         self.files: list[Path] = []
         for number in range(max(1, chunks // CHUNKS_A_DOCUMENT)):
             path = folder / f"{number // 1000:04d}" / f"{number:07d}.md"
@@ -49,7 +51,10 @@ class Corpus:
     def text(self, number: int) -> str:
         """A document of about six chunks: sentences of 14 words, paragraphs of five sentences."""
         count = WORDS_A_CHUNK * CHUNKS_A_DOCUMENT
-        words = self.words[self.random.integers(0, len(self.words), count)]
+        topic = self.topics[number % len(self.topics)]
+        common = self.random.integers(0, len(self.words), count)
+        chosen = np.where(self.random.random(count) < 0.6, topic[self.random.integers(0, len(topic), count)], common)
+        words = self.words[chosen]
         lines = [" ".join(words[at : at + 14]).capitalize() + "." for at in range(0, count, 14)]
         paragraphs = [" ".join(lines[at : at + 5]) for at in range(0, len(lines), 5)]
         return f"# Document {number}\n\n" + "\n\n".join(paragraphs) + "\n"

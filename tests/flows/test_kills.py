@@ -19,6 +19,7 @@ from nights import (
     current,
     entries,
     first_night,
+    refused,
     second_night,
     staged,
     state,
@@ -86,9 +87,12 @@ def examine(night: Night, uri: Path) -> None:
     assert state(uri, reader.release) == night.final
     assert answer(reader) == night.new
     assert audit(Config.from_mapping(night.settings(uri), night.folder), deep=True).failed == []
+    assert refused(uri) == night.refused
     assert not (uri / ".work").exists()
-    if not done:
+    if not done:  # else the night ended unpublished, and the next published one cleans up
         assert entries(uri) == night.entries
+        owned = {release.tag for release in Releases(Store(uri)).all()}
+        assert {tag for name in reader.release.tables for tag in Store(uri).open(name).tags.list()} <= owned
 
 
 def outcomes(uri: Path, known: Sequence[str] = ()) -> list[tuple[str, int | None]]:

@@ -168,6 +168,37 @@ def test_a_rollback_beats_a_refresh_at_work(night: Night, children: ExitStack, m
     assert not staged(uri, again.value.space)
 
 
+@pytest.mark.parametrize(
+    ("moment", "wins"),
+    [
+        ("before commit create chunks 1", False),
+        ("before commit create documents 1", False),
+        ("before commit execute releases 1", True),
+    ],
+)
+def test_a_rollback_to_a_release_that_is_let_go_meanwhile_is_whole_or_none(
+    night: Night, children: ExitStack, moment: str, wins: bool
+) -> None:
+    uri = night.case(f"let-go-{moment}")
+    settings = mapping(uri, night.folder / "notes", releases={"keep": 1})
+    refresh = halted(children, settings, night.folder, "before stage tidy 1")
+    orders = Orders(moment, SIGSTOP, VALUES)
+    back = children.enter_context(Child(rolled_back, settings, night.folder, 1, orders=orders))
+    back.stopped()
+    refresh.send(SIGCONT)
+    assert refresh.end().value.release == 2
+    back.send(SIGCONT)
+    end = back.end()
+    released = current(uri)
+    assert released is not None
+    assert released.seq == (3 if wins else 2)
+    assert answer(Reader.open(str(uri))) == (night.old if wins else night.new)
+    if not wins:
+        assert end.failure is not None
+    uneventful(night.folder, night.settings(uri))
+    assert whole(night, uri)
+
+
 def test_of_three_racing_publishes_one_wins(night: Night, children: ExitStack) -> None:
     uri = night.case("race", done=True)
     for seq in range(3, 7):
