@@ -10,10 +10,10 @@ from flows.progress import Progress, Silent
 from storage.releases import Release, Releases
 from storage.runs import Runs, new_run
 from storage.store import Store
-from tasks.admit import identified
 from tasks.audit import BACK, AuditResult, Check, Subject, examine, examine_deeply
 from tasks.context import Context
 from tasks.scan import scan
+from tasks.validate import identified
 
 __all__ = ["audit"]
 

@@ -15,11 +15,11 @@ from flows.settings import explain, override, read_toml, redact
 from models.config import EncoderConfig
 from storage.errors import InputError
 from storage.sources import AnySourceConfig
-from tasks.chunk import ChunkerConfig
+from tasks.chunking.cut import ChunkerConfig
 from tasks.gate import LimitsConfig
 from tasks.index import IndexConfig
 from tasks.publish import ReleasesConfig
-from tasks.rules import ValidationConfig
+from tasks.validation.rules import ValidationConfig
 
 __all__ = ["Config", "StoreConfig", "load_config"]
 

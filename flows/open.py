@@ -21,10 +21,10 @@ from storage.releases import Releases
 from storage.sources import open_source
 from storage.spill import Workspace
 from storage.store import Store
+from tasks.chunking.normalise import NORMALISER
 from tasks.context import Context, Progress
-from tasks.normalise import NORMALISER
-from tasks.rules import fingerprint as rules_fingerprint
-from tasks.suite import load_suite
+from tasks.validation.rules import fingerprint as rules_fingerprint
+from tasks.validation.suite import load_suite
 
 __all__ = ["LIBRARIES", "code", "docs_folder", "libraries", "opened", "rebased"]
 

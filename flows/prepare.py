@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from flows.progress import Progress
-from tasks.admit import validate
-from tasks.arrange import chunk
+from tasks.chunk import chunk
 from tasks.context import Context
 from tasks.deduplicate import deduplicate
 from tasks.embed import need
 from tasks.plan import plan
 from tasks.scan import scan
 from tasks.tally import Preparation
+from tasks.validate import validate
 
 __all__ = ["Clock", "prepare"]
 

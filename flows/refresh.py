@@ -23,7 +23,7 @@ from tasks.gate import gate
 from tasks.index import index
 from tasks.publish import publish, tidy
 from tasks.tally import Preparation, causes, tally
-from tasks.validate import write_docs
+from tasks.validation import write_docs
 from tasks.write import write
 
 __all__ = ["RunResult", "refresh"]

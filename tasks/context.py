@@ -18,9 +18,9 @@ from storage.schemas import LEDGER, chunks_table
 from storage.sources import Source
 from storage.spill import Workspace
 from storage.store import Store
-from tasks.chunk import ChunkerConfig
-from tasks.chunk import fingerprint as chunker_fingerprint
-from tasks.rules import Suite
+from tasks.chunking.cut import ChunkerConfig
+from tasks.chunking.cut import fingerprint as chunker_fingerprint
+from tasks.validation.rules import Suite
 
 __all__ = ["EMPTY_LEDGER", "Context", "Progress"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tasks.admit import Admission
 from tasks.context import Context
 from tasks.plan import Plan
 from tasks.stage import stage
+from tasks.validate import Admission
 
 __all__ = ["Standing", "deduplicate", "standing"]
 

@@ -14,7 +14,7 @@ from models.encoder import Progress as EncoderProgress
 from models.probe import confirm, probe
 from storage.registry import Registry
 from storage.vectors import Shelves, staged
-from tasks.arrange import Arrangement
+from tasks.chunk import Arrangement
 from tasks.context import Context
 from tasks.stage import stage
 

@@ -9,12 +9,12 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.errors import NeedsApproval, Refused
-from tasks.admit import Admission
 from tasks.context import Context
 from tasks.deduplicate import Standing
 from tasks.plan import Plan
 from tasks.scan import Scan
 from tasks.stage import stage
+from tasks.validate import Admission
 
 __all__ = ["LimitsConfig", "Verdict", "gate", "losses"]
 

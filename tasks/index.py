@@ -102,7 +102,7 @@ def tuned(table: lance.LanceDataset, config: IndexConfig) -> dict[str, Any]:
         if found >= config.recall_floor:
             return facts
     logger.warning(
-        "the index finds %.3f of the nearest neighbours, below index.recall_floor %.3f: this release is searched exactly",
+        "the index finds %.3f of the nearest neighbours, below index.recall_floor %.3f: search will be exact",
         found,
         config.recall_floor,
     )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tasks.admit import Admission
-from tasks.arrange import Arrangement
+from tasks.chunk import Arrangement
 from tasks.context import Context
 from tasks.deduplicate import Standing
 from tasks.embed import Need
 from tasks.plan import Plan
 from tasks.scan import Scan
+from tasks.validate import Admission
 
 __all__ = ["Preparation", "causes", "tally"]
 

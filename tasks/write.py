@@ -12,12 +12,12 @@ import pyarrow as pa
 from storage.schemas import DOCUMENTS, chunks_schema
 from storage.store import filter_in
 from storage.vectors import Shelves
-from tasks.admit import Admission
-from tasks.arrange import Arrangement
+from tasks.chunk import Arrangement
 from tasks.context import Context
 from tasks.deduplicate import Standing
 from tasks.plan import Plan
 from tasks.stage import stage
+from tasks.validate import Admission
 
 __all__ = ["Written", "write"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from flows.open import code
-from tasks.bench import import_gx
+from tasks.validation.bench import import_gx
 
 __all__ = ["THREADS"]
 

@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workload import WORDS_A_CHUNK, Corpus, configure, fresh, run, table, tidemark
 from encoding import tokens_per_second
+from workload import WORDS_A_CHUNK, Corpus, configure, fresh, run, table, tidemark
 
 NIGHTS = ("no change", "1 % edited", "1 % renamed", "1 % deleted")
 
@@ -24,7 +24,7 @@ def measure(chunks: int, folder: Path) -> list[tuple[str, float, float, float, i
     script = [sys.executable, str(Path(__file__).parent / "plain_script.py"), str(corpus.folder), str(work / "plain")]
     rows = []
     for name in ("first build", *NIGHTS):
-        if name != "first build" and name != "no change":
+        if name not in {"first build", "no change"}:
             getattr(corpus, {"edited": "edit", "renamed": "rename", "deleted": "delete"}[name.split()[-1]])(0.01)
         theirs = run(script, work)
         ours, told = tidemark(work, "refresh")

@@ -20,7 +20,10 @@ from storage.releases import Releases
 from storage.store import Store
 from storage.vectors import as_vectors
 
-WORDS = "tide moon sea harbour current wave shore gauge chart pilot buoy wind swell reef ebb flood".split()
+WORDS = [
+    *("tide", "moon", "sea", "harbour", "current", "wave", "shore", "gauge"),
+    *("chart", "pilot", "buoy", "wind", "swell", "reef", "ebb", "flood"),
+]
 STEPS = 50
 
 
@@ -95,7 +98,10 @@ class Folder:
         self.one().touch()
 
     def changes(self) -> list[Callable[[], None]]:
-        names = "insert insert edit edit cut delete move duplicate duplicate swap spoil empty touch".split()
+        names = [
+            *("insert", "insert", "edit", "edit", "cut", "delete", "move", "duplicate", "duplicate"),
+            *("swap", "spoil", "empty", "touch"),
+        ]
         return [getattr(self, name) for name in names]
 
 

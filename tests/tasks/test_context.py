@@ -13,8 +13,8 @@ from flows import open as opening
 from flows.refresh import refresh
 from models.tokenizer import WordTokenizer
 from storage.schemas import LEDGER
-from tasks import chunk as chunking
-from tasks.chunk import ChunkerConfig
+from tasks.chunking import cut as chunking
+from tasks.chunking.cut import ChunkerConfig
 from tasks.context import Context
 
 

@@ -6,9 +6,9 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.docs import write_docs
-from tasks.judge import Outcome, Verdict
-from tasks.rules import Rule
+from tasks.validation.docs import write_docs
+from tasks.validation.judge import Outcome, Verdict
+from tasks.validation.rules import Rule
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BETWEEN = Rule("content-length", 1, "expect_column_values_to_be_between", {"column": "chars", "min_value": 5}, "")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.normalise import normalise
+from tasks.chunking.normalise import normalise
 
 # Every ingredient that the rules speak of, so that their combinations come up often.
 INGREDIENTS = st.text(st.sampled_from("a\u00e9e\u0301 \t\n\r\ufeff\u00a0\u3000\x00\x0b\x1c\x85\u2028#"), max_size=30)

@@ -13,7 +13,7 @@ def run(script: str) -> str:
 def test_a_late_module_is_imported_at_its_first_use() -> None:
     script = """
 import sys
-from tasks.late import late
+from tasks.validation.late import late
 with late("colorsys"):
     import colorsys as bound
 print("colorsys" in sys.modules, bound.rgb_to_hsv(0, 0, 0), "colorsys" in sys.modules)
@@ -25,7 +25,7 @@ print(type(colorsys).__name__)
 
 def test_a_submodule_can_be_imported_meanwhile() -> None:
     script = """
-from tasks.late import late
+from tasks.validation.late import late
 with late("xml.dom"):
     from xml.dom import minidom
     import xml.dom
@@ -37,7 +37,7 @@ print(minidom.parseString("<a/>").documentElement.tagName, xml.dom.Node.ELEMENT_
 def test_great_expectations_starts_without_what_it_does_not_use() -> None:
     script = """
 import sys
-from tasks.bench import import_gx
+from tasks.validation.bench import import_gx
 import_gx()
 print([name for name in ("altair", "scipy.stats") if name in sys.modules])
 """

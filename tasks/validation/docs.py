@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.bench import import_gx, quiet
-from tasks.judge import Outcome, Verdict
-from tasks.rules import shorten
+from tasks.validation.bench import import_gx, quiet
+from tasks.validation.judge import Outcome, Verdict
+from tasks.validation.rules import shorten
 
 __all__ = ["write_docs"]
 
@@ -53,7 +53,7 @@ def write_docs(folder: Path, verdict: Verdict, run: str, now: datetime) -> Path:
 
     Args:
         folder: Where to write; made if it does not exist. Best one a run.
-        verdict: Of `tasks.judge.Judge.verdict`.
+        verdict: Of `tasks.validation.judge.Judge.verdict`.
         run: Name of the run.
         now: Time of the run, with its time zone.
 

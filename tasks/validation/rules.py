@@ -140,7 +140,7 @@ def fingerprint(config: ValidationConfig, suite: Suite) -> str:
 
 
 def default_rules(config: ValidationConfig) -> Iterator[Rule]:
-    """Yield the built-in rows; to add one, add it here and its column to `tasks.features.FEATURES`."""
+    """Yield the built-in rows; to add one, add it here and its column to `tasks.validation.features.FEATURES`."""
     between, in_set = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
     yield Rule("readable", 1, "expect_column_values_to_be_null", {"column": "problem"}, "{problem}")
     yield Rule(

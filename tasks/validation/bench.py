@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import InputError
-from tasks.late import late
-from tasks.rules import METADATA, Rule
+from tasks.validation.late import late
+from tasks.validation.rules import METADATA, Rule
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from tasks.features import DOCUMENTS, FEATURES
-from tasks.rules import Rule, Suite, ValidationConfig, default_rules, fingerprint, shorten
+from tasks.validation.features import DOCUMENTS, FEATURES
+from tasks.validation.rules import Rule, Suite, ValidationConfig, default_rules, fingerprint, shorten
 
 EVERYTHING = ValidationConfig(licences=("MIT",), languages=("en",))
 

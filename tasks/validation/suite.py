@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from storage.errors import InputError
-from tasks.features import DOCUMENT_COLUMNS, FEATURES
-from tasks.rules import METADATA, Rule, Suite, ValidationConfig, default_rules
+from tasks.validation.features import DOCUMENT_COLUMNS, FEATURES
+from tasks.validation.rules import METADATA, Rule, Suite, ValidationConfig, default_rules
 
 __all__ = ["load_suite"]
 
@@ -23,8 +23,8 @@ EXPORTED_KEYS: Final = ("type", "id", "description", "notes", "rendered_content"
 def load_suite(config: ValidationConfig) -> Suite:
     """Put the default rules and the user's expectations together.
 
-    Names, columns and the shape of entries are checked here, in milliseconds; `tasks.judge.Judge` checks types
-    and arguments, since that takes Great Expectations.
+    Names, columns and the shape of entries are checked here, in milliseconds; `Judge` checks types and arguments,
+    since that takes Great Expectations.
 
     Raises:
         InputError: The user's file is missing, is no YAML or JSON, or an entry is wrong.

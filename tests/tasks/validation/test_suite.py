@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from storage.errors import InputError
-from tasks.rules import ValidationConfig, fingerprint
-from tasks.suite import load_suite
+from tasks.validation.rules import ValidationConfig, fingerprint
+from tasks.validation.suite import load_suite
 
 GOOD = """
 - expectation: expect_column_values_to_not_be_null

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from tasks.bench import Bench, Finding
-from tasks.features import DOCUMENTS, SHOWN_WITH, features, metadata_values
-from tasks.rules import METADATA, Rule, Suite, shorten
+from tasks.validation.bench import Bench, Finding
+from tasks.validation.features import DOCUMENTS, SHOWN_WITH, features, metadata_values
+from tasks.validation.rules import METADATA, Rule, Suite, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ class Judge:
     """Judges a stream of slices; memory is bound by one slice and the columns that batch expectations read.
 
     Args:
-        suite: Rules in force, of `tasks.suite.load_suite`.
+        suite: Rules in force, of `tasks.validation.suite.load_suite`.
         now: Time of the run, with its time zone.
 
     Raises:

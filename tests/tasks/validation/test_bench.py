@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from storage.errors import InputError
-from tasks.bench import Bench, error_of
-from tasks.rules import Rule
+from tasks.validation.bench import Bench, error_of
+from tasks.validation.rules import Rule
 
 TITLED = Rule("titled", 1, "expect_column_values_to_not_be_null", {"column": "title"}, "")
 UNIQUE = Rule("unique", 1, "expect_column_values_to_be_unique", {"column": "title"}, "")

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.errors import InputError
-from tasks.features import DOCUMENTS
-from tasks.judge import REFUSALS, Judge, Judgement, Verdict
-from tasks.rules import Suite, ValidationConfig
-from tasks.suite import load_suite
+from tasks.validation.features import DOCUMENTS
+from tasks.validation.judge import REFUSALS, Judge, Judgement, Verdict
+from tasks.validation.rules import Suite, ValidationConfig
+from tasks.validation.suite import load_suite
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CONFIG = ValidationConfig(min_chars=3, max_chars=400, licences=("MIT", "Apache-2.0"), languages=("en", "de"))
