@@ -14,6 +14,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed, Failed
 
 from flows.artifacts import OnDashboard, publish_artifacts, publish_checks
+from flows.environment import settle
 from storage.errors import TidemarkError
 from tasks.stage import in_flow_run
 
@@ -96,7 +97,8 @@ def call(deployed: Callable[..., Any], **parameters: Any) -> Any:
 def _concluded(run: Callable[[], Any], conclude: Callable[[Any, Mapping[str, Any]], State[Any]]) -> State[Any]:
     """The state in which a flow run ends; any other exception is left to Prefect, which shows it with its traceback."""
     with _logs_shown():
-        try:
+        settle()
+    try:
             result = run()
         except TidemarkError as error:
             logger.error("%s", error)

@@ -19,9 +19,13 @@ from storage.errors import InputError
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Store", "filter_in"]
+__all__ = ["Store", "filter_in", "stream"]
+
+AHEAD = 32 * 2**20  # bytes
 
 os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
+# Building an index reads the vectors too, and has no argument for it.
+os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
 
 _HEX = re.compile(r"[0-9a-f]+")
 _MISSING = re.compile(r"not found|does not exist|no such", re.IGNORECASE)
@@ -171,6 +175,25 @@ class Store:
             return 0
         stats = dataset.cleanup_old_versions(older_than=older_than, error_if_tagged_old_versions=False)
         return int(stats.bytes_removed)
+
+
+def stream(
+    table: lance.LanceDataset, columns: list[str] | None = None, *, rows: int = 4_096, where: str | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Read a table in order, batch by batch, with little read ahead.
+
+    Lance by itself reads up to 2 GiB ahead of a slow consumer, and a pass over the vectors would hold them all.
+
+    Args:
+        table: The table.
+        columns: Which columns; all if None.
+        rows: Rows a batch, at most.
+        where: A filter, of `filter_in`.
+    """
+    scanner = table.scanner(
+        columns=columns, filter=where, batch_size=rows, batch_readahead=2, io_buffer_size=AHEAD, scan_in_order=True
+    )
+    yield from scanner.to_batches()
 
 
 def filter_in(column: str, keys: Iterable[str]) -> str:

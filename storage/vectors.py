@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from storage.releases import Releases
 from storage.schemas import chunks_table, vectors_schema, vectors_table
-from storage.store import Store
+from storage.store import Store, stream
 
 if TYPE_CHECKING:
     import lance
@@ -56,7 +56,7 @@ class Shelves:
             if wanted.is_empty():
                 break
             at = 0
-            for batch in shelf.scanner(columns=["hash"], batch_size=65_536, scan_in_order=True).to_batches():
+            for batch in stream(shelf, ["hash"], rows=65_536):
                 offsets = pl.Series(np.arange(at, at + batch.num_rows))
                 here = pl.DataFrame({"hash": pl.Series(pl.from_arrow(batch.column("hash"))), "offset": offsets})
                 found = here.join(wanted, on="hash", how="semi").unique("hash", keep="first", maintain_order=True)

@@ -13,7 +13,7 @@ from storage.errors import InputError
 from storage.hashing import digest
 from storage.registry import Registry
 from storage.schemas import LEDGER
-from storage.store import Store, filter_in
+from storage.store import Store, filter_in, stream
 from storage.vectors import as_vectors
 from tasks.context import Context
 from tasks.index import IndexConfig, coverage
@@ -131,7 +131,7 @@ def examine(subject: Subject, config: IndexConfig) -> AuditResult:
 def _examined(subject: Subject, config: IndexConfig) -> AuditResult:
     chunks, documents = subject.chunks, subject.documents
     ledger = pl.DataFrame(pl.from_arrow(documents.to_table(columns=LEDGER)))
-    rows = pl.DataFrame(pl.from_arrow(chunks.to_table(columns=["id", "key", "ordinal", "start", "end"])))
+    rows = _rows(chunks)
     checks = [
         Check("tables.present", ok=True, detail=", ".join(f"{n} at {v}" for n, v in sorted(subject.tables.items()))),
         *_advised(_ledger(ledger), subject),
@@ -170,13 +170,30 @@ def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
     yield Check("documents.content", again == 0, detail)
 
 
+def _rows(chunks: lance.LanceDataset) -> pl.DataFrame:
+    """Identity and place of every chunk in 21 bytes: id and key as 64-bit hashes, ordinal, is its span sound.
+
+    Two of ten million ids collide by chance once in 400,000 audits.
+    """
+    columns = ["id", "key", "ordinal", "start", "end"]
+    sound = (pl.col("start") < pl.col("end")) & (pl.col("start") >= 0)
+    parts = [
+        pl.DataFrame(pl.from_arrow(batch)).select(
+            pl.col("id").hash(), pl.col("key").hash(), "ordinal", sound.alias("sound")
+        )
+        for batch in stream(chunks, columns, rows=65_536)
+    ]
+    schema = {"id": pl.UInt64, "key": pl.UInt64, "ordinal": pl.Int32, "sound": pl.Boolean}
+    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
 def _conservation(ledger: pl.DataFrame, rows: pl.DataFrame) -> Iterator[Check]:
     twice = rows.height - rows["id"].n_unique()
     yield Check("chunks.unique", twice == 0, f"{rows.height:,} ids" if not twice else f"{twice} ids twice")
     found = rows.group_by("key").agg(
         pl.len().alias("rows"), pl.col("ordinal").n_unique().alias("ordinals"), pl.col("ordinal").max().alias("last")
     )
-    promised = ledger.filter(pl.col("n_chunks") > 0).select("key", "source", "id", "n_chunks")
+    promised = ledger.filter(pl.col("n_chunks") > 0).select(pl.col("key").hash(), "source", "id", "n_chunks")
     both = promised.join(found, on="key", how="full", coalesce=True)
     wrong = both.filter(pl.col("n_chunks").ne_missing(pl.col("rows")))
     detail = f"{rows.height:,} rows, as the ledger says"
@@ -188,7 +205,7 @@ def _conservation(ledger: pl.DataFrame, rows: pl.DataFrame) -> Iterator[Check]:
         )
     yield Check("chunks.conserved", wrong.is_empty(), detail)
     gaps = found.filter((pl.col("ordinals") != pl.col("rows")) | (pl.col("last") + 1 != pl.col("rows"))).height
-    bad = rows.filter((pl.col("start") >= pl.col("end")) | (pl.col("start") < 0)).height
+    bad = rows.filter(~pl.col("sound")).height
     detail = "ordinals without gaps, spans in order"
     if gaps or bad:
         detail = f"{gaps} documents with gaps between chunks, {bad} empty spans"
@@ -215,7 +232,7 @@ def _vectors(chunks: lance.LanceDataset, subject: Subject) -> Check:
     if field.list_size != subject.dimension:
         return Check("vectors.sound", False, f"dimension {field.list_size}, the space has {subject.dimension}")
     count = endless = odd = 0
-    for batch in chunks.scanner(columns=["vector"], batch_size=16_384).to_batches():
+    for batch in stream(chunks, ["vector"]):
         vectors = as_vectors(batch.column("vector"))
         norms = np.linalg.norm(vectors, axis=1)
         finite = np.isfinite(norms)
@@ -260,7 +277,7 @@ def examine_deeply(subject: Subject) -> AuditResult:
     """Check what `examine` takes on trust: every text against its hash and span, every file of the encoder."""
     chunks, documents = subject.chunks, subject.documents
     wrong = texts = 0
-    for batch in documents.scanner(columns=["key", "text", "content_hash"], batch_size=256).to_batches():
+    for batch in stream(documents, ["key", "text", "content_hash"], rows=256):
         frame = pl.DataFrame(pl.from_arrow(batch))
         texts += frame.height
         hashes = pl.Series([digest(text) for text in frame["text"]])

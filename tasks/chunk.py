@@ -9,7 +9,7 @@ import polars as pl
 
 from storage.hashing import digest
 from storage.spill import Spill
-from storage.store import filter_in
+from storage.store import filter_in, stream
 from tasks.chunking.cut import chunk_texts
 from tasks.context import Context
 from tasks.deduplicate import Standing
@@ -118,11 +118,8 @@ def _documents(context: Context, wanted: pl.DataFrame, admission: Admission) -> 
     if rest.is_empty():
         return
     table = context.store.open("documents", context.base.tables["documents"])
-    if rest.height <= SLICE:
-        batches = table.scanner(columns=columns, filter=filter_in("key", rest["key"])).to_batches()
-    else:
-        batches = table.scanner(columns=columns, batch_size=SLICE).to_batches()
-    for batch in batches:
+    where = filter_in("key", rest["key"]) if rest.height <= SLICE else None
+    for batch in stream(table, columns, rows=SLICE, where=where):
         yield pl.DataFrame(pl.from_arrow(batch)).join(rest, on="key", how="semi", maintain_order="left")
 
 

@@ -26,6 +26,7 @@ FRAGMENTS = 32  # more small files than this slow every scan
 DELETED = 0.25  # share of dead rows worth a rewrite
 ATTEMPTS = 5
 EFFORTS = (1, 2, 4, 8)
+SAMPLED = 32  # vectors a cell that training holds at once
 
 
 class IndexConfig(BaseModel):
@@ -120,7 +121,14 @@ def index(context: Context, config: IndexConfig, tables: dict[str, int]) -> Inde
         old = 0 if stats is None else int(stats["indices"][0]["num_partitions"])
         if cells > 2 * old:  # new, or grown fourfold since it was trained
             table.create_index(
-                "vector", "IVF_RQ", name=NAME, metric="cosine", num_partitions=cells, num_bits=1, replace=True
+                "vector",
+                "IVF_RQ",
+                name=NAME,
+                metric="cosine",
+                num_partitions=cells,
+                num_bits=1,
+                streaming_sample_rate=SAMPLED,
+                replace=True,
             )
         elif stats is not None and stats["num_unindexed_rows"]:
             # Never Table.optimize(): it raises once a tagged version is a week old, and skips this step.

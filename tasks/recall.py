@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from storage.reader import nearest
+from storage.store import stream
 from storage.vectors import as_vectors
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Probes"]
 
 K = 10
-BATCH = 16_384
 TOLERANCE = 1e-5  # of a distance: equal vectors are not told apart
 
 
@@ -51,7 +51,7 @@ class Probes:
         vectors = as_vectors(chunks.take(at.tolist(), columns=["vector"]).column("vector"))
         queries = _unit(vectors[np.isfinite(vectors).all(axis=1)])  # another check reports the others
         nearest_yet = np.full((len(queries), k), np.inf, dtype=np.float32)
-        for batch in chunks.scanner(columns=["vector"], batch_size=BATCH).to_batches():
+        for batch in stream(chunks, ["vector"]):
             distances = 1 - queries @ _unit(as_vectors(batch.column("vector"))).T
             both = np.concatenate([nearest_yet, np.nan_to_num(distances, nan=np.inf)], axis=1)
             nearest_yet = np.partition(both, k - 1, axis=1)[:, :k]

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from storage.schemas import DOCUMENTS, chunks_schema
-from storage.store import filter_in
+from storage.store import filter_in, stream
 from storage.vectors import Shelves
 from tasks.chunk import Arrangement
 from tasks.context import Context
@@ -139,9 +139,8 @@ def _document_rows(
     if stale.is_empty() or context.base is None:
         return
     table = context.store.open("documents", context.base.tables["documents"])
-    some = stale.height <= SLICE
-    scan = table.scanner(filter=filter_in("key", stale["key"])) if some else table.scanner(batch_size=SLICE)
-    for batch in scan.to_batches():
+    where = filter_in("key", stale["key"]) if stale.height <= SLICE else None
+    for batch in stream(table, rows=SLICE, where=where):
         kept = pl.DataFrame(pl.from_arrow(batch)).join(stale, on="key", how="semi", maintain_order="left")
         kept = kept.drop("duplicate_of", "n_chunks").update(admission.touched, on="key")
         yield from _batches(kept.join(values, on="key", how="inner", maintain_order="left"))
