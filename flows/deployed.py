@@ -96,9 +96,9 @@ def call(deployed: Callable[..., Any], **parameters: Any) -> Any:
 
 def _concluded(run: Callable[[], Any], conclude: Callable[[Any, Mapping[str, Any]], State[Any]]) -> State[Any]:
     """The state in which a flow run ends; any other exception is left to Prefect, which shows it with its traceback."""
+    settle()
     with _logs_shown():
-        settle()
-    try:
+        try:
             result = run()
         except TidemarkError as error:
             logger.error("%s", error)
