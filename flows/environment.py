@@ -17,6 +17,7 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "LANCE_INCLUDE_VECTOR_CENTROIDS": "false",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # gives freed blocks back as `return_memory` asks; its own pools keep them
 }
 # Parameters of mallopt(3), and the size in bytes from which a block is large.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8

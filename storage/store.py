@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "filter_in", "stream"]
 
-AHEAD = 32 * 2**20  # bytes
+AHEAD = 8 * 2**20  # bytes
 
 os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 # Building an index reads the vectors too, and has no argument for it.
