@@ -5,12 +5,13 @@ TidemarkError
 ├── NeedsApproval                    a source lost too much: exit 3
 ├── LeaseHeld                        another run holds the store: exit 4
 ├── Refused                          a limit, an audit or a gate said no: exit 5
+├── Unreachable                      an object store does not answer: exit 1, try again
 └── ReleaseMoved                     another release was published while this run worked: exit 1
 """
 
 from __future__ import annotations
 
-__all__ = ["InputError", "LeaseHeld", "NeedsApproval", "Refused", "ReleaseMoved", "TidemarkError"]
+__all__ = ["InputError", "LeaseHeld", "NeedsApproval", "Refused", "ReleaseMoved", "TidemarkError", "Unreachable"]
 
 
 class TidemarkError(Exception):
@@ -45,3 +46,7 @@ class Refused(TidemarkError):
 
 class ReleaseMoved(TidemarkError):
     """Another release was published between the start and the publish of this run."""
+
+
+class Unreachable(TidemarkError):
+    """An object store does not answer; the same command may work later."""

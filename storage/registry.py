@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import file_digest
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from storage.errors import InputError
-from storage.store import Store
+from storage.store import Store, cache_folder
 
 __all__ = ["Registry"]
 
@@ -21,37 +22,26 @@ _MANIFEST = "tidemark.json"
 
 
 class Registry:
-    """The `models/` folder of a store, addressed by space id."""
+    """The `models/` folder of a store, addressed by space id; each model's manifest names its files and their SHA-256.
+
+    Args:
+        store: The store, on this machine or in an object store.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._models: _Models = _Bucket(f"{store.uri}/models") if store.folder is None else _Folder(store.folder)
 
     def has(self, space: str) -> bool:
         """Whether the encoder of a space is kept, whole."""
-        files, root = self._filesystem()
-        return bool(files.exists(f"{root}/{space}/{_MANIFEST}"))
+        return self._models.has(space)
 
     def keep(self, space: str, folder: Path) -> None:
         """Copy a model folder in; the manifest comes last, so that a half copy is never taken for a model."""
         if self.has(space):
             return
-        manifest = {p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
-        local = self.store.folder
-        if local is not None:
-            for half in (local / "models").glob(f".{space}-*"):  # of a killed run: the lease leaves room for one
-                shutil.rmtree(half)
-            staging = local / "models" / f".{space}-{secrets.token_hex(4)}"
-            shutil.copytree(folder, staging)
-            (staging / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
-            target = local / "models" / space
-            if target.exists():  # left half done by a kill: no manifest in it
-                shutil.rmtree(target)
-            staging.replace(target)
-            return
-        files, root = self._filesystem()
-        for name in manifest:
-            files.put_file(str(folder / name), f"{root}/{space}/{name}")
-        files.pipe_file(f"{root}/{space}/{_MANIFEST}", json.dumps(manifest).encode())
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        self._models.put(space, folder, {path.relative_to(folder).as_posix(): _sha256(path) for path in files})
 
     def fetch(self, space: str) -> Path:
         """A local folder with the encoder of a space; copied to a cache where the store is remote.
@@ -61,48 +51,123 @@ class Registry:
         """
         if not self.has(space):
             raise InputError(f"{self.store.uri}: the encoder of space {space} is not in models/; restore that folder")
-        local = self.store.folder
-        if local is not None:
-            return local / "models" / space
-        cache = Path(os.environ.get("TIDEMARK_CACHE", Path.home() / ".cache" / "tidemark")) / space
-        if not (cache / _MANIFEST).exists():
-            files, root = self._filesystem()
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=cache.parent) as half:
-                files.get(f"{root}/{space}/", f"{half}/model", recursive=True)
-                with suppress(OSError):  # another process was faster: what it put there is the same
-                    (Path(half) / "model").replace(cache)
-        return cache
+        return self._models.fetch(space)
 
     def drop(self, space: str) -> None:
         """Remove the encoder of a space; the manifest goes first, so that the rest is never taken for a model."""
-        if not self.has(space):
-            return
-        files, root = self._filesystem()
-        files.rm_file(f"{root}/{space}/{_MANIFEST}")
-        files.rm(f"{root}/{space}", recursive=True)
+        if self.has(space):
+            self._models.remove(space)
 
     def damage(self, space: str) -> list[str]:
         """Compare the kept files with their manifest; returns what is wrong, empty when all is well."""
         if not self.has(space):
             return [f"models/{space} is missing"]
-        folder = self.fetch(space)
-        manifest = json.loads((folder / _MANIFEST).read_text())
-        return [
-            f"models/{space}/{name} is {'changed' if (folder / name).exists() else 'missing'}"
-            for name, wanted in manifest.items()
-            if not (folder / name).exists() or _sha256(folder / name) != wanted
-        ]
+        with self._models.open(space, _MANIFEST) as stream:
+            manifest = json.load(stream)
+        wrong = []
+        for name, wanted in manifest.items():
+            try:
+                with self._models.open(space, name) as stream:
+                    state = "" if file_digest(stream, "sha256").hexdigest() == wanted else "changed"
+            except FileNotFoundError:
+                state = "missing"
+            if state:
+                wrong.append(f"models/{space}/{name} is {state}")
+        return wrong
 
-    def _filesystem(self) -> tuple[Any, str]:
-        import fsspec
 
-        files, root = fsspec.core.url_to_fs(f"{self.store.uri}/models")
-        return files, root
+class _Models(Protocol):
+    """Where model folders lie; `has` is asked before each of the others."""
+
+    def has(self, space: str) -> bool: ...
+
+    def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None: ...
+
+    def fetch(self, space: str) -> Path: ...
+
+    def open(self, space: str, name: str) -> BufferedReader: ...
+
+    def remove(self, space: str) -> None: ...
+
+
+class _Folder:
+    """Models beside a local store; readers load them where they are."""
+
+    def __init__(self, store: Path) -> None:
+        self.root = store / "models"
+
+    def has(self, space: str) -> bool:
+        return (self.root / space / _MANIFEST).is_file()
+
+    def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None:
+        for half in self.root.glob(f".{space}-*"):  # of a killed run: the lease leaves room for one
+            shutil.rmtree(half)
+        staging = self.root / f".{space}-{secrets.token_hex(4)}"
+        shutil.copytree(folder, staging)
+        (staging / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+        if (self.root / space).exists():  # left half done by a kill: no manifest in it
+            shutil.rmtree(self.root / space)
+        staging.replace(self.root / space)
+
+    def fetch(self, space: str) -> Path:
+        return self.root / space
+
+    def open(self, space: str, name: str) -> BufferedReader:
+        return (self.root / space / name).open("rb")
+
+    def remove(self, space: str) -> None:
+        (self.root / space / _MANIFEST).unlink()
+        shutil.rmtree(self.root / space)
+
+
+class _Bucket:
+    """Models in an object store, copied to this machine's cache when they are needed."""
+
+    def __init__(self, url: str) -> None:
+        from storage.objects import filesystem
+
+        self.files, self.root = filesystem(url)
+
+    def has(self, space: str) -> bool:
+        return bool(self.files.exists(self._path(space, _MANIFEST)))
+
+    def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None:
+        for name in manifest:
+            self.files.put_file(str(folder / name), self._path(space, name))
+        self.files.pipe_file(self._path(space, _MANIFEST), json.dumps(manifest, indent=1).encode())
+
+    def fetch(self, space: str) -> Path:
+        kept = cache_folder() / space
+        if (kept / _MANIFEST).exists():
+            return kept
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as half:
+            model = Path(half) / "model"
+            for name in (*self._manifest(space), _MANIFEST):
+                (model / name).parent.mkdir(parents=True, exist_ok=True)
+                self.files.get_file(self._path(space, name), str(model / name))
+            with suppress(OSError):  # another process was faster: what it put there is the same
+                model.replace(kept)
+        return kept
+
+    def open(self, space: str, name: str) -> BufferedReader:
+        path = self._path(space, name)
+        if not self.files.exists(path):  # obstore's file complains a second time when it is thrown away unopened
+            raise FileNotFoundError(path)
+        stream: BufferedReader = self.files.open(path, "rb")
+        return stream
+
+    def remove(self, space: str) -> None:
+        for name in (_MANIFEST, *self._manifest(space)):
+            self.files.rm_file(self._path(space, name))
+
+    def _manifest(self, space: str) -> dict[str, Any]:
+        return dict(json.loads(self.files.cat_file(self._path(space, _MANIFEST))))
+
+    def _path(self, space: str, name: str) -> str:
+        return f"{self.root}/{space}/{name}"
 
 
 def _sha256(path: Path) -> str:
-    from hashlib import file_digest
-
     with path.open("rb") as stream:
-        return file_digest(stream, sha256).hexdigest()
+        return file_digest(stream, "sha256").hexdigest()

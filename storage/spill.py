@@ -12,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from storage.store import Store
+from storage.hashing import digest
+from storage.store import Store, cache_folder
 
 __all__ = ["Spill", "Workspace"]
 
@@ -54,8 +55,8 @@ class Spill:
 class Workspace:
     """The local folder that one run spills to.
 
-    It lies beside a local store, so that a large night does not fill a small system disk, and in the system's folder
-    for temporary files where the store is remote. What a killed run left goes with the next one.
+    It lies beside a local store, so that a large night does not fill a small system disk, and in this machine's cache
+    folder where the store is remote. What a killed run left goes with the next one.
 
     Args:
         store: The store of the run.
@@ -63,13 +64,13 @@ class Workspace:
     """
 
     def __init__(self, store: Store, name: str) -> None:
-        self._root = None if store.folder is None else store.folder / ".work"
-        self._first = store.folder is not None and not store.folder.exists()
-        if self._root is None or (self._root.parent.exists() and not os.access(self._root.parent, os.W_OK)):
+        place = cache_folder() / "work" / digest(store.uri) if store.folder is None else store.folder / ".work"
+        self._root: Path | None = place
+        self._first = not place.parent.exists()
+        self.folder = place / name  # made by the first spill: a run that stops before leaves nothing
+        if place.parent.exists() and not os.access(place.parent, os.W_OK):  # a plan of a store that is read only
             self._root = None
             self.folder = Path(tempfile.mkdtemp(prefix=f"tidemark-{name}-"))
-        else:
-            self.folder = self._root / name  # made by the first spill: a run that stops before leaves nothing
 
     def spill(self, name: str) -> Spill:
         """A new spill of this run."""

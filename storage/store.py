@@ -19,7 +19,7 @@ from storage.errors import InputError
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Store", "filter_in", "stream"]
+__all__ = ["Store", "TableMissing", "cache_folder", "filter_in", "stream"]
 
 AHEAD = 8 * 2**20  # bytes
 
@@ -28,7 +28,17 @@ os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
 
 _HEX = re.compile(r"[0-9a-f]+")
-_MISSING = re.compile(r"not found|does not exist|no such", re.IGNORECASE)
+_MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
+
+
+class TableMissing(InputError):
+    """A store has no such table, or not at that version."""
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps what it needs of remote stores: `TIDEMARK_CACHE`, else below the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("TIDEMARK_CACHE") or Path(base) / "tidemark")
 
 
 class Store:
@@ -38,7 +48,7 @@ class Store:
     its version, and a caller that asks again sees the head.
 
     Args:
-        uri: A local folder or a URL that Lance understands (s3://, gs://, az://, memory://).
+        uri: A local folder, or a URL that Lance understands (s3://, gs://, az://).
     """
 
     def __init__(self, uri: str | Path) -> None:
@@ -59,7 +69,9 @@ class Store:
         """Open a table at a version, a tag or its head.
 
         Raises:
-            InputError: The table or that version of it is not in the store.
+            TableMissing: The table or that version of it is not in the store.
+            InputError: The address or the credentials of an object store are wrong.
+            Unreachable: An object store does not answer.
         """
         import lance
 
@@ -68,8 +80,12 @@ class Store:
         except (ValueError, OSError) as error:
             if _MISSING.search(str(error)):
                 at = "" if version is None else f" at version {version}"
-                raise InputError(f"{self.uri}: there is no table {table!r}{at}") from error
-            raise
+                raise TableMissing(f"{self.uri}: there is no table {table!r}{at}") from error
+            if self.folder is not None:
+                raise
+            from storage.objects import explained
+
+            raise explained(self.uri, error) from error
 
     def find(self, table: str) -> lance.LanceDataset | None:
         """Open the head of a table, or None where the table does not exist yet."""
@@ -78,7 +94,7 @@ class Store:
             return None
         try:
             return self.open(table)
-        except InputError:
+        except TableMissing:
             return None
 
     def ensure(self, table: str, schema: pa.Schema) -> lance.LanceDataset:

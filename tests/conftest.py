@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,27 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny import build
 
     return build(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An S3 server; gives the environment that reaches it, which is set already."""
+    from buckets import environment, serving
+
+    with serving(tmp_path_factory.mktemp("s3")) as address, pytest.MonkeyPatch.context() as patch:
+        found = environment(address)
+        for name, value in found.items():
+            patch.setenv(name, value)
+        yield found
+
+
+COUNTER = itertools.count()
+
+
+@pytest.fixture
+def bucket(s3: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty place in an object store, and a cache of this test's own."""
+    from buckets import BUCKET
+
+    monkeypatch.setenv("TIDEMARK_CACHE", str(tmp_path / "cache"))
+    return f"{BUCKET}/{next(COUNTER)}"

@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["Child", "End", "Failure", "Orders", "command", "refreshed", "rolled_back", "trim_everything"]
+__all__ = ["Child", "End", "Failure", "Orders", "command", "refreshed", "rolled_back", "trim_everything", "within"]
 
 TIMEOUT = 120.0
 
@@ -160,6 +160,12 @@ def rolled_back(mapping: Mapping[str, Any], base: Path, to: int | None = None) -
     from flows.rollback import rollback
 
     return rollback(Config.from_mapping(mapping, base), to)
+
+
+def within(environment: Mapping[str, str], work: Callable[..., Any], *arguments: Any) -> Any:
+    """Some other work in a changed environment: a child has that of the zygote, not of the test."""
+    os.environ.update(environment)
+    return work(*arguments)
 
 
 def command(*arguments: str) -> tuple[int, str, str]:

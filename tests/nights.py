@@ -86,7 +86,7 @@ def change(folder: Path) -> None:
     (folder / "new.md").write_text(prose(77, 40))
 
 
-def mapping(store: Path, notes: Path, encoder: str = "stub", **sections: Mapping[str, Any]) -> dict[str, Any]:
+def mapping(store: Path | str, notes: Path, encoder: str = "stub", **sections: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration, as its TOML file would say it."""
     return {
         "store": {"uri": str(store)},
@@ -203,7 +203,7 @@ def _rehearsed(night: Night) -> Night:
     return replace(night, final=final, new=answer(reader), end=end, entries=entries(uri), refused=held)
 
 
-def state(uri: Path, release: Release) -> State:
+def state(uri: Path | str, release: Release) -> State:
     """Read everything that a release holds."""
     store = Store(uri)
     chunks = store.open(release.chunks, release.tables[release.chunks]).to_table().to_pylist()
@@ -225,7 +225,7 @@ def entries(uri: Path) -> list[str]:
     return sorted(path.relative_to(uri).as_posix() for pattern in ("*", "models/*") for path in uri.glob(pattern))
 
 
-def current(uri: Path) -> Release | None:
+def current(uri: Path | str) -> Release | None:
     """The release that readers see now."""
     return Releases(Store(uri)).current()
 
@@ -244,7 +244,7 @@ def _queries(encoder: str) -> np.ndarray:
     return open_encoder(EncoderConfig(name=encoder)).encode_queries(QUERIES)
 
 
-def staged(uri: Path, space: str) -> list[str]:
+def staged(uri: Path | str, space: str) -> list[str]:
     """Hashes of the vectors that unfinished runs left, a repeated one as often as it lies there."""
     table = Store(uri).find(vectors_table(space))
     return [] if table is None else [str(found) for found in table.to_table(columns=["hash"])["hash"].to_pylist()]

@@ -14,6 +14,7 @@ import fsspec
 from fsspec.utils import infer_compression
 
 from storage.errors import InputError
+from storage.objects import FAULTS, explained, filesystem
 from storage.sources.base import located
 
 __all__ = ["DataFile", "data_files", "text_encoding"]
@@ -40,8 +41,8 @@ class DataFile(NamedTuple):
             # Remote files read their lines one Python call each; a buffered reader does so in C.
             with stream, io.BufferedReader(cast("Any", stream), _BUFFER) as reader:
                 yield reader
-        except (OSError, EOFError) as error:
-            why = getattr(error, "strerror", None) or error
+        except FAULTS as error:
+            why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise InputError(f"source {source!r}: cannot read {self.label}: {why}") from error
 
 
@@ -82,18 +83,21 @@ def _label(file: Path, base_dir: Path) -> str:
 
 def _remote_files(url: str, source: str) -> Sequence[DataFile]:
     try:
-        filesystem, path = fsspec.core.url_to_fs(url)
-        if filesystem.exists(path):
+        files, path = filesystem(url)
+        if files.exists(path):
             found = [path]
         elif glob.has_magic(path):
-            found = sorted(filesystem.glob(path))
+            found = sorted(files.glob(path))
         else:
             found = []
-    except (ImportError, ValueError, OSError) as error:
+    except (ImportError, ValueError) as error:
         raise InputError(f"source {source!r}: cannot open path {url!r}: {error}") from error
+    except FAULTS as error:
+        told = explained(url, error)
+        raise type(told)(f"source {source!r}: {told}") from error
     if not found:
         raise InputError(f"source {source!r}: nothing is at path {url!r}")
-    return [DataFile(filesystem.unstrip_protocol(file), file, filesystem) for file in found]
+    return [DataFile(files.unstrip_protocol(file), file, files) for file in found]
 
 
 def text_encoding(stream: io.BufferedReader) -> str:

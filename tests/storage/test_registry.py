@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from storage.errors import InputError
+from storage.objects import filesystem
 from storage.registry import Registry
 from storage.store import Store
 
@@ -24,12 +24,8 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["local", "remote"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    monkeypatch.setenv("TIDEMARK_CACHE", str(tmp_path / "cache"))
-    if request.param == "local":
-        return Registry(Store(tmp_path / "store"))
-    fsspec.filesystem("memory").store.clear()
-    return Registry(Store("memory://store"))
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
+    return Registry(Store(tmp_path / "store" if request.param == "local" else request.getfixturevalue("bucket")))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -63,6 +59,19 @@ def test_a_dropped_model_is_gone(registry: Registry, model: Path) -> None:
     registry.keep(SPACE, model)
     registry.drop(SPACE)
     assert not registry.has(SPACE)
+
+
+def test_damage_in_a_bucket_is_found_though_the_cache_is_whole(bucket: str, model: Path) -> None:
+    registry = Registry(Store(bucket))
+    registry.keep(SPACE, model)
+    assert content(registry.fetch(SPACE)) == content(model)
+    files, root = filesystem(f"{bucket}/models/{SPACE}")
+    files.pipe_file(f"{root}/weights.safetensors", b"weightz")
+    files.rm_file(f"{root}/1_Pooling/config.json")
+    assert registry.damage(SPACE) == [
+        f"models/{SPACE}/1_Pooling/config.json is missing",
+        f"models/{SPACE}/weights.safetensors is changed",
+    ]
 
 
 def test_damage_names_every_file(tmp_path: Path, model: Path) -> None:

@@ -19,9 +19,9 @@ SCHEMA = pa.schema([("n", pa.int64())])
 TABLES = ("documents", "chunks__a")
 
 
-@pytest.fixture
-def releases(tmp_path: Path) -> Releases:
-    return Releases(Store(tmp_path / "store"))
+@pytest.fixture(params=["local", "remote"])
+def releases(request: pytest.FixtureRequest, tmp_path: Path) -> Releases:
+    return Releases(Store(tmp_path / "store" if request.param == "local" else request.getfixturevalue("bucket")))
 
 
 def night(releases: Releases, number: int, tables: tuple[str, ...] = TABLES, **facts: Any) -> Release:

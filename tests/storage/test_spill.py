@@ -71,12 +71,20 @@ def test_a_workspace_leaves_the_store_that_a_run_made(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["documents.lance"]
 
 
-def test_a_remote_store_spills_to_a_temporary_folder() -> None:
-    workspace = Workspace(Store("s3://bucket/store"), "run")
-    assert workspace.folder.is_dir()
-    workspace.sweep()
-    workspace.close()
-    assert not workspace.folder.exists()
+def test_runs_on_a_remote_store_spill_to_the_cache_and_sweep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK_CACHE", str(tmp_path))
+    killed, other, mine = (
+        Workspace(Store(uri), run) for uri, run in (("s3://a/b", "killed"), ("s3://a/c", "other"), ("s3://a/b", "mine"))
+    )
+    for workspace in (killed, other, mine):
+        workspace.spill("upserts").append(frame(1))
+        assert workspace.folder.is_relative_to(tmp_path)
+    mine.sweep()
+    assert [workspace.folder.exists() for workspace in (killed, other, mine)] == [False, True, True]
+    mine.close()
+    assert not mine.folder.exists()
 
 
 def test_a_sweep_removes_what_killed_runs_left_and_spares_plans_that_run(tmp_path: Path) -> None:

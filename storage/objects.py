@@ -1,0 +1,75 @@
+"""Object stores: the file system behind a URL, and what their errors mean to the operator."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import fsspec
+from obstore.exceptions import BaseError
+
+from storage.errors import InputError, TidemarkError, Unreachable
+
+__all__ = ["FAULTS", "explained", "filesystem"]
+
+# What a file of an object store may raise; obstore's errors are no OSErrors.
+FAULTS = (OSError, EOFError, BaseError)
+
+# S3, Google Cloud Storage and Azure by the client library that Lance itself is built on: the same variables of the
+# environment (AWS_*, GOOGLE_*, AZURE_*) then open the tables, the model folders beside them and the sources.
+PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
+
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_ABSENT = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+_DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AuthenticationFailed")
+_STATUS = re.compile(r"\b(?:401 Unauthorized|403 Forbidden)\b")
+_UNKNOWN = ("No object store provider found", "Unable to recognise URL", "Protocol not known")
+_LENGTH = 240  # characters of a client's own words that help
+# How long it tried, and where in its source code it gave up.
+_NOISE = re.compile(
+    r" in [\d.]+\S?s(?:, after \d+ retries, max_retries: \d+, retry_timeout: \d+s)?|,? /\S+\.rs:[\d:]+$"
+)
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it.
+
+    Args:
+        url: A local path or any URL that fsspec knows.
+    """
+    _register()
+    found: tuple[Any, str] = fsspec.core.url_to_fs(url)
+    return found
+
+
+def explained(uri: str, error: BaseException) -> TidemarkError:
+    """Turn what a client of an object store raised into one line: what is wrong, where, and what to do.
+
+    Returns:
+        An `InputError` where the address or the credentials are wrong, else `Unreachable`.
+    """
+    text = _NOISE.sub("", " ".join(str(error).partition("Debug source:")[0].split()))
+    code = _CODE.search(text)
+    if any(mark in text for mark in _UNKNOWN):
+        return InputError(f"{uri}: no kind of store has such a URL; there are a folder, s3://, gs:// and az://")
+    if any(mark in text for mark in _ABSENT):
+        return InputError(f"{uri}: there is no such bucket; create it, or correct the address")
+    if any(mark in text for mark in _DENIED) or _STATUS.search(text):
+        why = code.group(1) if code else "no valid credentials"
+        return InputError(
+            f"{uri}: the object store refuses access ({why}); set the credentials and the region in the environment "
+            "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_...)"
+        )
+    said = text[:_LENGTH].replace(" - ", ": ").rstrip(" -:,")
+    return Unreachable(
+        f"{uri}: the object store does not answer: {said}; check the network and the endpoint (AWS_ENDPOINT_URL, and "
+        "AWS_ALLOW_HTTP=true for plain HTTP), then run the command again"
+    )
+
+
+@cache
+def _register() -> None:
+    import obstore.fsspec
+
+    obstore.fsspec.register(PROTOCOLS)

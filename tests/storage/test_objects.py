@@ -1,0 +1,56 @@
+"""Object stores: what their clients' errors mean to the operator."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.errors import InputError, TidemarkError, Unreachable
+from storage.objects import explained, filesystem
+from storage.store import Store, TableMissing
+
+DENIED = (
+    "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: <Error><Code>AccessDenied</Code></Error>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "told"),
+    [
+        ("404 Not Found: <Code>NoSuchBucket</Code>", InputError, "there is no such bucket"),
+        (DENIED, InputError, r"refuses access \(AccessDenied\); set the credentials"),
+        ("GET x - 401 Unauthorized: ", InputError, r"refuses access \(no valid credentials\)"),
+        ("No object store provider found for scheme: 'q'", InputError, "no kind of store has such a URL"),
+        (
+            "Error performing GET http://h/b in 458.8ms, after 3 retries, max_retries: 3, retry_timeout: 180s  - HTTP "
+            "error: error sending request, /home/x/lib.rs:1:2\n\nDebug source:\nGeneric {",
+            Unreachable,
+            r"does not answer: Error performing GET http://h/b: HTTP error: error sending request; check the network",
+        ),
+        ("dispatch failure", Unreachable, "does not answer: dispatch failure; check the network"),
+    ],
+)
+def test_an_error_says_what_is_wrong_and_what_to_do(text: str, kind: type[TidemarkError], told: str) -> None:
+    with pytest.raises(kind, match=told) as caught:
+        raise explained("s3://b/store", OSError(text))
+    assert str(caught.value).startswith("s3://b/store: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bucket_that_is_not_there_is_no_empty_store(s3: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="s3://nobody/store: there is no such bucket"):
+        Store("s3://nobody/store").find("releases")
+
+
+def test_a_table_that_is_not_there_is_told_from_one_that_cannot_be_read(bucket: str) -> None:
+    store = Store(bucket)
+    assert store.find("releases") is None
+    files, root = filesystem(f"{bucket}/releases.lance/_versions")
+    files.pipe_file(f"{root}/18446744073709551614.manifest", b"no manifest")
+    with pytest.raises(TidemarkError) as caught:
+        store.find("releases")
+    assert not isinstance(caught.value, TableMissing)
+
+
+def test_an_address_of_no_store_is_refused() -> None:
+    with pytest.raises(InputError, match="qqq://b/store: no kind of store has such a URL"):
+        Store("qqq://b/store").open("releases")
