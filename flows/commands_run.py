@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,6 @@ from flows.output import Output, exit_code, plain
 
 if TYPE_CHECKING:
     from flows.config import Config
-    from flows.refresh import RunResult
 
 __all__ = ["OUTCOMES", "Json", "audit", "plan", "refresh", "rollback"]
 
@@ -23,7 +21,12 @@ OUTCOMES = {"published": 0, "unchanged": 0, "failed": 1, "needs-approval": 3, "r
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
 
 
-def plan(ctx: typer.Context, as_json: Json = False) -> None:
+Rebuild = Annotated[
+    bool, typer.Option("--rebuild", help="Take nothing over from earlier releases: embed everything again.")
+]
+
+
+def plan(ctx: typer.Context, rebuild: Rebuild = False, as_json: Json = False) -> None:
     """Show what a refresh would do, by cause, with tokens, time and bytes; writes nothing."""
     from flows.plan import plan as forecast
     from flows.progress import showing
@@ -31,7 +34,7 @@ def plan(ctx: typer.Context, as_json: Json = False) -> None:
     config = _config(ctx)
     with Output(as_json).reserved() as output:
         with showing() as console:
-            found = forecast(config, console)
+            found = forecast(config, console, rebuild=rebuild)
         output.show(found, lambda: _views().plan_view(found))
 
 
@@ -43,13 +46,14 @@ def refresh(
             "--accept-deletions", help="Approve that a source lost more documents than limits.max_lost_share."
         ),
     ] = False,
+    rebuild: Rebuild = False,
     as_json: Json = False,
 ) -> None:
     """Bring the index up to date and publish what changed as one release."""
     config, began = _config(ctx), datetime.now(UTC)
     with Output(as_json).reserved() as output:
         try:
-            result = _refreshed(config, ctx.obj, accept_deletions)
+            result = _run(config, ctx.obj, "refresh", accept_deletions=accept_deletions, rebuild=rebuild)
         except Exception as error:
             if as_json and exit_code(error) == 1:  # a run that began has its shape, however it ended
                 output.line(_failure(config, error, began))
@@ -64,10 +68,8 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Publish a release that points back to an earlier one; nothing is embedded or deleted."""
-    from flows.rollback import rollback as back
-
     with Output(as_json).reserved() as output:
-        result = back(_config(ctx), to)
+        result = _run(_config(ctx), ctx.obj, "rollback", to=to)
         output.show(result, lambda: _views().rollback_view(result))
 
 
@@ -78,26 +80,29 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Prove that a release is whole: counts, ids, vectors, index, recall."""
-    from flows.audit import audit as examine
-
     with Output(as_json).reserved() as output:
-        result = examine(_config(ctx), deep=deep, release=release)
+        result = _run(_config(ctx), ctx.obj, "audit", deep=deep, release=release)
         output.show(result.to_dict(), lambda: _views().audit_view(result))
     raise typer.Exit(0 if result.ok else 5)
 
 
-def _refreshed(config: Config, file: Path | None, accept_deletions: bool) -> RunResult:
-    """Run the refresh: as a Prefect flow where an API is configured, so that its dashboard shows it, else directly."""
-    if os.environ.get("PREFECT_API_URL"):
+def _run(config: Config, file: Path | None, name: str, **options: Any) -> Any:
+    """Run a flow: as a Prefect flow where an API is configured, so that its dashboard shows it, else directly."""
+    from flows.api import connected
+
+    if connected(config.base):
         from flows import deployed
 
-        result: RunResult = deployed.call(deployed.refresh, config=str(file or ""), accept_deletions=accept_deletions)
-        return result
+        return deployed.call(getattr(deployed, name), config=str(file or ""), **options)
+    from importlib import import_module
+
+    flow = getattr(import_module(f"flows.{name}"), name)
+    if name == "rollback":  # it is over before a progress could be drawn
+        return flow(config, **options)
     from flows.progress import showing
-    from flows.refresh import refresh as run
 
     with showing() as console:
-        return run(config, accept_deletions=accept_deletions, console=console)
+        return flow(config, console=console, **options)
 
 
 def _failure(config: Config, error: Exception, began: datetime) -> dict[str, Any]:

@@ -29,19 +29,21 @@ STATES = {"refused": "Refused", "needs-approval": "NeedsApproval", "failed": "Fa
 
 
 @flow(persist_result=False)
-def refresh(config: str = "", accept_deletions: bool = False) -> State[Any]:
+def refresh(config: str = "", accept_deletions: bool = False, rebuild: bool = False) -> State[Any]:
     """Bring the index up to date with its sources and publish what changed as one release.
 
     Args:
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
         accept_deletions: Approve that a source lost more documents than it may lose unasked.
+        rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
     """
     from flows.config import Config
     from flows.refresh import refresh as run
 
     def night() -> Any:
         loaded = Config.load(config or None)
-        return run(loaded, accept_deletions=accept_deletions, trigger=_trigger(), console=OnDashboard())
+        options = {"accept_deletions": accept_deletions, "rebuild": rebuild}
+        return run(loaded, **options, trigger=_trigger(), console=OnDashboard())
 
     return _concluded(night, _run_state)
 
@@ -61,17 +63,18 @@ def rollback(to: int | None = None, config: str = "") -> State[Any]:
 
 
 @flow(persist_result=False)
-def audit(config: str = "", deep: bool = False) -> State[Any]:
+def audit(config: str = "", deep: bool = False, release: int | None = None) -> State[Any]:
     """Prove that the published release is whole: counts, ids, vectors, index coverage, recall.
 
     Args:
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
         deep: Read and hash every document of the sources too, instead of trusting their revisions.
+        release: The release to audit; empty for the current one.
     """
     from flows.audit import audit as run
     from flows.config import Config
 
-    return _concluded(lambda: run(Config.load(config or None), deep=deep), _audit_state)
+    return _concluded(lambda: run(Config.load(config or None), deep=deep, release=release), _audit_state)
 
 
 def call(deployed: Callable[..., Any], **parameters: Any) -> Any:

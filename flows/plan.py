@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.config import Config
 from flows.open import opened, rebased
@@ -47,11 +47,12 @@ class Forecast:
     sources: dict[str, int]
 
 
-def plan(config: Config, console: Progress | None = None) -> Forecast:
+def plan(config: Config, console: Progress | None = None, *, rebuild: bool = False) -> Forecast:
     """Run the stages that only read, and forecast the others.
 
     Args:
         config: The configuration.
+        rebuild: Forecast a refresh that takes nothing over from earlier releases.
         console: Where it says how far it is.
 
     Raises:
@@ -59,7 +60,7 @@ def plan(config: Config, console: Progress | None = None) -> Forecast:
     """
     progress = console or Silent()
     with opened(config, f"plan-{new_run()}", progress) as unbound:
-        context = rebased(unbound)
+        context = replace(rebased(unbound), afresh=rebuild)
         clock = Clock(progress)
         done = prepare(context, clock)
         verdict = gate(context, config.limits, done.scan, done.plan, done.admission, done.standing, False)

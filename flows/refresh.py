@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flows.config import Config
@@ -69,13 +69,19 @@ class Journey:
 
 
 def refresh(
-    config: Config, *, accept_deletions: bool = False, trigger: str = "manual", console: Progress | None = None
+    config: Config,
+    *,
+    accept_deletions: bool = False,
+    rebuild: bool = False,
+    trigger: str = "manual",
+    console: Progress | None = None,
 ) -> RunResult:
     """Bring the index up to date with its sources and publish what changed as one release.
 
     Args:
         config: The configuration.
         accept_deletions: Approve that a source lost more than `limits.max_lost_share` of its documents.
+        rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
 
@@ -93,7 +99,7 @@ def refresh(
     with opened(config, run, progress) as unbound:  # wrong input is told before anything is written
         runs = Runs(unbound.store)
         with Lease(unbound.store, run) as lease:
-            context = rebased(unbound)
+            context = replace(rebased(unbound), afresh=rebuild)
             context.workspace.sweep()
             runs.interrupt({release.run: release.seq for release in Releases(context.store).all()})
             about = {"config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}

@@ -51,6 +51,7 @@ CAUSES = {
     "unreadable": "cannot be read now: stays as it is",
     "encoder": "the encoder is another: every chunk is embedded for it",
     "chunker": "the chunker is another: every document is cut anew",
+    "rebuild": "everything anew, as asked",
     "moved-chunks": "chunks that move with their document",
 }
 CHUNKS = ("moved-chunks",)

@@ -67,6 +67,14 @@ class Services:
         return Dashboard(self.url, POOL)
 
     @classmethod
+    def at(cls, folder: Path) -> Services | None:
+        """What `up` started for a folder, as far as its files tell; None where they do not."""
+        try:
+            return cls(folder, int((cls(folder, 0, folder).home / "port").read_text()), folder)
+        except (OSError, ValueError):
+            return None
+
+    @classmethod
     def from_environment(cls) -> Services:
         """From TIDEMARK_HOME, TIDEMARK_PORT and TIDEMARK_DEPLOYMENTS, and from what runs already."""
         folder = Path(os.environ.get("TIDEMARK_HOME") or Path.cwd()).expanduser().resolve()

@@ -11,7 +11,7 @@ import numpy as np
 from storage.errors import InputError
 from storage.releases import Release, Releases
 from storage.runs import Runs
-from storage.store import Store, filter_in
+from storage.store import Store, TableMissing, filter_in
 
 if TYPE_CHECKING:
     import lance
@@ -83,8 +83,9 @@ class Reader:
     def __init__(self, store: Store, release: Release) -> None:
         self.store = store
         self.release = release
-        self.chunks = store.open(release.chunks, release.tables[release.chunks])
-        self.documents = store.open("documents", release.tables["documents"])
+        # By the tag, not the number: a table that was lost and made again has the numbers, and other rows behind them.
+        self.chunks = store.open(release.chunks, release.tag)
+        self.documents = store.open("documents", release.tag)
         self._index: dict[str, Any] | None = release.facts.get("index") or None
 
     @classmethod
@@ -100,7 +101,7 @@ class Reader:
             found = releases.get(release)
             try:
                 return cls(store, found)
-            except InputError as error:
+            except TableMissing as error:
                 # Between the two looks the current release was replaced and, where one is kept, let go.
                 if release is None and releases.get().seq != found.seq:
                     continue

@@ -36,6 +36,10 @@ class Registry:
         """Whether the encoder of a space is kept, whole."""
         return self._models.has(space)
 
+    def spaces(self) -> list[str]:
+        """The spaces whose encoders are kept, whole or not."""
+        return self._models.spaces()
+
     def keep(self, space: str, folder: Path) -> None:
         """Copy a model folder in; the manifest comes last, so that a half copy is never taken for a model."""
         if self.has(space):
@@ -79,6 +83,8 @@ class Registry:
 class _Models(Protocol):
     """Where model folders lie; `has` is asked before each of the others."""
 
+    def spaces(self) -> list[str]: ...
+
     def has(self, space: str) -> bool: ...
 
     def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None: ...
@@ -95,6 +101,9 @@ class _Folder:
 
     def __init__(self, store: Path) -> None:
         self.root = store / "models"
+
+    def spaces(self) -> list[str]:
+        return [path.name for path in self.root.glob("[!.]*")]
 
     def has(self, space: str) -> bool:
         return (self.root / space / _MANIFEST).is_file()
@@ -127,6 +136,10 @@ class _Bucket:
         from storage.objects import filesystem
 
         self.files, self.root = filesystem(url)
+
+    def spaces(self) -> list[str]:
+        found = self.files.ls(self.root, detail=False) if self.files.exists(self.root) else []
+        return [str(path).rpartition("/")[2] for path in found]
 
     def has(self, space: str) -> bool:
         return bool(self.files.exists(self._path(space, _MANIFEST)))

@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,22 @@ class Store:
             return self.open(table)
         except TableMissing:
             return None
+
+    def tables(self) -> list[str]:
+        """Names of all tables, sorted."""
+        folder = self.folder
+        if folder is not None:
+            return sorted(path.stem for path in folder.glob("*.lance"))
+        from storage.objects import filesystem
+
+        files, root = filesystem(self.uri)
+        names = [str(path).rpartition("/")[2] for path in files.ls(root, detail=False)] if files.exists(root) else []
+        return sorted(name.removesuffix(".lance") for name in names if name.endswith(".lance"))
+
+    def idle(self, table: str) -> timedelta:
+        """How long ago a table was last written to."""
+        last: datetime = self.open(table).versions()[-1]["timestamp"]
+        return datetime.now(last.tzinfo) - last
 
     def ensure(self, table: str, schema: pa.Schema) -> lance.LanceDataset:
         """Open the head of a table, made empty with `schema` where it does not exist yet."""

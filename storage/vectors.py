@@ -33,11 +33,17 @@ class Shelves:
         self.places = pl.DataFrame(schema=_PLACES)
 
     @classmethod
-    def of(cls, store: Store, space: str) -> Shelves:
-        """Every retained release that holds the space, newest first, then what unfinished runs left."""
+    def of(cls, store: Store, space: str, *, released: bool = True) -> Shelves:
+        """Every retained release that holds the space, newest first, then what unfinished runs left.
+
+        Args:
+            store: The store.
+            space: Id of the space.
+            released: Whether to look into releases at all.
+        """
         table = chunks_table(space)
         versions: dict[int, None] = {}
-        for release in Releases(store).retained():
+        for release in Releases(store).retained() if released else ():
             if table in release.tables:
                 versions[release.tables[table]] = None
         shelves = [store.open(table, version) for version in versions]

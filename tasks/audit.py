@@ -28,7 +28,8 @@ __all__ = ["BACK", "AuditResult", "Check", "Subject", "audit", "examine", "exami
 NORM_TOLERANCE = 1e-3
 COVERAGE_FLOOR = 0.95
 AGAIN = "run `tidemark refresh`: it starts again from the last good release"
-BACK = "go back with `tidemark rollback`, then run `tidemark refresh`: it makes this state anew"
+ANEW = "`tidemark refresh --rebuild` makes everything anew from the sources"
+BACK = f"go back with `tidemark rollback` and run `tidemark refresh`; where no earlier release is whole, {ANEW}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,9 @@ def examine(subject: Subject, config: IndexConfig) -> AuditResult:
     try:
         return _examined(subject, config)
     except InputError as error:
-        return AuditResult((Check("tables.present", ok=False, detail=f"{error}; restore the store from a backup"),))
+        return AuditResult(
+            (Check("tables.present", ok=False, detail=f"{error}; restore the store from a backup, or {ANEW}"),)
+        )
     except (OSError, ValueError) as error:  # a file that is lost or cut off: Lance raises either
         return AuditResult((Check("tables.readable", ok=False, detail=f"{str(error)[:300]}; {subject.repair}"),))
 
@@ -248,7 +251,9 @@ def _vectors(chunks: lance.LanceDataset, subject: Subject) -> Check:
 def _encoder(subject: Subject) -> Check:
     kept = Registry(subject.store).has(subject.space)
     where = f"models/{subject.space}"
-    detail = f"{where} is kept" if kept else f"{where} is missing: queries cannot be embedded; restore the folder"
+    detail = (
+        f"{where} is kept" if kept else f"{where} is missing: queries cannot be embedded; restore the folder, or {ANEW}"
+    )
     return Check("encoder.kept", kept, detail)
 
 

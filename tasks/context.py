@@ -49,6 +49,8 @@ class Context:
         store: The store; nothing in it is written before `embed`.
         workspace: Folder that the stages spill to.
         base: The release that the run starts from; None before the first.
+        afresh: Take nothing over from any release: every document is read, judged, cut and embedded again. For a
+            store whose tables are damaged.
         sources: Where documents come from.
         space: Identity of the encoder's vector space.
         tokenizer: The encoder's tokenizer.
@@ -74,6 +76,7 @@ class Context:
     suite: Suite
     judged: Mapping[str, str]
     progress: Progress
+    afresh: bool = False
     _cache: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
 
     @property
@@ -93,20 +96,18 @@ class Context:
 
     @property
     def rebuilds(self) -> bool:
-        """Whether every chunk is cut anew: another space, another chunker, or nothing published yet."""
-        return self.base is None or self.table not in self.base.tables or self.base.facts["chunker"] != self.cutting
+        """Whether every chunk is cut anew: another space, another chunker, nothing published yet, or asked for."""
+        if self.base is None or self.afresh:
+            return True
+        return self.table not in self.base.tables or self.base.facts["chunker"] != self.cutting
 
     def ledger(self) -> pl.DataFrame:
-        """The documents of the base release without their text, LEDGER columns; read once."""
+        """The documents that the run starts from, those of the base release, without their text; read once."""
         if "ledger" not in self._cache:
-            if self.base is None:
+            if self.base is None or self.afresh:
                 self._cache["ledger"] = EMPTY_LEDGER
             else:
                 table = self.store.open("documents", self.base.tables["documents"])
                 frame = pl.DataFrame(pl.from_arrow(table.to_table(columns=LEDGER)))
                 self._cache["ledger"] = frame.cast(dict(EMPTY_LEDGER.schema))  # type: ignore[arg-type]
         return self._cache["ledger"]
-
-    def judged_by(self, source: str) -> str:
-        """Fingerprint that a document of a source is judged by now."""
-        return self.judged[source]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -51,13 +51,15 @@ class Embedding:
     Attributes:
         embedded: Vectors computed now.
         tokens: Tokens in them.
-        seconds: Time in the encoder alone.
     """
 
     embedded: int = 0
     tokens: int = 0
-    seconds: float = 0.0
-    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Vectors and tokens."""
+        return {"embedded": self.embedded, "tokens": self.tokens}
 
 
 def need(context: Context, arrangement: Arrangement) -> Need:
@@ -65,7 +67,7 @@ def need(context: Context, arrangement: Arrangement) -> Need:
     columns = ["hash", "tokens"]
     schema = {"hash": pl.String, "tokens": pl.Int32}
     wanted = arrangement.upserts.frame(columns, schema).unique("hash", keep="first", maintain_order=True)
-    shelves = Shelves.of(context.store, context.space.id)
+    shelves = Shelves.of(context.store, context.space.id, released=not context.afresh)
     missing = shelves.locate(wanted["hash"])
     return Need(shelves, wanted.join(pl.DataFrame({"hash": missing}), on="hash", how="semi", maintain_order="left"))
 
@@ -101,10 +103,8 @@ def embed(context: Context, arrangement: Arrangement, need: Need) -> Embedding:
             staged(context.store, context.space.id, texts["hash"], vectors)
             out.embedded += texts.height
             out.tokens += int(texts["tokens"].sum())
-            out.seconds += seconds
             context.progress.advance(out.embedded, total, "chunks", out.tokens)
             size = min(LARGEST, max(SMALLEST, int(texts.height / max(seconds, 1e-3) * DURABLE_EVERY)))
-    out.counts = {"embedded": out.embedded, "tokens": out.tokens}
     return out
 
 
@@ -115,6 +115,8 @@ def keep_encoder(context: Context, registry: Registry, encoder: Encoder) -> None
         ProbeMismatch: The same files give other vectors now.
     """
     space = context.space.id
+    if context.afresh and registry.damage(space):
+        registry.drop(space)
     if registry.has(space):
         confirm(np.load(registry.fetch(space) / PROBE, allow_pickle=False), encoder)
         return

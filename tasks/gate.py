@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.errors import NeedsApproval, Refused
+from storage.releases import Release
 from tasks.context import Context
 from tasks.deduplicate import Standing
 from tasks.plan import Plan
@@ -16,7 +17,7 @@ from tasks.scan import Scan
 from tasks.stage import stage
 from tasks.validate import Admission
 
-__all__ = ["LimitsConfig", "Verdict", "gate", "losses"]
+__all__ = ["LimitsConfig", "Verdict", "gate", "losses", "shrinkage"]
 
 
 class LimitsConfig(BaseModel):
@@ -88,6 +89,21 @@ def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: dict[str, int], sha
     return reasons
 
 
+def shrinkage(base: Release | None, documents: int, share: float) -> list[str]:
+    """Say so where a rebuild would hold far fewer documents than the release before; it does not ask its tables.
+
+    Args:
+        base: The release before.
+        documents: How many the rebuild would hold.
+        share: Share that may be lost unasked.
+    """
+    counts = {} if base is None else base.facts["counts"] or {}
+    before = counts.get("documents", 0) - counts.get("quarantined", 0)
+    if before - documents <= share * before:
+        return []
+    return [f"the rebuild would hold {documents:,} documents where release {base.seq if base else 0} holds {before:,}"]
+
+
 @stage
 def gate(
     context: Context,
@@ -113,7 +129,10 @@ def gate(
             ),
         )
     if not accept_deletions:
-        reasons = losses(context.ledger(), standing.deleted, scan.counts, limits.max_lost_share)
+        if context.afresh:
+            reasons = shrinkage(context.base, standing.after.height, limits.max_lost_share)
+        else:
+            reasons = losses(context.ledger(), standing.deleted, scan.counts, limits.max_lost_share)
         if reasons:
             hint = "if that is right, run `tidemark refresh --accept-deletions`; `tidemark plan` shows what would go"
             return Verdict("needs-approval", (*reasons, hint))

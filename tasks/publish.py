@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from storage.lease import Lease
 from storage.registry import Registry
 from storage.releases import Release, Releases
-from storage.schemas import vectors_table
+from storage.schemas import chunks_table, vectors_table
 from storage.store import Store
 from tasks.context import Context
 from tasks.stage import stage
@@ -56,13 +56,34 @@ def tidy(store: Store, config: ReleasesConfig, space: str) -> None:
     try:
         store.drop(vectors_table(space))
         releases.expire(config.keep)
-        every, kept = releases.all(), releases.retained()
+        kept = releases.retained()
         tables = {name for release in kept for name in release.tables}
-        for name in {name for release in every for name in release.tables} - tables:
-            store.drop(name)  # the chunks of a space that no release can return to
-        for left in {release.space for release in every} - {release.space for release in kept}:
-            Registry(store).drop(left)
+        _drop_spaces(store, tables, {name for release in releases.all() for name in release.tables}, older)
         for name in sorted(tables | {"releases", "runs", "leases", "quarantine"}):
             store.trim(name, older)
     except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)
+
+
+def _drop_spaces(store: Store, kept: set[str], published: set[str], older: timedelta) -> None:
+    """Drop tables and encoders of spaces that no release can return to.
+
+    Args:
+        store: The store.
+        kept: Tables of the retained releases.
+        published: Tables of all releases there ever were.
+        older: How long a run that never published its space may be resumed.
+    """
+    for name in set(_of_spaces(store)) - kept:
+        chunks = name.replace(vectors_table(""), chunks_table(""))
+        if chunks in published - kept or store.idle(name) > older:
+            store.drop(name)
+    left = set(_of_spaces(store))
+    for space in Registry(store).spaces():
+        if not left & {chunks_table(space), vectors_table(space)}:
+            Registry(store).drop(space)
+
+
+def _of_spaces(store: Store) -> list[str]:
+    """The tables that hold vectors."""
+    return [name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))]

@@ -88,7 +88,7 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
     base = context.base
     if base is not None and context.rebuilds:
         name = "encoder" if context.table not in base.tables else "chunker"
-        found[name] = done.arrangement.sizes.height
+        found["rebuild" if context.afresh else name] = done.arrangement.sizes.height
     extra = {
         "moved": done.standing.moved.height,
         "deleted": done.standing.deleted.height,

@@ -128,7 +128,7 @@ def validate(context: Context, plan: Plan) -> Admission:
     total = plan.candidates.height
     for source in context.sources:
         mine = plan.candidates.filter(pl.col("source") == source.name)
-        now = context.judged_by(source.name)
+        now = context.judged[source.name]
         for part in readings(source, mine):
             read.append(part["row"])
             frame = identified(part).join(ledger, on="key", how="left", maintain_order="left")

@@ -54,10 +54,10 @@ def write(context: Context, plan: Plan, admission: Admission, standing: Standing
 
 
 def _reset(context: Context, table: str, schema: pa.Schema) -> None:
-    """Take a table back to where the base release has it: what a killed or refused run wrote is forgotten."""
+    """Take a table back to where the run starts from: what a killed or refused run wrote is forgotten."""
     context.store.ensure(table, schema)
     base = context.base.tables.get(table) if context.base is not None else None
-    if base is not None:
+    if base is not None and not context.afresh:
         context.store.restore(table, base)
     elif context.store.open(table).count_rows():
         context.store.open(table).delete("true")
@@ -75,7 +75,7 @@ def _write_chunks(context: Context, arrangement: Arrangement) -> None:
         context.store.delete_keys(context.table, "key", arrangement.dropped)
     if not arrangement.upserts.rows:
         return
-    shelves = Shelves.of(context.store, context.space.id)
+    shelves = Shelves.of(context.store, context.space.id, released=not context.afresh)
     lacking = shelves.locate(arrangement.upserts.frame(["hash"], {"hash": pl.String})["hash"])
     if len(lacking):
         raise RuntimeError(f"{len(lacking)} chunks have no vector after embedding, for example {lacking[0]}")

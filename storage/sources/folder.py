@@ -102,7 +102,7 @@ class FolderSource:
     def _children(self, folder: _Entry) -> Sequence[_Entry]:
         try:
             with os.scandir(folder.path) as scan:
-                found = [_Entry(_join(folder.id, entry.name), entry.path, entry.is_dir()) for entry in scan]
+                found = [_Entry(_join(folder.id, entry.name), entry.path, _is_folder(entry)) for entry in scan]
         except (FileNotFoundError, NotADirectoryError):
             return []  # gone since its parent was listed
         except OSError as error:
@@ -136,7 +136,10 @@ class FolderSource:
         try:
             status = Path(entry.path).stat()
         except OSError as error:
-            return Item(entry.id, digest(entry.id.encode()), problem=_reason(error, Path(entry.path)))
+            # A link to nothing is what the file is; anything else may pass, and is found again when it is read.
+            gone = error.errno == errno.ENOENT
+            problem = _reason(error, Path(entry.path)) if gone else None
+            return Item(entry.id, digest(entry.id.encode()), problem=problem)
         return Item(entry.id, self._revision(status), status.st_size, self._problem(status))
 
     def _problem(self, status: os.stat_result) -> str | None:
@@ -203,6 +206,16 @@ def _join(folder: str, name: str) -> str:
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell folders, and links to them, from files; a link in a circle leads nowhere, and is one file that is wrong."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
 
 
 def _enters(folder: _Entry, root: Path, visited: set[tuple[int, int]]) -> bool:

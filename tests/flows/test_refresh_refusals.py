@@ -153,6 +153,18 @@ def test_a_document_that_cannot_be_read_keeps_its_old_version(tmp_path: Path) ->
     assert (counted(night(config)), held(config)) == ({"added": 1, "unchanged": 2}, [])
 
 
+def test_a_file_that_cannot_even_be_looked_at_keeps_its_old_version(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")})
+    night(config)
+    file = tmp_path / "notes" / "a.md"
+    file.unlink()
+    file.symlink_to(file)
+    result = night(config)
+    assert (result.outcome, counted(result), result.counts["unreadable"]) == ("unchanged", {"unchanged": 2}, 1)
+    assert held(config) == [("a.md", "readable", 1)]
+    assert {row["document"] for row in rows(config)} == {"a.md", "b.md"}
+
+
 def test_what_vanishes_between_listing_and_reading_is_left_for_the_next_night(tmp_path: Path) -> None:
     config = script(tmp_path, item("a"), item("b"))
     night(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -33,24 +32,6 @@ class Meddler(Silent):
 
 def names(config: Config, release: int | None = None) -> list[str]:
     return sorted(name.removeprefix("notes/") for name in documents(config, release))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Release 1 holds a.md, release 2 holds b.md too."""
-    base = tmp_path_factory.mktemp("made")
-    config = configure(base, {"a.md": prose("anchor")})
-    refresh(config)
-    save(base / "notes", {"b.md": prose("buoy")})
-    refresh(config)
-    return base
-
-
-@pytest.fixture
-def config(made: Path, tmp_path: Path) -> Config:
-    """A copy of those two releases."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    return configure(tmp_path)
 
 
 def test_a_rollback_gives_readers_the_release_before(config: Config) -> None:

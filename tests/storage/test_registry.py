@@ -36,7 +36,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_a_model_is_kept_and_fetched_whole(registry: Registry, model: Path) -> None:
     assert not registry.has(SPACE)
     registry.keep(SPACE, model)
-    assert registry.has(SPACE)
+    assert (registry.has(SPACE), registry.spaces()) == (True, [SPACE])
     assert content(registry.fetch(SPACE)) == content(model)
     assert registry.damage(SPACE) == []
 
@@ -58,7 +58,7 @@ def test_a_dropped_model_is_gone(registry: Registry, model: Path) -> None:
     registry.drop(SPACE)
     registry.keep(SPACE, model)
     registry.drop(SPACE)
-    assert not registry.has(SPACE)
+    assert (registry.has(SPACE), registry.spaces()) == (False, [])
 
 
 def test_damage_in_a_bucket_is_found_though_the_cache_is_whole(bucket: str, model: Path) -> None:

@@ -47,6 +47,18 @@ def test_a_table_that_is_not_there_is_named(store: Store) -> None:
         store.open("t")
 
 
+@pytest.mark.parametrize("place", ["local", "remote"])
+def test_tables_are_listed_and_know_since_when_they_are_idle(
+    request: pytest.FixtureRequest, tmp_path: Path, place: str
+) -> None:
+    store = Store(tmp_path / "store" if place == "local" else request.getfixturevalue("bucket"))
+    assert store.tables() == []
+    for name in ("u", "t"):
+        store.ensure(name, SCHEMA)
+    assert store.tables() == ["t", "u"]
+    assert timedelta(0) <= store.idle("t") < timedelta(minutes=1)
+
+
 def test_a_version_or_tag_that_is_not_there_is_named(store: Store) -> None:
     fill(store, {"a": 1})
     for wanted in (99, "rel-9"):

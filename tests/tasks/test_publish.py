@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -94,6 +95,25 @@ def test_a_space_that_a_kept_release_returned_to_stays(tmp_path: Path) -> None:
     tidy(store, ReleasesConfig(keep=1), "aa")
     assert [store.find(f"chunks__{space}") is None for space in ("aa", "bb")] == [False, True]
     assert [Registry(store).has(space) for space in ("aa", "bb")] == [True, False]
+    assert store.find(vectors_table("bb")) is None
+
+
+def test_what_a_run_left_that_never_published_goes_once_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "store")
+    night(store, "aa")
+    for name in ("chunks__bb", "vectors__bb", "vectors__cc"):
+        tables(store, name)
+    for space in ("bb", "cc", "dd"):
+        Registry(store).keep(space, tmp_path / "model")
+    tidy(store, ReleasesConfig(), "aa")
+    assert store.tables() == ["chunks__aa", "chunks__bb", "documents", "releases", "vectors__bb", "vectors__cc"]
+    assert sorted(Registry(store).spaces()) == ["aa", "bb", "cc"]  # no run of dd began to embed
+    monkeypatch.setattr(Store, "idle", lambda store, name: timedelta(days="cc" not in name and 2))
+    tidy(store, ReleasesConfig(), "aa")
+    assert store.tables() == ["chunks__aa", "documents", "releases", "vectors__cc"]
+    assert sorted(Registry(store).spaces()) == ["aa", "cc"]
 
 
 def test_a_clean_up_that_fails_is_put_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -150,6 +150,13 @@ def test_loops_and_dead_links_survive(tmp_path: Path) -> None:
     assert "nowhere" in rows["problem"][1]
 
 
+def test_a_file_whose_state_cannot_be_seen_is_a_problem_when_read(tmp_path: Path) -> None:
+    (tmp_path / "a.md").symlink_to(tmp_path / "b.md")
+    (tmp_path / "b.md").symlink_to(tmp_path / "a.md")
+    assert listed(tmp_path)["problem"].to_list() == [None, None]
+    assert all("Too many levels" in problem for problem in read(tmp_path)["problem"])
+
+
 def test_a_name_that_is_not_utf8_is_a_problem(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md")).write_text("x")
     rows = listed(tmp_path).rows(named=True)
