@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
@@ -110,7 +110,7 @@ class Store:
 
     def idle(self, table: str) -> timedelta:
         """How long ago a table was last written to."""
-        last: datetime = self.open(table).versions()[-1]["timestamp"]
+        last = cast("datetime", self.open(table).versions()[-1]["timestamp"])
         return datetime.now(last.tzinfo) - last
 
     def ensure(self, table: str, schema: pa.Schema) -> lance.LanceDataset:
