@@ -34,6 +34,8 @@ __all__ = ["FolderConfig", "FolderSource"]
 READER_VERSION = 1
 
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
+# A folder with such a child is a store, which holds pages and texts of its own: indexed, they would change every night.
+STORE_MARK = "leases.lance"
 
 # The kernel stamps files by its tick: two writes within one can leave the same times.
 _TICK_NS = 20_000_000
@@ -111,6 +113,8 @@ class FolderSource:
                 f"source {self.name!r}: cannot list the folder {folder.id or str(self._root)!r}: {error.strerror}; "
                 "make it readable or exclude it"
             ) from error
+        if any(child.id.rpartition("/")[2] == STORE_MARK for child in found):
+            return []
         return [child for child in found if self._takes(child)]
 
     def _takes(self, entry: _Entry) -> bool:

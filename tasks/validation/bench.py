@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import InputError
@@ -235,7 +236,11 @@ def check_rule(rule: Rule) -> type[Expectation]:
     where = rule.origin or rule.name
     offered = sorted(set(registry.list_registered_expectation_implementations()) - set(NOT_OFFERED))
     if rule.expectation not in offered:
-        raise InputError(f"{where}: unknown expectation {rule.expectation!r}; valid are {', '.join(offered)}")
+        near = get_close_matches(rule.expectation, offered, n=3, cutoff=0.5)
+        raise InputError(
+            f"{where}: unknown expectation {rule.expectation!r}"
+            + (f"; did you mean {', '.join(near)}?" if near else "; Great Expectations lists its own in its gallery")
+        )
     found = registry.get_expectation_impl(rule.expectation)
     kind: Any = found
     own = ("id", "meta", "notes", "description", "rendered_content", "windows", "batch_id", "severity")

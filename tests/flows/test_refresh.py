@@ -32,6 +32,13 @@ from storage.runs import Runs
 from storage.store import Store
 
 
+def test_a_folder_that_holds_the_store_does_not_index_it(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor")}, store={"uri": "notes/store"})
+    assert counted(night(config)) == {"added": 1}
+    assert (tmp_path / "notes" / "store" / "data_docs" / "index.html").exists()
+    assert night(config).outcome == "unchanged"
+
+
 def test_a_first_night_publishes_every_document(tmp_path: Path) -> None:
     config = configure(tmp_path, {"a.md": prose("anchor"), "sub/b.md": prose("buoy", 4)})
     result = night(config)

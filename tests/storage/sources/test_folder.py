@@ -157,6 +157,13 @@ def test_a_file_whose_state_cannot_be_seen_is_a_problem_when_read(tmp_path: Path
     assert all("Too many levels" in problem for problem in read(tmp_path)["problem"])
 
 
+def test_a_store_below_the_folder_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "a.md", "x")
+    write(tmp_path / "index" / "data_docs" / "index.html", "<p>x</p>")
+    (tmp_path / "index" / "leases.lance").mkdir()
+    assert listed(tmp_path)["id"].to_list() == ["a.md"]
+
+
 def test_a_name_that_is_not_utf8_is_a_problem(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md")).write_text("x")
     rows = listed(tmp_path).rows(named=True)

@@ -262,7 +262,11 @@ def test_a_batch_that_meets_its_aggregates_is_fine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("{expectation: expect_magic, kwargs: {column: id}}", "unknown expectation 'expect_magic'; valid are expect_c"),
+        (
+            "{expectation: expect_magic, kwargs: {column: id}}",
+            "unknown expectation 'expect_magic'; Great Expectations lists",
+        ),
+        ("{expectation: expect_colum_values_to_be_null}", "; did you mean expect_column_values_to_be_null, "),
         ("{expectation: unexpected_rows_expectation}", "unknown expectation 'unexpected_rows_expectation'"),
         ("{expectation: expect_column_values_to_be_in_set, kwargs: {column: id, values: [1]}}", "valid arguments are"),
         ("{expectation: expect_column_values_to_be_in_set, kwargs: {value_set: [1]}}", "column: field required"),
