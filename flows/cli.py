@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -134,6 +135,8 @@ def _tell(message: str, error: BaseException) -> None:
 
 def _unexpected(error: Exception) -> str:
     """Describe a fault that nobody foresaw in one line, and say how to see more."""
+    if "os error 28" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
+        return "the disk is full: free some space and run the command again; what readers see is unchanged"
     lines = str(error).strip().splitlines()
     where = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows the traceback)"
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}{where}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,7 +112,8 @@ def refresh(
                 result = _result(run, journey, outcome, journey.base, str(stop))
             except (Exception, KeyboardInterrupt) as error:
                 message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                runs.finish(run, "failed", message=message, **_facts(journey))
+                with suppress(OSError):  # what failed may be the store itself: the first error is the one to tell
+                    runs.finish(run, "failed", message=message, **_facts(journey))
                 raise
             runs.finish(run, result.outcome, release=result.release, message=result.message, **_facts(journey))
     return result

@@ -300,6 +300,8 @@ class Source:
     ("error", "code", "message"),
     [
         ("RuntimeError('the tap is closed')", 1, "RuntimeError: the tap is closed (TIDEMARK_DEBUG=1"),
+        ("OSError('LanceError(IO): (os error 28)')", 1, "the disk is full: free some space and run the command again"),
+        ("OSError(28, 'No space left on device')", 1, "the disk is full: free some space and run the command again"),
         ("ValueError('not of ours')", 1, "ValueError: not of ours"),
         ("KeyboardInterrupt", 130, "what readers see is unchanged"),
     ],
