@@ -17,6 +17,7 @@ from tiny import build, docstrings, write
 
 from models.config import EncoderConfig
 from models.encoder import Progress, Vectors, open_encoder
+from models.probe import confirm, probe
 from models.sentence import SentenceEncoder, batched
 
 TEXTS = [*docstrings(), "", "a", "Größe 漢字 🌊", "word " * 300, "x" * 500]
@@ -213,3 +214,13 @@ def test_vectors_that_are_not_finite_are_refused(folder: Path) -> None:
 def test_a_kind_of_encoder_without_a_folder_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="needs the folder of its model"):
         SentenceEncoder.open(None, EncoderConfig())
+
+
+def test_a_gpu_gives_the_vectors_of_the_cpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
+    cpu, gpu = (open_encoder(EncoderConfig(device=device)) for device in ("cpu", "cuda"))
+    assert cpu.space.id == gpu.space.id
+    assert confirm(probe(cpu), gpu) > 0  # the sums are taken in another order
