@@ -210,7 +210,7 @@ class Store:
 
 
 def stream(
-    table: lance.LanceDataset, columns: list[str] | None = None, *, rows: int = 4_096, where: str | None = None
+    table: lance.LanceDataset, columns: list[str] | None = None, *, rows: int = 1_024, where: str | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Read a table in order, batch by batch, with little read ahead.
 
@@ -219,7 +219,7 @@ def stream(
     Args:
         table: The table.
         columns: Which columns; all if None.
-        rows: Rows a batch, at most.
+        rows: Rows a batch, at most. Lance holds several batches at once; larger ones of vectors are no faster.
         where: A filter, of `filter_in`.
     """
     scanner = table.scanner(

@@ -132,14 +132,10 @@ def examine(subject: Subject, config: IndexConfig) -> AuditResult:
 
 
 def _examined(subject: Subject, config: IndexConfig) -> AuditResult:
-    chunks, documents = subject.chunks, subject.documents
-    ledger = pl.DataFrame(pl.from_arrow(documents.to_table(columns=LEDGER)))
-    rows = _rows(chunks)
+    chunks = subject.chunks
     checks = [
         Check("tables.present", ok=True, detail=", ".join(f"{n} at {v}" for n, v in sorted(subject.tables.items()))),
-        *_advised(_ledger(ledger), subject),
-        *_advised(_conservation(ledger, rows), subject),
-        *_advised(_promised(subject.counts, ledger.height, rows.height), subject),
+        *_advised(_kept(subject), subject),
         *_advised([_vectors(chunks, subject)], subject),
         _encoder(subject),
     ]
@@ -155,6 +151,15 @@ def _advised(checks: Iterable[Check], subject: Subject) -> Iterator[Check]:
     """Tell how to repair what does not hold."""
     for check in checks:
         yield check if check.ok else replace(check, detail=f"{check.detail}; {subject.repair}")
+
+
+def _kept(subject: Subject) -> Iterator[Check]:
+    """Hold ledger, rows and counts against each other; both are let go before the vectors are read."""
+    ledger = pl.DataFrame(pl.from_arrow(subject.documents.to_table(columns=LEDGER)))
+    rows = _rows(subject.chunks)
+    yield from _ledger(ledger)
+    yield from _conservation(ledger, rows)
+    yield from _promised(subject.counts, ledger.height, rows.height)
 
 
 def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
