@@ -18,7 +18,7 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "LANCE_INCLUDE_VECTOR_CENTROIDS": "false",
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # gives freed blocks back as `return_memory` asks; its own pools keep them
-    "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0",  # the same of polars, which brings an allocator of its own
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0",  # the same of polars, whose allocator is its own
 }
 # Parameters of mallopt(3), and the size in bytes from which a block is large.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
