@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import polars as pl
@@ -34,6 +37,11 @@ ROW = {
     "asked": '["q"]',
     "lang": "en",
 }
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def table(base: Path, kind: str, path: str, **keys: object) -> Source:
@@ -203,6 +211,17 @@ def test_globs_urls_and_compressed_files_are_read_in_the_order_of_names(tmp_path
         file.write("id,text\nc,x\nd\n")
     source = table(base, "csv", "memory://tables/*.csv")
     assert listed(source)["id"].to_list() == ["c", "memory:///tables/c.csv#L3"]
+
+
+def test_files_behind_http_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text\na,the tide\n")
+    handler = partial(Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/a.csv"
+        rows = read(table(tmp_path, "csv", url))
+        server.shutdown()
+    assert rows["text"].to_list() == ["the tide"]
 
 
 def test_a_damaged_archive_is_an_input_error(tmp_path: Path) -> None:
