@@ -7,14 +7,10 @@ from functools import cache
 from typing import Any
 
 import fsspec
-from obstore.exceptions import BaseError
 
 from storage.errors import InputError, TidemarkError, Unreachable
 
-__all__ = ["FAULTS", "explained", "filesystem"]
-
-# What a file of an object store may raise; obstore's errors are no OSErrors.
-FAULTS = (OSError, EOFError, BaseError)
+__all__ = ["explained", "filesystem"]
 
 # S3, Google Cloud Storage and Azure by the client library that Lance itself is built on: the same variables of the
 # environment (AWS_*, GOOGLE_*, AZURE_*) then open the tables, the model folders beside them and the sources.

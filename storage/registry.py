@@ -58,8 +58,8 @@ class Registry:
         return self._models.fetch(space)
 
     def drop(self, space: str) -> None:
-        """Remove the encoder of a space; the manifest goes first, so that the rest is never taken for a model."""
-        if self.has(space):
+        """Remove the encoder of a space, or what is left of it; its manifest goes first."""
+        if space in self.spaces():
             self._models.remove(space)
 
     def damage(self, space: str) -> list[str]:
@@ -81,7 +81,7 @@ class Registry:
 
 
 class _Models(Protocol):
-    """Where model folders lie; `has` is asked before each of the others."""
+    """Where model folders lie."""
 
     def spaces(self) -> list[str]: ...
 
@@ -109,7 +109,7 @@ class _Folder:
         return (self.root / space / _MANIFEST).is_file()
 
     def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None:
-        for half in self.root.glob(f".{space}-*"):  # of a killed run: the lease leaves room for one
+        for half in self.root.glob(".*"):  # of a killed run: the lease leaves room for one
             shutil.rmtree(half)
         staging = self.root / f".{space}-{secrets.token_hex(4)}"
         shutil.copytree(folder, staging)
@@ -125,7 +125,7 @@ class _Folder:
         return (self.root / space / name).open("rb")
 
     def remove(self, space: str) -> None:
-        (self.root / space / _MANIFEST).unlink()
+        (self.root / space / _MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(self.root / space)
 
 
@@ -171,8 +171,9 @@ class _Bucket:
         return stream
 
     def remove(self, space: str) -> None:
-        for name in (_MANIFEST, *self._manifest(space)):
-            self.files.rm_file(self._path(space, name))
+        files = self.files.find(f"{self.root}/{space}")
+        for path in sorted(files, key=lambda path: not path.endswith(f"/{_MANIFEST}")):
+            self.files.rm_file(path)
 
     def _manifest(self, space: str) -> dict[str, Any]:
         return dict(json.loads(self.files.cat_file(self._path(space, _MANIFEST))))

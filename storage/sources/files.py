@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, cast
 
 import fsspec
 from fsspec.utils import infer_compression
+from obstore.exceptions import BaseError
 
-from storage.errors import InputError
-from storage.objects import FAULTS, explained, filesystem
+from storage.errors import InputError, TidemarkError
+from storage.objects import explained, filesystem
 from storage.sources.base import located
 
 __all__ = ["DataFile", "data_files", "text_encoding"]
@@ -41,9 +42,11 @@ class DataFile(NamedTuple):
             # Remote files read their lines one Python call each; a buffered reader does so in C.
             with stream, io.BufferedReader(cast("Any", stream), _BUFFER) as reader:
                 yield reader
-        except FAULTS as error:
-            why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        except (OSError, EOFError) as error:
+            why = getattr(error, "strerror", None) or error
             raise InputError(f"source {source!r}: cannot read {self.label}: {why}") from error
+        except BaseError as error:
+            raise _told(self.label, source, error) from error
 
 
 def data_files(path: str, base_dir: Path, *, source: str) -> Sequence[DataFile]:
@@ -92,12 +95,16 @@ def _remote_files(url: str, source: str) -> Sequence[DataFile]:
             found = []
     except (ImportError, ValueError) as error:
         raise InputError(f"source {source!r}: cannot open path {url!r}: {error}") from error
-    except FAULTS as error:
-        told = explained(url, error)
-        raise type(told)(f"source {source!r}: {told}") from error
+    except (OSError, BaseError) as error:
+        raise _told(url, source, error) from error
     if not found:
         raise InputError(f"source {source!r}: nothing is at path {url!r}")
     return [DataFile(files.unstrip_protocol(file), file, files) for file in found]
+
+
+def _told(url: str, source: str, error: BaseException) -> TidemarkError:
+    told = explained(url, error)
+    return type(told)(f"source {source!r}: {told}")
 
 
 def text_encoding(stream: io.BufferedReader) -> str:

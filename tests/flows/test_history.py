@@ -84,9 +84,9 @@ class Folder:
     def swap(self) -> None:
         """Two documents exchange their names: both ids stay, both contents move."""
         first, second = self.one(), self.one()
-        a, b = first.read_text(errors="ignore"), second.read_text()
-        first.write_text(b)
-        second.write_text(a)
+        a, b = first.read_bytes(), second.read_bytes()
+        first.write_bytes(b)
+        second.write_bytes(a)
 
     def spoil(self) -> None:
         self.one().write_bytes(b"broken \xff\xfe bytes")
@@ -153,8 +153,8 @@ def live(config: Config, folder: Folder, random: Random, steps: int) -> set[str]
     outcomes = set()
     changes = folder.changes()
     for _ in range(steps):
-        if random.random() < 0.12:
-            kept = [release.seq for release in Releases(Store(config.store.uri)).retained()]
+        kept = [release.seq for release in Releases(Store(config.store.uri)).retained()]
+        if kept and random.random() < 0.12:
             try:
                 rollback(config, random.choice(kept))
                 outcomes.add("rollback")

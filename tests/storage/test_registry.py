@@ -61,6 +61,15 @@ def test_a_dropped_model_is_gone(registry: Registry, model: Path) -> None:
     assert (registry.has(SPACE), registry.spaces()) == (False, [])
 
 
+def test_what_a_killed_drop_left_goes(registry: Registry, model: Path) -> None:
+    registry.keep(SPACE, model)
+    files, root = filesystem(f"{registry.store.uri}/models/{SPACE}")
+    files.rm_file(f"{root}/tidemark.json")
+    assert (registry.has(SPACE), registry.spaces()) == (False, [SPACE])
+    registry.drop(SPACE)
+    assert registry.spaces() == []
+
+
 def test_damage_in_a_bucket_is_found_though_the_cache_is_whole(bucket: str, model: Path) -> None:
     registry = Registry(Store(bucket))
     registry.keep(SPACE, model)
