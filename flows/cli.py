@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from flows import commands_init, commands_read, commands_run
 from flows.environment import log_to_stderr, settle
 from flows.output import exit_code
-from storage.errors import TidemarkError
+from storage.errors import TidemarkError, words
 
 __all__ = ["app", "main"]
 
@@ -137,9 +137,9 @@ def _unexpected(error: Exception) -> str:
     """Describe a fault that nobody foresaw in one line, and say how to see more."""
     if "os error 28" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
         return "the disk is full: free some space and run the command again; what readers see is unchanged"
-    lines = str(error).strip().splitlines()
+    hint = "; `tidemark audit` tells whether the store is damaged" if "lance" in str(error).lower() else ""
     where = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows the traceback)"
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}{where}"
+    return f"{type(error).__name__}: {words(error) or 'no message'}{hint}{where}"
 
 
 def _close_quietly() -> None:

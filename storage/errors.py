@@ -2,6 +2,7 @@
 
 TidemarkError
 ├── InputError (also a ValueError)   wrong configuration or input: exit 2
+│   └── TableMissing                 a store has no such table, or not at that version
 ├── NeedsApproval                    a source lost too much: exit 3
 ├── LeaseHeld                        another run holds the store: exit 4
 ├── Refused                          a limit, an audit or a gate said no: exit 5
@@ -11,7 +12,27 @@ TidemarkError
 
 from __future__ import annotations
 
-__all__ = ["InputError", "LeaseHeld", "NeedsApproval", "Refused", "ReleaseMoved", "TidemarkError", "Unreachable"]
+import re
+
+__all__ = [
+    "InputError",
+    "LeaseHeld",
+    "NeedsApproval",
+    "Refused",
+    "ReleaseMoved",
+    "TableMissing",
+    "TidemarkError",
+    "Unreachable",
+    "words",
+]
+
+# Where in its own source a library of Rust gave up, and what it prints of its innards.
+_PLACE = re.compile(r",? /\S+\.rs:[\d:]+|\s*Debug source:.*", re.DOTALL)
+
+
+def words(error: BaseException) -> str:
+    """What an error of a library says to an operator: one line, without the place in the library's source."""
+    return " ".join(_PLACE.sub("", str(error)).split())
 
 
 class TidemarkError(Exception):
@@ -24,6 +45,10 @@ class InputError(TidemarkError, ValueError):
     """Something that the user gave is wrong: the text says what, where and what to do."""
 
     exit_code = 2
+
+
+class TableMissing(InputError):
+    """A store has no such table, or not at that version."""
 
 
 class NeedsApproval(TidemarkError):

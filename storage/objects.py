@@ -8,7 +8,7 @@ from typing import Any
 
 import fsspec
 
-from storage.errors import InputError, TidemarkError, Unreachable
+from storage.errors import InputError, TidemarkError, Unreachable, words
 
 __all__ = ["explained", "filesystem"]
 
@@ -22,10 +22,7 @@ _DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Expir
 _STATUS = re.compile(r"\b(?:401 Unauthorized|403 Forbidden)\b")
 _UNKNOWN = ("No object store provider found", "Unable to recognise URL", "Protocol not known")
 _LENGTH = 240  # characters of a client's own words that help
-# How long it tried, and where in its source code it gave up.
-_NOISE = re.compile(
-    r" in [\d.]+\S?s(?:, after \d+ retries, max_retries: \d+, retry_timeout: \d+s)?|,? /\S+\.rs:[\d:]+$"
-)
+_PATIENCE = re.compile(r" in [\d.]+\S?s(?:, after \d+ retries, max_retries: \d+, retry_timeout: \d+s)?")
 
 
 def filesystem(url: str) -> tuple[Any, str]:
@@ -45,7 +42,7 @@ def explained(uri: str, error: BaseException) -> TidemarkError:
     Returns:
         An `InputError` where the address or the credentials are wrong, else `Unreachable`.
     """
-    text = _NOISE.sub("", " ".join(str(error).partition("Debug source:")[0].split()))
+    text = _PATIENCE.sub("", words(error))
     code = _CODE.search(text)
     if any(mark in text for mark in _UNKNOWN):
         return InputError(f"{uri}: no kind of store has such a URL; there are a folder, s3://, gs:// and az://")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from storage.errors import InputError
+from storage.errors import InputError, TableMissing
 from storage.releases import Release, Releases
 from storage.runs import Runs
-from storage.store import Store, TableMissing, filter_in
+from storage.store import Store, filter_in
 
 if TYPE_CHECKING:
     import lance

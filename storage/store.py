@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from storage.errors import InputError
+from storage.errors import TableMissing
 
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Store", "TableMissing", "cache_folder", "filter_in", "stream"]
+__all__ = ["Store", "cache_folder", "filter_in", "stream"]
 
 AHEAD = 8 * 2**20  # bytes
 
@@ -29,10 +29,6 @@ os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
 
 _HEX = re.compile(r"[0-9a-f]+")
 _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
-
-
-class TableMissing(InputError):
-    """A store has no such table, or not at that version."""
 
 
 def cache_folder() -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from storage.errors import InputError
+from storage.errors import InputError, words
 from storage.hashing import digest
 from storage.registry import Registry
 from storage.schemas import LEDGER
@@ -128,7 +128,7 @@ def examine(subject: Subject, config: IndexConfig) -> AuditResult:
             (Check("tables.present", ok=False, detail=f"{error}; restore the store from a backup, or {ANEW}"),)
         )
     except (OSError, ValueError) as error:  # a file that is lost or cut off: Lance raises either
-        return AuditResult((Check("tables.readable", ok=False, detail=f"{str(error)[:300]}; {subject.repair}"),))
+        return AuditResult((Check("tables.readable", ok=False, detail=f"{words(error)[:300]}; {subject.repair}"),))
 
 
 def _examined(subject: Subject, config: IndexConfig) -> AuditResult:

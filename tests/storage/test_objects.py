@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from storage.errors import InputError, TidemarkError, Unreachable
+from storage.errors import InputError, TableMissing, TidemarkError, Unreachable
 from storage.objects import explained, filesystem
-from storage.store import Store, TableMissing
+from storage.store import Store
 
 DENIED = (
     "Generic S3 error: Server returned non-2xx status code: 403 Forbidden: <Error><Code>AccessDenied</Code></Error>"
