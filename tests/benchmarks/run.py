@@ -1,4 +1,4 @@
-"""Run every benchmark one after the other, each in a process of its own; takes about half an hour on two cores.
+"""Run every benchmark one after the other, each in a process of its own; takes a quarter of an hour on two cores.
 
 Usage: run.py [NAME ...]   for example: run.py encoding memory
 """
