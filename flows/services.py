@@ -238,9 +238,9 @@ def _locked(home: Path) -> Iterator[None]:
 
 def _at_its_port(services: Services) -> Services:
     """The services as they run: a server keeps the port that it was started with."""
-    file = services.home / "port"
-    if file.is_file() and any(each.role == "server" for each in find(services.home)):
-        return replace(services, port=int(file.read_text()))
+    started = Services.at(services.folder)
+    if started is not None and any(each.role == "server" for each in find(services.home)):
+        return replace(services, port=started.port)
     return services
 
 

@@ -6,7 +6,7 @@ TidemarkError
 ├── NeedsApproval                    a source lost too much: exit 3
 ├── LeaseHeld                        another run holds the store: exit 4
 ├── Refused                          a limit, an audit or a gate said no: exit 5
-├── Unreachable                      an object store does not answer: exit 1, try again
+├── Unreachable (also an OSError)    an object store does not answer: exit 1, try again
 └── ReleaseMoved                     another release was published while this run worked: exit 1
 """
 
@@ -73,5 +73,5 @@ class ReleaseMoved(TidemarkError):
     """Another release was published between the start and the publish of this run."""
 
 
-class Unreachable(TidemarkError):
-    """An object store does not answer; the same command may work later."""
+class Unreachable(TidemarkError, OSError):
+    """An object store does not answer; as with a disk that fails, the same command may work later."""

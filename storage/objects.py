@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import fsspec
+from obstore.exceptions import BaseError
 
 from storage.errors import InputError, TidemarkError, Unreachable, words
 
-__all__ = ["explained", "filesystem"]
+__all__ = ["explained", "filesystem", "reached"]
 
 # S3, Google Cloud Storage and Azure by the client library that Lance itself is built on: the same variables of the
 # environment (AWS_*, GOOGLE_*, AZURE_*) then open the tables, the model folders beside them and the sources.
@@ -59,6 +62,20 @@ def explained(uri: str, error: BaseException) -> TidemarkError:
         f"{uri}: the object store does not answer: {said}; check the network and the endpoint (AWS_ENDPOINT_URL, and "
         "AWS_ALLOW_HTTP=true for plain HTTP), then run the command again"
     )
+
+
+@contextmanager
+def reached(uri: str) -> Iterator[None]:
+    """Have what obstore raises in a block, which is no OSError, mean what it means to the operator.
+
+    Raises:
+        InputError: The address or the credentials are wrong.
+        Unreachable: The object store does not answer.
+    """
+    try:
+        yield
+    except BaseError as error:
+        raise explained(uri, error) from error
 
 
 @cache

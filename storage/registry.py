@@ -8,10 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from hashlib import file_digest
-from io import BufferedReader
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from storage.errors import InputError
 from storage.store import Store, cache_folder
@@ -66,17 +66,11 @@ class Registry:
         """Compare the kept files with their manifest; returns what is wrong, empty when all is well."""
         if not self.has(space):
             return [f"models/{space} is missing"]
-        with self._models.open(space, _MANIFEST) as stream:
-            manifest = json.load(stream)
         wrong = []
-        for name, wanted in manifest.items():
-            try:
-                with self._models.open(space, name) as stream:
-                    state = "" if file_digest(stream, "sha256").hexdigest() == wanted else "changed"
-            except FileNotFoundError:
-                state = "missing"
-            if state:
-                wrong.append(f"models/{space}/{name} is {state}")
+        for name, wanted in self._models.manifest(space).items():
+            found = self._models.digest(space, name)
+            if found != wanted:
+                wrong.append(f"models/{space}/{name} is {'missing' if found is None else 'changed'}")
         return wrong
 
 
@@ -91,7 +85,9 @@ class _Models(Protocol):
 
     def fetch(self, space: str) -> Path: ...
 
-    def open(self, space: str, name: str) -> BufferedReader: ...
+    def manifest(self, space: str) -> dict[str, str]: ...
+
+    def digest(self, space: str, name: str) -> str | None: ...
 
     def remove(self, space: str) -> None: ...
 
@@ -121,8 +117,12 @@ class _Folder:
     def fetch(self, space: str) -> Path:
         return self.root / space
 
-    def open(self, space: str, name: str) -> BufferedReader:
-        return (self.root / space / name).open("rb")
+    def manifest(self, space: str) -> dict[str, str]:
+        return dict(json.loads((self.root / space / _MANIFEST).read_text()))
+
+    def digest(self, space: str, name: str) -> str | None:
+        file = self.root / space / name
+        return _sha256(file) if file.exists() else None
 
     def remove(self, space: str) -> None:
         (self.root / space / _MANIFEST).unlink(missing_ok=True)
@@ -133,21 +133,25 @@ class _Bucket:
     """Models in an object store, copied to this machine's cache when they are needed."""
 
     def __init__(self, url: str) -> None:
-        from storage.objects import filesystem
+        from storage.objects import filesystem, reached
 
         self.files, self.root = filesystem(url)
+        self.reached = partial(reached, url)
 
     def spaces(self) -> list[str]:
-        found = self.files.ls(self.root, detail=False) if self.files.exists(self.root) else []
+        with self.reached():
+            found = self.files.ls(self.root, detail=False) if self.files.exists(self.root) else []
         return [str(path).rpartition("/")[2] for path in found]
 
     def has(self, space: str) -> bool:
-        return bool(self.files.exists(self._path(space, _MANIFEST)))
+        with self.reached():
+            return bool(self.files.exists(self._path(space, _MANIFEST)))
 
     def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None:
-        for name in manifest:
-            self.files.put_file(str(folder / name), self._path(space, name))
-        self.files.pipe_file(self._path(space, _MANIFEST), json.dumps(manifest, indent=1).encode())
+        with self.reached():
+            for name in manifest:
+                self.files.put_file(str(folder / name), self._path(space, name))
+            self.files.pipe_file(self._path(space, _MANIFEST), json.dumps(manifest, indent=1).encode())
 
     def fetch(self, space: str) -> Path:
         kept = cache_folder() / space
@@ -156,27 +160,34 @@ class _Bucket:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as half:
             model = Path(half) / "model"
-            for name in (*self._manifest(space), _MANIFEST):
-                (model / name).parent.mkdir(parents=True, exist_ok=True)
-                self.files.get_file(self._path(space, name), str(model / name))
+            for name in (*self.manifest(space), _MANIFEST):
+                self._copy(space, name, model / name)
             with suppress(OSError):  # another process was faster: what it put there is the same
                 model.replace(kept)
         return kept
 
-    def open(self, space: str, name: str) -> BufferedReader:
-        path = self._path(space, name)
-        if not self.files.exists(path):  # obstore's file complains a second time when it is thrown away unopened
-            raise FileNotFoundError(path)
-        stream: BufferedReader = self.files.open(path, "rb")
-        return stream
+    def manifest(self, space: str) -> dict[str, str]:
+        with self.reached():
+            return dict(json.loads(self.files.cat_file(self._path(space, _MANIFEST))))
+
+    def digest(self, space: str, name: str) -> str | None:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                return _sha256(self._copy(space, name, Path(folder) / "copy"))
+            except FileNotFoundError:
+                return None
 
     def remove(self, space: str) -> None:
-        files = self.files.find(f"{self.root}/{space}")
-        for path in sorted(files, key=lambda path: not path.endswith(f"/{_MANIFEST}")):
-            self.files.rm_file(path)
+        with self.reached():
+            files = self.files.find(f"{self.root}/{space}")
+            for path in sorted(files, key=lambda path: not path.endswith(f"/{_MANIFEST}")):
+                self.files.rm_file(path)
 
-    def _manifest(self, space: str) -> dict[str, Any]:
-        return dict(json.loads(self.files.cat_file(self._path(space, _MANIFEST))))
+    def _copy(self, space: str, name: str, file: Path) -> Path:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self.reached():
+            self.files.get_file(self._path(space, name), str(file))
+        return file
 
     def _path(self, space: str, name: str) -> str:
         return f"{self.root}/{space}/{name}"

@@ -98,10 +98,12 @@ class Store:
         folder = self.folder
         if folder is not None:
             return sorted(path.stem for path in folder.glob("*.lance"))
-        from storage.objects import filesystem
+        from storage.objects import filesystem, reached
 
         files, root = filesystem(self.uri)
-        names = [str(path).rpartition("/")[2] for path in files.ls(root, detail=False)] if files.exists(root) else []
+        with reached(self.uri):
+            paths = files.ls(root, detail=False) if files.exists(root) else []
+        names = [str(path).rpartition("/")[2] for path in paths]
         return sorted(name.removesuffix(".lance") for name in names if name.endswith(".lance"))
 
     def idle(self, table: str) -> timedelta:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from storage.errors import InputError, words
+from storage.errors import TableMissing, Unreachable, words
 from storage.hashing import digest
 from storage.registry import Registry
 from storage.schemas import LEDGER
@@ -123,7 +123,9 @@ def examine(subject: Subject, config: IndexConfig) -> AuditResult:
     """Check a state: conservation, uniqueness, vectors, index. Reads everything, holds keys only."""
     try:
         return _examined(subject, config)
-    except InputError as error:
+    except Unreachable:
+        raise  # nothing is known of the tables, so nothing of how to repair them
+    except TableMissing as error:
         return AuditResult(
             (Check("tables.present", ok=False, detail=f"{error}; restore the store from a backup, or {ANEW}"),)
         )
@@ -135,7 +137,7 @@ def _examined(subject: Subject, config: IndexConfig) -> AuditResult:
     chunks = subject.chunks
     checks = [
         Check("tables.present", ok=True, detail=", ".join(f"{n} at {v}" for n, v in sorted(subject.tables.items()))),
-        *_advised(_kept(subject), subject),
+        *_advised(_kept(subject, chunks), subject),
         *_advised([_vectors(chunks, subject)], subject),
         _encoder(subject),
     ]
@@ -153,10 +155,10 @@ def _advised(checks: Iterable[Check], subject: Subject) -> Iterator[Check]:
         yield check if check.ok else replace(check, detail=f"{check.detail}; {subject.repair}")
 
 
-def _kept(subject: Subject) -> Iterator[Check]:
+def _kept(subject: Subject, chunks: lance.LanceDataset) -> Iterator[Check]:
     """Hold ledger, rows and counts against each other; both are let go before the vectors are read."""
     ledger = pl.DataFrame(pl.from_arrow(subject.documents.to_table(columns=LEDGER)))
-    rows = _rows(subject.chunks)
+    rows = _rows(chunks)
     yield from _ledger(ledger)
     yield from _conservation(ledger, rows)
     yield from _promised(subject.counts, ledger.height, rows.height)

@@ -97,11 +97,13 @@ def shrinkage(base: Release | None, documents: int, share: float) -> list[str]:
         documents: How many the rebuild would hold.
         share: Share that may be lost unasked.
     """
-    counts = {} if base is None else base.facts["counts"] or {}
+    if base is None:
+        return []
+    counts = base.facts["counts"] or {}
     before = counts.get("documents", 0) - counts.get("quarantined", 0)
     if before - documents <= share * before:
         return []
-    return [f"the rebuild would hold {documents:,} documents where release {base.seq if base else 0} holds {before:,}"]
+    return [f"the rebuild would hold {documents:,} documents where release {base.seq} holds {before:,}"]
 
 
 @stage
@@ -134,6 +136,10 @@ def gate(
         else:
             reasons = losses(context.ledger(), standing.deleted, scan.counts, limits.max_lost_share)
         if reasons:
-            hint = "if that is right, run `tidemark refresh --accept-deletions`; `tidemark plan` shows what would go"
+            option = " --rebuild" if context.afresh else ""
+            hint = (
+                f"if that is right, run `tidemark refresh{option} --accept-deletions`; `tidemark plan{option}` shows "
+                "what would go"
+            )
             return Verdict("needs-approval", (*reasons, hint))
     return Verdict("pass")

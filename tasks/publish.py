@@ -74,16 +74,13 @@ def _drop_spaces(store: Store, kept: set[str], published: set[str], older: timed
         published: Tables of all releases there ever were.
         older: How long a run that never published its space may be resumed.
     """
-    for name in set(_of_spaces(store)) - kept:
+    left = {name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))}
+    for name in left - kept:
         chunks = name.replace(vectors_table(""), chunks_table(""))
         if chunks in published - kept or store.idle(name) > older:
             store.drop(name)
-    left = set(_of_spaces(store))
-    for space in Registry(store).spaces():
+            left.remove(name)
+    registry = Registry(store)
+    for space in registry.spaces():
         if not left & {chunks_table(space), vectors_table(space)}:
-            Registry(store).drop(space)
-
-
-def _of_spaces(store: Store) -> list[str]:
-    """The tables that hold vectors."""
-    return [name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))]
+            registry.drop(space)

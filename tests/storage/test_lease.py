@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from storage import lease as module
-from storage.errors import LeaseHeld
+from storage.errors import LeaseHeld, Unreachable
 from storage.lease import Lease
 from storage.schemas import LEASES
 from storage.store import Store
@@ -114,6 +115,27 @@ def test_a_lease_gives_signs_of_life(store: Store, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "_RENEW", 0.02)
     with Lease(store, "run"):
         acquired = table(store)[0]["acquired"]
+        deadline = datetime.now(UTC) + timedelta(seconds=20)
+        while table(store)[0]["renewed"] == acquired:
+            assert datetime.now(UTC) < deadline
+
+
+def test_a_store_that_does_not_answer_for_a_moment_costs_one_sign_of_life(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RENEW", 0.02)
+    upsert, missed = Store.upsert, threading.Event()
+
+    def flaky(*arguments: Any, **named: Any) -> dict[str, int]:
+        if not missed.is_set():
+            missed.set()
+            raise Unreachable("s3://bucket: the object store does not answer")
+        return upsert(*arguments, **named)
+
+    with Lease(store, "run"):
+        acquired = table(store)[0]["acquired"]
+        monkeypatch.setattr(Store, "upsert", flaky)
+        assert missed.wait(20)
         deadline = datetime.now(UTC) + timedelta(seconds=20)
         while table(store)[0]["renewed"] == acquired:
             assert datetime.now(UTC) < deadline

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from storage.errors import InputError, TableMissing, TidemarkError, Unreachable
 from storage.objects import explained, filesystem
+from storage.registry import Registry
 from storage.store import Store
 
 DENIED = (
@@ -54,3 +57,17 @@ def test_a_table_that_is_not_there_is_told_from_one_that_cannot_be_read(bucket: 
 def test_an_address_of_no_store_is_refused() -> None:
     with pytest.raises(InputError, match="qqq://b/store: no kind of store has such a URL"):
         Store("qqq://b/store").open("releases")
+
+
+def test_what_does_not_answer_is_an_os_error_wherever_it_is_asked(
+    s3: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+        store = Store("s3://silent/store")  # a bucket of its own: clients keep the address that they began with
+        models = Registry(store)
+        for ask in (lambda: store.find("releases"), store.tables, models.spaces, lambda: models.has("a")):
+            with pytest.raises(OSError, match=r"s3://silent/store.* the object store does not answer") as caught:
+                ask()
+            assert isinstance(caught.value, Unreachable)

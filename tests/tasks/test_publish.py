@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from corpus import configure, context, save
 
-from storage.errors import LeaseHeld, ReleaseMoved
+from storage.errors import LeaseHeld, ReleaseMoved, Unreachable
 from storage.lease import Lease
 from storage.registry import Registry
 from storage.releases import Release, Releases
@@ -114,6 +114,20 @@ def test_what_a_run_left_that_never_published_goes_once_it_is_old(
     tidy(store, ReleasesConfig(), "aa")
     assert store.tables() == ["chunks__aa", "documents", "releases", "vectors__cc"]
     assert sorted(Registry(store).spaces()) == ["aa", "cc"]
+
+
+def test_a_store_that_does_not_answer_after_a_publish_costs_the_clean_up_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def silent(_: Store) -> list[str]:
+        raise Unreachable("s3://bucket: the object store does not answer")
+
+    store = Store(tmp_path / "store")
+    night(store, "aa")
+    monkeypatch.setattr(Store, "tables", silent)
+    with caplog.at_level(logging.WARNING):
+        tidy(store, ReleasesConfig(), "aa")
+    assert "clean-up was put off to the next run: s3://bucket" in caplog.text
 
 
 def test_a_clean_up_that_fails_is_put_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
