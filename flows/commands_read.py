@@ -117,10 +117,7 @@ def explain(
 def _timeline(found: Releases) -> list[dict[str, Any]]:
     """The releases as rows: which one readers see, which can be returned to, which a rollback took back."""
     every = found.all()
-    tags = {}
-    for name in {name for release in every for name in release.tables}:
-        table = found.store.find(name)
-        tags[name] = set(table.tags.list()) if table is not None else set()
+    kept = {release.seq for release in found.retained()}
     rows = []
     for release in every:
         taken_back = [
@@ -136,7 +133,7 @@ def _timeline(found: Releases) -> list[dict[str, Any]]:
                 "run": release.run,
                 "restored": release.restored,
                 "current": release.seq == every[0].seq,
-                "kept": all(release.tag in tags[name] for name in release.tables),
+                "kept": release.seq in kept,
                 "rolled_back_by": min(taken_back, default=None),
                 "encoder": facts["encoder"].get("name"),
                 "stub": bool(facts["encoder"].get("stub")),

@@ -11,7 +11,7 @@ from typing import Any
 
 from storage.errors import InputError, ReleaseMoved
 from storage.schemas import RELEASES
-from storage.store import Store
+from storage.store import Store, tags_of
 
 __all__ = ["Release", "Releases"]
 
@@ -187,12 +187,12 @@ class Releases:
         """The tags of every table that these releases name: one look a table, however many releases there were."""
         names = {name for release in releases for name in release.tables}
         tables = {name: self.store.find(name) for name in sorted(names)}
-        return {name: set() if table is None else set(table.tags.list()) for name, table in tables.items()}
+        return {name: set() if table is None else tags_of(table) for name, table in tables.items()}
 
     def _unpin(self, tables: Iterable[str], tag: str) -> None:
         for name in tables:
             table = self.store.find(name)
-            if table is not None and tag in table.tags.list():
+            if table is not None and tag in tags_of(table):
                 table.tags.delete(tag)
 
 

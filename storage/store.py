@@ -19,7 +19,7 @@ from storage.errors import TableMissing
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Store", "cache_folder", "filter_in", "stream"]
+__all__ = ["Store", "cache_folder", "filter_in", "stream", "tags_of"]
 
 AHEAD = 8 * 2**20  # bytes
 
@@ -28,6 +28,7 @@ os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
 
 _HEX = re.compile(r"[0-9a-f]+")
+_TAG_GONE = re.compile(r"[Nn]ot found: \S*/_refs/tags/")
 _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
 
 
@@ -224,6 +225,19 @@ def stream(
         columns=columns, filter=where, batch_size=rows, batch_readahead=2, io_buffer_size=AHEAD, scan_in_order=True
     )
     yield from scanner.to_batches()
+
+
+def tags_of(table: lance.LanceDataset) -> set[str]:
+    """Names of the tags of a table.
+
+    Lance lists the tags and then reads each: one that another process deletes in between fails the whole call.
+    """
+    while True:
+        try:
+            return set(table.tags.list())
+        except (ValueError, OSError) as error:
+            if not _TAG_GONE.search(str(error)):
+                raise
 
 
 def filter_in(column: str, keys: Iterable[str]) -> str:

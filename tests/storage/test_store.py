@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 
 import lance
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pytest
 from storage.errors import InputError
 from storage.hashing import digest
 from storage.schemas import _KEY
-from storage.store import Store, filter_in
+from storage.store import Store, filter_in, tags_of
 
 SCHEMA = pa.schema([pa.field("key", pa.string(), nullable=False, metadata=_KEY), pa.field("n", pa.int64())])
 
@@ -187,3 +187,25 @@ def test_a_filter_on_no_keys_matches_nothing(store: Store) -> None:
 def test_a_filter_takes_nothing_but_hashes(key: str) -> None:
     with pytest.raises(ValueError, match="is not a hash"):
         filter_in("key", [key])
+
+
+def test_tags_are_listed_while_others_come_and_go(store: Store) -> None:
+    table = fill(store, {"a": 1})
+    table.tags.create("stays", table.version)
+    done = Event()
+
+    def churn(name: str) -> None:
+        mine = store.open("t")
+        for number in range(150):
+            mine.tags.create(f"{name}-{number}", mine.version)
+            mine.tags.delete(f"{name}-{number}")
+        done.set()
+
+    threads = [Thread(target=churn, args=(name,)) for name in ("x", "y")]
+    for thread in threads:
+        thread.start()
+    while not done.is_set():
+        assert "stays" in tags_of(table)
+    for thread in threads:
+        thread.join()
+    assert tags_of(table) == {"stays"}
