@@ -28,6 +28,7 @@ os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
 
 _HEX = re.compile(r"[0-9a-f]+")
+_LISTINGS = 100  # each is spoilt only by a tag that went while it lasted; a spoilt file must not hold a run for ever
 _TAG_GONE = re.compile(r"[Nn]ot found: \S*/_refs/tags/")
 _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
 
@@ -232,11 +233,13 @@ def tags_of(table: lance.LanceDataset) -> set[str]:
 
     Lance lists the tags and then reads each: one that another process deletes in between fails the whole call.
     """
+    attempt = 0
     while True:
+        attempt += 1
         try:
             return set(table.tags.list())
         except (ValueError, OSError) as error:
-            if not _TAG_GONE.search(str(error)):
+            if attempt == _LISTINGS or not _TAG_GONE.search(str(error)):
                 raise
 
 

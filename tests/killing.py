@@ -20,13 +20,15 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
 
 __all__ = ["Child", "End", "Failure", "Orders", "command", "refreshed", "rolled_back", "trim_everything", "within"]
 
 TIMEOUT = 120.0
+# Starting a process asks after all others, and the exit code of each can be read but once.
+_REAPING = threading.Lock()
 
 STAGES = {
     "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "need"),
@@ -102,7 +104,8 @@ class Child:
         context = _context()
         self._channel, theirs = context.Pipe(duplex=False)
         self._process = context.Process(target=_serve, args=(theirs, work, arguments, orders or Orders()))
-        self._process.start()
+        with _REAPING:
+            self._process.start()
         theirs.close()
         self.pid = self._process.pid or 0
 
@@ -111,7 +114,7 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()  # a stopped process ignores anything milder
-        self._process.join()
+        assert self._ended() is not None, "the child does not die"
         self._channel.close()
 
     def begun(self) -> None:
@@ -141,9 +144,16 @@ class Child:
                 answer = {} if received == "begun" else received
         except EOFError:
             pass
-        self._process.join(TIMEOUT)
-        assert self._process.exitcode is not None, "the child does not end"
-        return End(self._process.exitcode, **answer)
+        code = self._ended()
+        assert code is not None, "the child does not end"
+        return End(code, **answer)
+
+    def _ended(self) -> int | None:
+        """Wait for its end; gives its exit code."""
+        wait([self._process.sentinel], TIMEOUT)
+        with _REAPING:
+            self._process.join(0)
+            return self._process.exitcode
 
 
 def refreshed(mapping: Mapping[str, Any], base: Path, accept_deletions: bool = False) -> Any:

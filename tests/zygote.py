@@ -6,6 +6,7 @@ import gc
 import importlib
 import warnings
 from pathlib import Path
+from threading import RLock
 
 from tqdm import tqdm
 
@@ -25,7 +26,8 @@ for module in MODULES:
 import_gx()
 code()  # asks git once, not once a run
 gc.freeze()  # else each child walks, and so copies, all that was imported
-tqdm.get_lock()  # a semaphore that each killed child would leave to the resource tracker
+# Its own lock is one semaphore for all children: one that is killed while it draws would stop the others for ever.
+tqdm.set_lock(RLock())
 # True once Lance has run; here it is only imported, as THREADS proves.
 warnings.filterwarnings("ignore", message="lance is not fork-safe")
 # Native threads by name: Lance's and polars' own must not run before a fork.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier, Event, Thread
+from threading import Barrier, Thread
 
 import lance
 import pyarrow as pa
@@ -192,20 +193,16 @@ def test_a_filter_takes_nothing_but_hashes(key: str) -> None:
 def test_tags_are_listed_while_others_come_and_go(store: Store) -> None:
     table = fill(store, {"a": 1})
     table.tags.create("stays", table.version)
-    done = Event()
 
     def churn(name: str) -> None:
         mine = store.open("t")
         for number in range(150):
             mine.tags.create(f"{name}-{number}", mine.version)
             mine.tags.delete(f"{name}-{number}")
-        done.set()
 
-    threads = [Thread(target=churn, args=(name,)) for name in ("x", "y")]
-    for thread in threads:
-        thread.start()
-    while not done.is_set():
-        assert "stays" in tags_of(table)
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        churning = [pool.submit(churn, name) for name in ("x", "y")]
+        while not all(each.done() for each in churning):
+            assert "stays" in tags_of(table)
+    assert [each.exception() for each in churning] == [None, None]
     assert tags_of(table) == {"stays"}
