@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.output import Output, exit_code, plain
+from storage.errors import words
 
 if TYPE_CHECKING:
     from flows.config import Config
@@ -110,7 +111,8 @@ def _failure(config: Config, error: Exception, began: datetime) -> dict[str, Any
     from storage.runs import Runs
     from storage.store import Store
 
-    found: dict[str, Any] = {"run": None, "counts": {}, "seconds": {}, "message": f"{type(error).__name__}: {error}"}
+    message = f"{type(error).__name__}: {words(error)}"
+    found: dict[str, Any] = {"run": None, "counts": {}, "seconds": {}, "message": message}
     try:
         newest = next(iter(Runs(Store(config.store.uri)).all()), {})
     except OSError:  # the store itself is what failed

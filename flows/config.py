@@ -11,9 +11,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from flows.settings import explain, override, read_toml, redact
+from flows.settings import explain, override, read_toml
 from models.config import EncoderConfig
 from storage.errors import InputError
+from storage.redaction import redact
 from storage.sources import AnySourceConfig
 from tasks.chunking.cut import ChunkerConfig
 from tasks.gate import LimitsConfig

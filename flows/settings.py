@@ -12,16 +12,14 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from storage.errors import InputError
+from storage.redaction import redact
 from storage.sources import SOURCES, resolve
 
-__all__ = ["explain", "override", "read_toml", "redact"]
+__all__ = ["explain", "override", "read_toml"]
 
 PREFIX = "TIDEMARK_"
 Loc = tuple[int | str, ...]
 
-CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
-PARAMETER = re.compile(r"(?i)(?<=[?&;])([\w.-]*(?:token|secret|password|signature|sig|credential|key)=)[^&#;\s]+")
-SECRET = re.compile(r"(?i)(?:^|[_-])(?:password|secret|token|key|credentials?)$")
 POSITION = re.compile(r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.S)
 # Pydantic's words for a shape, and ours: a user writes TOML, not instances of classes.
 SHAPES = {
@@ -109,24 +107,6 @@ def explain(
         variable = next((name for at, name in origins.items() if loc[: len(at)] == at), None)
         lines.append(f"{variable or origin}: {_sentence(loc, fault, _owner(model, data, loc), data)}")
     return "\n".join(dict.fromkeys(lines))
-
-
-def redact(value: Any, key: str = "") -> Any:
-    """Replace what may be a secret, at any depth: credentials in URLs, and text under a key that sounds like one.
-
-    Args:
-        value: What JSON can hold.
-        key: The key that it lies under.
-    """
-    if isinstance(value, dict):
-        return {name: redact(inner, str(name)) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [redact(inner, key) for inner in value]
-    if not isinstance(value, str):
-        return value
-    if SECRET.search(key):
-        return "***"
-    return PARAMETER.sub(r"\1***", CREDENTIALS.sub("***@", value))
 
 
 def _where(file: Path, text: str, message: str) -> str:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 
+from storage.redaction import redacted
+
 __all__ = [
     "InputError",
     "LeaseHeld",
@@ -31,14 +33,18 @@ _PLACE = re.compile(r",? /\S+\.rs:[\d:]+|\s*Debug source:.*", re.DOTALL)
 
 
 def words(error: BaseException) -> str:
-    """What an error of a library says to an operator: one line, without the place in the library's source."""
-    return " ".join(_PLACE.sub("", str(error)).split())
+    """What an error of a library says to an operator: one line, without secrets or places in its source."""
+    return redacted(" ".join(_PLACE.sub("", str(error)).split()))
 
 
 class TidemarkError(Exception):
     """Base of the errors that Tidemark raises on purpose; its text is meant for the operator."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The text, without the secrets of the addresses in it: it is printed, logged and recorded."""
+        return redacted(super().__str__())
 
 
 class InputError(TidemarkError, ValueError):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from textwrap import shorten
 from typing import Any
 
 import fsspec
@@ -17,13 +18,20 @@ __all__ = ["explained", "filesystem", "reached"]
 
 # S3, Google Cloud Storage and Azure by the client library that Lance itself is built on: the same variables of the
 # environment (AWS_*, GOOGLE_*, AZURE_*) then open the tables, the model folders beside them and the sources.
-PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl")
+PROTOCOLS = {"s3": ("s3", "s3a"), "gs": ("gs", "gcs"), "az": ("az", "abfs", "abfss", "adl")}
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _ABSENT = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AuthenticationFailed")
 _STATUS = re.compile(r"\b(?:401 Unauthorized|403 Forbidden)\b")
 _UNKNOWN = ("No object store provider found", "Unable to recognise URL", "Protocol not known")
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    "": "its credentials",
+}
+_ENDPOINT = {"s3": " and the endpoint (AWS_ENDPOINT_URL, and AWS_ALLOW_HTTP=true for plain HTTP)"}
 _LENGTH = 240  # characters of a client's own words that help
 _PATIENCE = re.compile(r" in [\d.]+\S?s(?:, after \d+ retries, max_retries: \d+, retry_timeout: \d+s)?")
 
@@ -54,14 +62,19 @@ def explained(uri: str, error: BaseException) -> TidemarkError:
     if any(mark in text for mark in _DENIED) or _STATUS.search(text):
         why = code.group(1) if code else "no valid credentials"
         return InputError(
-            f"{uri}: the object store refuses access ({why}); set the credentials and the region in the environment "
-            "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_...)"
+            f"{uri}: the object store refuses access ({why}); set {_CREDENTIALS[_family(uri)]} in the environment"
         )
-    said = text[:_LENGTH].replace(" - ", ": ").rstrip(" -:,")
+    said = shorten(text.replace(" - ", ": "), _LENGTH, placeholder=" ...").rstrip(" -:,")
+    endpoint = _ENDPOINT.get(_family(uri), "")
     return Unreachable(
-        f"{uri}: the object store does not answer: {said}; check the network and the endpoint (AWS_ENDPOINT_URL, and "
-        "AWS_ALLOW_HTTP=true for plain HTTP), then run the command again"
+        f"{uri}: the object store does not answer: {said}; check the network{endpoint}, then run the command again"
     )
+
+
+def _family(uri: str) -> str:
+    """The kind of object store behind a URL: s3, gs, az, or nothing for another."""
+    scheme = uri.partition("://")[0].lower()
+    return next((family for family, schemes in PROTOCOLS.items() if scheme in schemes), "")
 
 
 @contextmanager
@@ -82,4 +95,4 @@ def reached(uri: str) -> Iterator[None]:
 def _register() -> None:
     import obstore.fsspec
 
-    obstore.fsspec.register(PROTOCOLS)
+    obstore.fsspec.register([scheme for schemes in PROTOCOLS.values() for scheme in schemes])

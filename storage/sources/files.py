@@ -14,8 +14,9 @@ import fsspec
 from fsspec.utils import infer_compression
 from obstore.exceptions import BaseError
 
-from storage.errors import InputError, TidemarkError
+from storage.errors import InputError, TidemarkError, words
 from storage.objects import explained, filesystem
+from storage.redaction import redacted
 from storage.sources.base import located
 
 __all__ = ["DataFile", "data_files", "text_encoding"]
@@ -43,7 +44,7 @@ class DataFile(NamedTuple):
             with stream, io.BufferedReader(cast("Any", stream), _BUFFER) as reader:
                 yield reader
         except (OSError, EOFError) as error:
-            why = getattr(error, "strerror", None) or error
+            why = getattr(error, "strerror", None) or words(error)
             raise InputError(f"source {source!r}: cannot read {self.label}: {why}") from error
         except BaseError as error:
             raise _told(self.label, source, error) from error
@@ -94,12 +95,12 @@ def _remote_files(url: str, source: str) -> Sequence[DataFile]:
         else:
             found = []
     except (ImportError, ValueError) as error:
-        raise InputError(f"source {source!r}: cannot open path {url!r}: {error}") from error
+        raise InputError(f"source {source!r}: cannot open path {url!r}: {words(error)}") from error
     except (OSError, BaseError) as error:
         raise _told(url, source, error) from error
     if not found:
         raise InputError(f"source {source!r}: nothing is at path {url!r}")
-    return [DataFile(files.unstrip_protocol(file), file, files) for file in found]
+    return [DataFile(redacted(files.unstrip_protocol(file)), file, files) for file in found]
 
 
 def _told(url: str, source: str, error: BaseException) -> TidemarkError:

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flows.config import Config
-from flows.settings import override, read_toml, redact
+from flows.settings import override, read_toml
 from storage.errors import InputError
 
 NOTES = {"name": "my-notes", "kind": "folder", "path": "notes"}
@@ -136,14 +134,3 @@ def test_a_wrong_variable_is_told_by_its_name(variable: str, value: str, message
 def test_a_wrong_secret_is_not_shown() -> None:
     own = {"name": "own", "kind": "own:Thing", "licence": {"a": 1}, "token": "hunter2"}
     assert "hunter2" not in told({"sources": [own]})
-
-
-@given(
-    st.recursive(
-        st.one_of(st.none(), st.booleans(), st.integers(), st.text(alphabet="abc ", max_size=5)),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet="abc", max_size=3), inner),
-        max_leaves=10,
-    )
-)
-def test_what_holds_no_secret_stays_as_it_is(value: Any) -> None:
-    assert redact(value) == value

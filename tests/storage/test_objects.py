@@ -20,7 +20,7 @@ DENIED = (
     ("text", "kind", "told"),
     [
         ("404 Not Found: <Code>NoSuchBucket</Code>", InputError, "there is no such bucket"),
-        (DENIED, InputError, r"refuses access \(AccessDenied\); set the credentials"),
+        (DENIED, InputError, r"refuses access \(AccessDenied\); set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"),
         ("GET x - 401 Unauthorized: ", InputError, r"refuses access \(no valid credentials\)"),
         ("No object store provider found for scheme: 'q'", InputError, "no kind of store has such a URL"),
         (
@@ -37,6 +37,19 @@ def test_an_error_says_what_is_wrong_and_what_to_do(text: str, kind: type[Tidema
         raise explained("s3://b/store", OSError(text))
     assert str(caught.value).startswith("s3://b/store: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("gs://b/store", "set GOOGLE_APPLICATION_CREDENTIALS in the environment"),
+        ("abfss://b/store", "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY in the environment"),
+        ("https://b/a.csv", "set its credentials in the environment"),
+    ],
+)
+def test_the_variables_of_a_store_are_named(uri: str, told: str) -> None:
+    assert told in str(explained(uri, OSError(DENIED)))
+    assert "AWS" not in str(explained(uri, OSError("dispatch failure")))
 
 
 def test_a_bucket_that_is_not_there_is_no_empty_store(s3: dict[str, str]) -> None:

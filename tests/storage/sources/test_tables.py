@@ -214,13 +214,17 @@ def test_globs_urls_and_compressed_files_are_read_in_the_order_of_names(tmp_path
 
 
 def test_files_behind_http_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("id,text\na,the tide\n")
+    (tmp_path / "a.csv").write_text("id,text\na,the tide\nb\n")
     handler = partial(Quiet, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/a.csv"
-        rows = read(table(tmp_path, "csv", url))
+        host = f"127.0.0.1:{server.server_port}"
+        source = table(tmp_path, "csv", f"http://{host}/a.csv?token=hunter2")
+        ids, rows = listed(source)["id"].to_list(), read(source)
+        with pytest.raises(InputError, match=r"nothing is at path 'http://.*/none.csv\?token=\*\*\*'"):
+            listed(table(tmp_path, "csv", f"http://{host}/none.csv?token=hunter2"))
         server.shutdown()
+    assert ids == ["a", f"http://{host}/a.csv?token=***#L3"]
     assert rows["text"].to_list() == ["the tide"]
 
 
