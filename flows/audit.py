@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import polars as pl
 
 from flows.config import Config
@@ -35,7 +37,7 @@ def audit(
     progress = console or Silent()
     store = Store(config.store.uri)
     found = Releases(store).get(release)
-    run = new_run()
+    run, started = new_run(), datetime.now(UTC)
     progress.stage("audit")
     subject = _subject(store, found)
     result = examine(subject, config.index)
@@ -48,10 +50,9 @@ def audit(
                 progress.stage("sources")
                 checks.append(_sources(rebased(context)))
     audited = AuditResult(tuple(checks), result.recall)
-    runs = Runs(store)
-    runs.start(run, "audit", base=found.seq, release=found.seq)
     failed = "; ".join(f"{check.name}: {check.detail}" for check in audited.failed)
-    runs.finish(run, "published" if audited.ok else "refused", message=failed or f"{len(checks)} checks hold")
+    outcome, message = "published" if audited.ok else "refused", failed or f"{len(checks)} checks hold"
+    Runs(store).record(run, "audit", outcome, started, message=message, base=found.seq, release=found.seq)
     return audited
 
 

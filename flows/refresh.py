@@ -15,7 +15,7 @@ from flows.progress import Progress, Silent
 from storage.errors import NeedsApproval, Refused, words
 from storage.lease import Lease
 from storage.quarantine import Quarantine
-from storage.releases import Release, Releases
+from storage.releases import Release
 from storage.runs import Runs, new_run
 from tasks.audit import Subject, audit
 from tasks.context import Context
@@ -102,7 +102,7 @@ def refresh(
         with Lease(unbound.store, run) as lease:
             context = replace(rebased(unbound), afresh=rebuild)
             context.workspace.sweep()
-            runs.interrupt({release.run: release.seq for release in Releases(context.store).all()})
+            runs.interrupt()
             about = {"config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}
             runs.start(run, "refresh", trigger=trigger, token=lease.token, **about)
             try:

@@ -16,7 +16,7 @@ from storage.errors import LeaseHeld
 from storage.schemas import LEASES
 from storage.store import Store
 
-__all__ = ["Lease"]
+__all__ = ["Lease", "holder", "signs_of_life"]
 
 _TABLE = "leases"
 _RENEW = 15.0  # seconds between signs of life
@@ -105,6 +105,18 @@ class Lease:
     def _write(self, *, released: bool) -> None:
         self._row |= {"renewed": datetime.now(UTC), "released": released}
         self.store.upsert(_TABLE, LEASES, "token", [self._row])
+
+
+def holder(store: Store) -> str | None:
+    """The run that holds the lease and lives."""
+    last = _newest(store)
+    return None if last is None or last["released"] or not _alive(last) else str(last["run"])
+
+
+def signs_of_life(store: Store) -> dict[str, datetime]:
+    """Run to the time at which it last showed that it lives."""
+    table = store.find(_TABLE)
+    return {} if table is None else {str(row["run"]): row["renewed"] for row in table.to_table().to_pylist()}
 
 
 def _newest(store: Store) -> dict[str, Any] | None:

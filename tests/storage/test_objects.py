@@ -22,6 +22,7 @@ DENIED = (
         ("404 Not Found: <Code>NoSuchBucket</Code>", InputError, "there is no such bucket"),
         (DENIED, InputError, r"refuses access \(AccessDenied\); set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"),
         ("GET x - 401 Unauthorized: ", InputError, r"refuses access \(no valid credentials\)"),
+        ("no Azure account name in URI, and no storage account configured", InputError, "no valid credentials"),
         ("No object store provider found for scheme: 'q'", InputError, "no kind of store has such a URL"),
         (
             "Error performing GET http://h/b in 458.8ms, after 3 retries, max_retries: 3, retry_timeout: 180s  - HTTP "

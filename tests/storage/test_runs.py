@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import InputError
+from storage.lease import Lease, holder
 from storage.runs import Runs, new_run
 from storage.store import Store
 
@@ -25,8 +26,9 @@ def test_ids_sort_by_time_and_differ() -> None:
 
 
 def test_a_run_is_recorded_from_its_start(runs: Runs) -> None:
-    runs.start("r1", "refresh", trigger="cron", token=3, config={"store": {"uri": "x"}})
-    row = runs.get("r1")
+    with Lease(runs.store, "r1"):
+        runs.start("r1", "refresh", trigger="cron", token=3, config={"store": {"uri": "x"}})
+        row = runs.get("r1")
     known = {name: row[name] for name in ("run", "kind", "outcome", "trigger", "token", "config", "finished", "counts")}
     assert known == {
         "run": "r1",
@@ -75,6 +77,36 @@ def test_refreshes_that_never_ended_are_marked(runs: Runs) -> None:
     }
     assert "killed, or the machine went down" in runs.get("killed")["message"]
     assert runs.interrupt() == []
+
+
+def test_a_run_whose_process_is_gone_is_told_as_interrupted(runs: Runs) -> None:
+    with Lease(runs.store, "r1"):
+        runs.start("r1", "refresh", token=1)
+        assert (runs.get("r1")["outcome"], runs.get("r1")["finished"]) == ("running", None)
+    row = runs.all()[0]
+    assert (row["outcome"], row["release"]) == ("interrupted", None)
+    assert row["started"] <= row["finished"]
+    assert runs._rows()["r1"]["outcome"] == "running"  # told, not written: only the next run may
+    with Lease(runs.store, "r2"):
+        assert runs.interrupt() == ["r1"]
+    assert runs.get("r1") == row
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_told_as_interrupted(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(runs.store, "r1")
+
+    def late(store: Store) -> str | None:
+        runs.finish("r1", "unchanged")
+        lease.__exit__(None, None, None)
+        return holder(store)
+
+    with lease:
+        runs.start("r1", "refresh")
+        monkeypatch.setattr("storage.runs.holder", late)
+        assert runs.interrupt() == []
+    assert runs.get("r1")["outcome"] == "unchanged"
 
 
 def test_an_unknown_run_is_named(runs: Runs) -> None:
