@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.output import Output, exit_code, plain
-from storage.errors import words
+from storage.errors import summary
 
 if TYPE_CHECKING:
     from flows.config import Config
@@ -111,8 +111,7 @@ def _failure(config: Config, error: Exception, began: datetime) -> dict[str, Any
     from storage.runs import Runs
     from storage.store import Store
 
-    message = f"{type(error).__name__}: {words(error)}"
-    found: dict[str, Any] = {"run": None, "counts": {}, "seconds": {}, "message": message}
+    found: dict[str, Any] = {"run": None, "counts": {}, "seconds": {}, "message": summary(error)}
     try:
         newest = next(iter(Runs(Store(config.store.uri)).all()), {})
     except OSError:  # the store itself is what failed

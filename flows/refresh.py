@@ -12,7 +12,7 @@ from flows.config import Config
 from flows.open import code, docs_folder, libraries, opened, rebased
 from flows.prepare import Clock, prepare
 from flows.progress import Progress, Silent
-from storage.errors import NeedsApproval, Refused, words
+from storage.errors import NeedsApproval, Refused, summary
 from storage.lease import Lease
 from storage.quarantine import Quarantine
 from storage.releases import Release
@@ -111,7 +111,7 @@ def refresh(
                 outcome = "needs-approval" if isinstance(stop, NeedsApproval) else "refused"
                 result = _result(run, journey, outcome, journey.base, str(stop))
             except (Exception, KeyboardInterrupt) as error:
-                message = f"{type(error).__name__}: {words(error)}".removesuffix(": ")
+                message = summary(error)
                 with suppress(OSError):  # what failed may be the store itself: the first error is the one to tell
                     runs.finish(run, "failed", message=message, **_facts(journey))
                 raise

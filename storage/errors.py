@@ -25,6 +25,7 @@ __all__ = [
     "TableMissing",
     "TidemarkError",
     "Unreachable",
+    "summary",
     "words",
 ]
 
@@ -35,6 +36,11 @@ _PLACE = re.compile(r",? /\S+\.rs:[\d:]+|\s*Debug source:.*", re.DOTALL)
 def words(error: BaseException) -> str:
     """What an error of a library says to an operator: one line, without secrets or places in its source."""
     return redacted(" ".join(_PLACE.sub("", str(error)).split()))
+
+
+def summary(error: BaseException) -> str:
+    """An error by its kind and its words, as a record keeps it."""
+    return f"{type(error).__name__}: {words(error)}".removesuffix(": ")
 
 
 class TidemarkError(Exception):

@@ -51,7 +51,7 @@ class Lease:
         """
         for _ in range(10):
             last = _newest(self.store)
-            if last is not None and not last["released"] and _alive(last):
+            if last is not None and _holds(last):
                 raise LeaseHeld(_held(self.store.uri, last))
             now = datetime.now(UTC)
             token = 1 if last is None else int(last["token"]) + 1
@@ -110,21 +110,21 @@ class Lease:
 def holder(store: Store) -> str | None:
     """The run that holds the lease and lives."""
     last = _newest(store)
-    return None if last is None or last["released"] or not _alive(last) else str(last["run"])
+    return str(last["run"]) if last is not None and _holds(last) else None
 
 
 def signs_of_life(store: Store) -> dict[str, datetime]:
     """Run to the time at which it last showed that it lives."""
-    table = store.find(_TABLE)
-    return {} if table is None else {str(row["run"]): row["renewed"] for row in table.to_table().to_pylist()}
+    return {str(row["run"]): row["renewed"] for row in _rows(store)}
 
 
 def _newest(store: Store) -> dict[str, Any] | None:
+    return max(_rows(store), key=lambda row: int(row["token"]), default=None)
+
+
+def _rows(store: Store) -> list[dict[str, Any]]:
     table = store.find(_TABLE)
-    if table is None:
-        return None
-    rows = table.to_table().to_pylist()
-    return max(rows, key=lambda row: int(row["token"]), default=None)
+    return [] if table is None else table.to_table().to_pylist()
 
 
 def _held(uri: str, row: dict[str, Any]) -> str:
@@ -133,6 +133,10 @@ def _held(uri: str, row: dict[str, Any]) -> str:
         f"{uri} is held by run {row['run']} (process {row['pid']} on {row['host']}) since {since}. "
         "Wait for it to end, or stop that process; readers are not affected."
     )
+
+
+def _holds(row: dict[str, Any]) -> bool:
+    return not row["released"] and _alive(row)
 
 
 def _alive(row: dict[str, Any]) -> bool:

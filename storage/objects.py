@@ -23,7 +23,7 @@ PROTOCOLS = {"s3": ("s3", "s3a"), "gs": ("gs", "gcs"), "az": ("az", "abfs", "abf
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _ABSENT = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AuthenticationFailed")
-_ANONYMOUS = "no storage account configured"  # Lance, where no variable names the account of Azure
+_NAMELESS = ("no storage account configured",)  # Lance, where no variable names the account of Azure
 _STATUS = re.compile(r"\b(?:401 Unauthorized|403 Forbidden)\b")
 _UNKNOWN = ("No object store provider found", "Unable to recognise URL", "Protocol not known")
 _CREDENTIALS = {
@@ -60,7 +60,7 @@ def explained(uri: str, error: BaseException) -> TidemarkError:
         return InputError(f"{uri}: no kind of store has such a URL; there are a folder, s3://, gs:// and az://")
     if any(mark in text for mark in _ABSENT):
         return InputError(f"{uri}: there is no such bucket; create it, or correct the address")
-    if any(mark in text for mark in (*_DENIED, _ANONYMOUS)) or _STATUS.search(text):
+    if any(mark in text for mark in _DENIED + _NAMELESS) or _STATUS.search(text):
         why = code.group(1) if code else "no valid credentials"
         return InputError(
             f"{uri}: the object store refuses access ({why}); set {_CREDENTIALS[_family(uri)]} in the environment"
