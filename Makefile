@@ -16,7 +16,7 @@ install: .venv/.installed
 	@touch $@
 
 demo: install
-	$(BIN)/python -m flows.demo
+	$(BIN)/python -m flows.cli.demo
 
 test: install
 	$(BIN)/python -m pytest -n 2

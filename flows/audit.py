@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from flows.config import Config
-from flows.open import opened, rebased
-from flows.progress import Progress, Silent
-from storage.releases import Release, Releases
-from storage.runs import Runs, new_run
-from storage.store import Store
-from tasks.audit import BACK, AuditResult, Check, Subject, examine, examine_deeply
+from flows.config.schema import Config
+from flows.context import opened, rebased
+from flows.views.progress import Progress, Silent
+from storage.tables.releases import Release, Releases
+from storage.tables.runs import Runs, new_run
+from storage.tables.store import Store
 from tasks.context import Context
-from tasks.scan import scan
-from tasks.validate import identified
+from tasks.curate.validate import identified
+from tasks.ingest.scan import scan
+from tasks.release.audit import BACK, AuditResult, Check, Snapshot, examine, examine_deeply
 
 __all__ = ["audit"]
 
@@ -39,12 +39,12 @@ def audit(
     found = Releases(store).get(release)
     run, started = new_run(), datetime.now(UTC)
     progress.stage("audit")
-    subject = _subject(store, found)
-    result = examine(subject, config.index)
+    snapshot = _subject(store, found)
+    result = examine(snapshot, config.index)
     checks = [*result.checks, _pinned(store, found)]
     if deep and result.ok:
         progress.stage("hash")
-        checks += examine_deeply(subject).checks
+        checks += examine_deeply(snapshot).checks
         if release is None:
             with opened(config, f"plan-{run}", progress) as context:
                 progress.stage("sources")
@@ -56,12 +56,8 @@ def audit(
     return audited
 
 
-def _subject(store: Store, release: Release) -> Subject:
-    encoder = release.facts["encoder"]
-    counts = release.facts["counts"] or {}
-    index = release.facts["index"]
-    shape = encoder["dimension"], encoder["normalise"]
-    return Subject(store, release.tables, release.space, *shape, index, counts, repair=BACK)
+def _subject(store: Store, release: Release) -> Snapshot:
+    return Snapshot(store, release.tables, release.roles, release.counts, repair=BACK)
 
 
 def _pinned(store: Store, release: Release) -> Check:

@@ -14,7 +14,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed, Failed
 
 from flows.artifacts import OnDashboard, publish_artifacts, publish_checks
-from flows.environment import settle
+from flows.environment import set_up
 from storage.errors import TidemarkError
 from tasks.stage import in_flow_run
 
@@ -37,7 +37,7 @@ def refresh(config: str = "", accept_deletions: bool = False, rebuild: bool = Fa
         accept_deletions: Approve that a source lost more documents than it may lose unasked.
         rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
     """
-    from flows.config import Config
+    from flows.config.schema import Config
     from flows.refresh import refresh as run
 
     def night() -> Any:
@@ -56,7 +56,7 @@ def rollback(to: int | None = None, config: str = "") -> State[Any]:
         to: The release to go back to; empty for the one before the current one.
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
     """
-    from flows.config import Config
+    from flows.config.schema import Config
     from flows.rollback import rollback as run
 
     return _concluded(lambda: run(Config.load(config or None), to=to, trigger=_trigger()), _rollback_state)
@@ -72,7 +72,7 @@ def audit(config: str = "", deep: bool = False, release: int | None = None) -> S
         release: The release to audit; empty for the current one.
     """
     from flows.audit import audit as run
-    from flows.config import Config
+    from flows.config.schema import Config
 
     return _concluded(lambda: run(Config.load(config or None), deep=deep, release=release), _audit_state)
 
@@ -99,7 +99,7 @@ def call(deployed: Callable[..., Any], **parameters: Any) -> Any:
 
 def _concluded(run: Callable[[], Any], conclude: Callable[[Any, Mapping[str, Any]], State[Any]]) -> State[Any]:
     """The state in which a flow run ends; any other exception is left to Prefect, which shows it with its traceback."""
-    settle()
+    set_up()
     with _logs_shown():
         try:
             result = run()

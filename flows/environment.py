@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TextIO
 
-__all__ = ["QUIET", "log_to_stderr", "return_memory", "settle"]
+__all__ = ["QUIET", "log_to_stderr", "return_memory", "set_up"]
 
 # Only where the user has not decided: who sets one of these to something else means it.
 QUIET = {
@@ -42,7 +42,7 @@ class Stderr(logging.StreamHandler[TextIO]):
         return sys.stderr
 
 
-def settle() -> None:
+def set_up() -> None:
     """Keep dependencies from reporting to others, and memory from being kept after it was used."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -75,4 +75,4 @@ def log_to_stderr(verbose: bool) -> None:
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
     # Without a terminal the progress is lines of the log, and they are wanted there.
-    logging.getLogger("flows.progress").setLevel(logging.INFO)
+    logging.getLogger("flows.views.progress").setLevel(logging.INFO)

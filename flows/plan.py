@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from flows.config import Config
-from flows.open import opened, rebased
+from flows.config.schema import Config
+from flows.context import opened, rebased
 from flows.prepare import Clock, prepare
-from flows.progress import Progress, Silent
-from storage.runs import Runs, new_run
+from flows.views.progress import Progress, Silent
+from storage.tables.runs import Runs, new_run
 from tasks.context import Context
-from tasks.gate import gate
+from tasks.curate.gate import gate
 from tasks.tally import Preparation, causes, tally
 
 __all__ = ["Forecast", "plan"]
@@ -63,21 +63,21 @@ def plan(config: Config, console: Progress | None = None, *, rebuild: bool = Fal
         context = replace(rebased(unbound), afresh=rebuild)
         clock = Clock(progress)
         done = prepare(context, clock)
-        verdict = gate(context, config.limits, done.scan, done.plan, done.admission, done.standing, False)
-        ending = "published" if done.changes(context) else "unchanged"
+        verdict = gate(context, config.limits, done.scan, done.plan, done.validated, done.deduplicated, False)
+        ending = "published" if done.publishes(context) else "unchanged"
         outcome = ending if verdict.outcome == "pass" else verdict.outcome
         counts = tally(context, done)
         width = context.space.dimension * 4
-        texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.arrangement.upserts.slices(["text"]))
-        bodies = sum(int(part["text"].str.len_bytes().sum()) for part in done.admission.accepted.slices(["text"]))
+        texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.changes.upserts.slices(["text"]))
+        bodies = sum(int(part["text"].str.len_bytes().sum()) for part in done.validated.accepted.slices(["text"]))
         return Forecast(
             release=None if context.base is None else context.base.seq,
             outcome=outcome,
             counts=counts,
             causes=causes(context, done),
-            tokens=done.need.tokens,
+            tokens=done.pending.tokens,
             estimated_seconds=round(_speed(context, done) + clock.total()["total"], 1),
-            bytes=done.arrangement.upserts.rows * width + texts + bodies,
+            bytes=done.changes.upserts.rows * width + texts + bodies,
             seconds=clock.total(),
             message="; ".join(verdict.reasons) or _message(counts, outcome),
             sources=done.scan.counts,
@@ -89,8 +89,8 @@ def _speed(context: Context, done: Preparation) -> float:
     for run in Runs(context.store).all():
         counts, seconds, model = run["counts"] or {}, run["seconds"] or {}, run["model"] or {}
         if counts.get("tokens", 0) > 10_000 and model.get("id") == context.space.id and seconds.get("embed"):
-            return float(done.need.tokens * seconds["embed"] / counts["tokens"])
-    return done.need.tokens / TOKENS_PER_SECOND
+            return float(done.pending.tokens * seconds["embed"] / counts["tokens"])
+    return done.pending.tokens / TOKENS_PER_SECOND
 
 
 def _message(counts: dict[str, int], outcome: str) -> str:

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from flows.progress import Progress
-from tasks.chunk import chunk
+from flows.views.progress import Progress
+from tasks.build.chunk import chunk
+from tasks.build.embed import find_pending
 from tasks.context import Context
-from tasks.deduplicate import deduplicate
-from tasks.embed import need
-from tasks.plan import plan
-from tasks.scan import scan
+from tasks.curate.deduplicate import deduplicate
+from tasks.curate.validate import validate
+from tasks.ingest.plan import plan
+from tasks.ingest.scan import scan
 from tasks.tally import Preparation
-from tasks.validate import validate
 
 __all__ = ["Clock", "prepare"]
 
@@ -49,10 +49,10 @@ def prepare(context: Context, clock: Clock) -> Preparation:
     with clock.stage("plan"):
         planned = plan(context, scanned)
     with clock.stage("validate"):
-        admission = validate(context, planned)
+        validated = validate(context, planned)
     with clock.stage("deduplicate"):
-        standing = deduplicate(context, planned, admission)
+        deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):
-        arrangement = chunk(context, standing, admission)
-        wanted = need(context, arrangement)
-    return Preparation(scanned, planned, admission, standing, arrangement, wanted)
+        changes = chunk(context, deduplicated, validated)
+        wanted = find_pending(context, changes)
+    return Preparation(scanned, planned, validated, deduplicated, changes, wanted)

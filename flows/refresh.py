@@ -8,24 +8,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flows.config import Config
-from flows.open import code, docs_folder, libraries, opened, rebased
+from flows.config.schema import Config
+from flows.context import code, docs_folder, libraries, opened, rebased
 from flows.prepare import Clock, prepare
-from flows.progress import Progress, Silent
+from flows.views.progress import Progress, Silent
 from storage.errors import NeedsApproval, Refused, summary
-from storage.lease import Lease
-from storage.quarantine import Quarantine
-from storage.releases import Release
-from storage.runs import Runs, new_run
-from tasks.audit import Subject, audit
+from storage.tables.lease import Lease
+from storage.tables.quarantine import Quarantine
+from storage.tables.releases import Draft, Release
+from storage.tables.roles import TEXT, EncoderRecord, Role
+from storage.tables.runs import Runs, new_run
+from tasks.build.embed import embed
+from tasks.build.index import index
+from tasks.build.write import write
 from tasks.context import Context
-from tasks.embed import embed
-from tasks.gate import gate
-from tasks.index import index
-from tasks.publish import publish, tidy
+from tasks.curate.gate import gate
+from tasks.curate.validation import write_docs
+from tasks.release.audit import Snapshot, audit
+from tasks.release.publish import clean_up, publish
 from tasks.tally import Preparation, causes, tally
-from tasks.validation import write_docs
-from tasks.write import write
 
 __all__ = ["RunResult", "refresh"]
 
@@ -129,13 +130,16 @@ def _refresh(context: Context, config: Config, lease: Lease, journey: Journey, a
     journey.counts, journey.causes = tally(context, done), causes(context, done)
     _quarantine(context, config, done)
     with clock.stage("gate"):
-        gate(context, config.limits, done.scan, done.plan, done.admission, done.standing, accept_deletions).enforce()
+        verdict = gate(
+            context, config.limits, done.scan, done.plan, done.validated, done.deduplicated, accept_deletions
+        )
+        verdict.enforce()
     _let_go(context, done)
-    if not done.changes(context):
+    if not done.publishes(context):
         return _result(context.run, journey, "unchanged", journey.base, "nothing changed: 0 chunks embedded")
     release = _release(context, config, lease, journey, done)
-    with clock.stage("tidy"):
-        tidy(context.store, config.releases, context.space.id)
+    with clock.stage("clean_up"):
+        clean_up(context.store, config.releases, context.space.id)
     return _result(context.run, journey, "published", release.seq, f"release {release.seq} is published")
 
 
@@ -143,50 +147,51 @@ def _release(context: Context, config: Config, lease: Lease, journey: Journey, d
     """Embed, write, index, audit and publish: the part that writes."""
     clock = journey.clock
     with clock.stage("embed"):
-        embed(context, done.arrangement, done.need)
+        embed(context, done.changes, done.pending)
     with clock.stage("write"):
-        written = write(context, done.plan, done.admission, done.standing, done.arrangement)
+        written = write(context, done.plan, done.validated, done.deduplicated, done.changes)
     with clock.stage("index"):
         indexed = index(context, config.index, written.tables)
     space = context.space
-    subject = Subject(
-        context.store, indexed.tables, space.id, space.dimension, space.normalise, indexed.facts, journey.counts
+    role = Role(
+        space=space.id,
+        encoder=EncoderRecord.from_dict(json.loads(space.to_json())),
+        table=context.table,
+        version=indexed.tables[context.table],
+        index=indexed.facts,
+        chunker=context.cutting,
     )
+    snapshot = Snapshot(context.store, indexed.tables, {TEXT: role}, journey.counts)
     with clock.stage("audit"):
-        audited = audit(context, subject, config.index)
+        audited = audit(context, snapshot, config.index)
     if not audited.ok:
         raise Refused("the audit failed: " + "; ".join(f"{check.name}: {check.detail}" for check in audited.failed))
     journey.facts["data"]["tables"] = indexed.tables
+    draft = Draft(
+        run=context.run,
+        tables=indexed.tables,
+        roles={TEXT: replace(role, index=replace(role.index, recall=audited.recall))},
+        counts=journey.counts,
+        audit=audited.to_dict(),
+        config=json.loads(config.to_json()),
+        code=code() | libraries(),
+        message=f"{journey.counts['documents']:,} documents, {journey.counts['embedded']:,} chunks embedded",
+    )
     with clock.stage("publish"):
-        return publish(
-            context,
-            lease,
-            indexed.tables,
-            {
-                "space": space.id,
-                "encoder": json.loads(space.to_json()),
-                "counts": journey.counts,
-                "audit": audited.to_dict(),
-                "index": indexed.facts | {"recall": audited.recall},
-                "config": json.loads(config.to_json()),
-                "chunker": context.cutting,
-                "code": code() | libraries(),
-                "message": f"{journey.counts['documents']:,} documents, {journey.counts['embedded']:,} chunks embedded",
-            },
-        )
+        return publish(context, lease, draft)
 
 
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:
     """Keep what was refused, with the reasons, also when the run ends without a release."""
-    Quarantine(context.store).refuse(done.admission.refused, context.run, context.now)
-    if done.admission.verdict is not None:
-        write_docs(docs_folder(config), done.admission.verdict, context.run, context.now)
+    Quarantine(context.store).refuse(done.validated.refused, context.run, context.now)
+    if done.validated.verdict is not None:
+        write_docs(docs_folder(config), done.validated.verdict, context.run, context.now)
 
 
 def _let_go(context: Context, done: Preparation) -> None:
     """Release what was accepted or is gone; not before the gate, for which a source that lists nothing is no news."""
     quarantine = Quarantine(context.store)
-    stay = {*done.admission.refused["key"], *done.plan.held["row"]}
+    stay = {*done.validated.refused["key"], *done.plan.held["row"]}
     quarantine.release(key for key in quarantine.held()["key"] if key not in stay)
 
 

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flows.config import Config
-from storage.releases import Releases
-from storage.runs import Runs, new_run
-from storage.store import Store
+from flows.config.schema import Config
+from storage.tables.releases import Releases
+from storage.tables.runs import Runs, new_run
+from storage.tables.store import Store
 
 __all__ = ["RollbackResult", "rollback"]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from models.config import EncoderConfig, locate, stub_seed
 from models.space import Modality, Space
-from models.tokenizer import TextTokenizer
+from models.text.tokenizer import TextTokenizer
 
 __all__ = [
     "ENCODERS",
@@ -33,9 +33,9 @@ Vectors = npt.NDArray[np.float32]
 
 # The file that tells each kind of folder, and the class that opens it; the first that fits is taken.
 ENCODERS: dict[str, str] = {
-    "tidemark_stub.json": "models.stub:StubEncoder",
-    "modules.json": "models.sentence:SentenceEncoder",
-    "config.json": "models.sentence:SentenceEncoder",
+    "tidemark_stub.json": "models.text.stub:StubEncoder",
+    "modules.json": "models.text.sentence:SentenceEncoder",
+    "config.json": "models.text.sentence:SentenceEncoder",
 }
 NORM_TOLERANCE = 1e-4
 

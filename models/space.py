@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from models.config import EncoderConfig
-from models.layout import Layout, Module, read_layout
-from models.tokenizer import tokenizer_digest
+from models.text.layout import Layout, Module, read_layout
+from models.text.tokenizer import tokenizer_digest
 from models.weights import digest_tensors, list_tensors, weight_files
 
 __all__ = ["CONFIGURABLE", "Modality", "Space", "configured", "digest", "space_of"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.config import EncoderConfig, locate, stub_seed
-from models.layout import read_layout
-from models.tokenizer import TextTokenizer, Tokenizer, WordTokenizer
+from models.text.layout import read_layout
+from models.text.tokenizer import TextTokenizer, Tokenizer, WordTokenizer
 
 __all__ = ["open_tokenizer"]
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from storage.errors import InputError, TableMissing
-from storage.releases import Release, Releases
-from storage.runs import Runs
-from storage.store import Store, filter_in
+from storage.tables.releases import Release, Releases
+from storage.tables.roles import IndexFacts
+from storage.tables.runs import Runs
+from storage.tables.store import Store, filter_in
 
 if TYPE_CHECKING:
     import lance
@@ -52,7 +53,7 @@ class Hit:
 
 
 def nearest(
-    chunks: lance.LanceDataset, query: np.ndarray, k: int, columns: Sequence[str], index: Mapping[str, Any] | None
+    chunks: lance.LanceDataset, query: np.ndarray, k: int, columns: Sequence[str], index: IndexFacts | None
 ) -> pa.Table:
     """The k rows of highest cosine similarity to a query, best first.
 
@@ -61,13 +62,13 @@ def nearest(
         query: float32 of shape (dimension,).
         k: How many rows.
         columns: Columns to return; `_distance` (1 - cosine) is added.
-        index: `nprobes` and `refine_factor` of the index; None to compare with every row.
+        index: How the index is searched; None to compare with every row.
     """
     wanted: dict[str, Any] = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
     if index is None:
         wanted["use_index"] = False
     else:  # codes of one bit rank too coarsely by themselves: always compare the best again with full vectors
-        wanted |= {"nprobes": index["nprobes"], "refine_factor": index["refine_factor"]}
+        wanted |= {"nprobes": index.nprobes, "refine_factor": index.refine_factor}
     scanner = chunks.scanner(columns=[*columns, "_distance"], nearest=wanted, disable_scoring_autoprojection=True)
     return scanner.to_table()
 
@@ -86,7 +87,7 @@ class Reader:
         # By the tag, not the number: a table that was lost and made again has the numbers, and other rows behind them.
         self.chunks = store.open(release.chunks, release.tag)
         self.documents = store.open("documents", release.tag)
-        self._index: dict[str, Any] | None = release.facts.get("index") or None
+        self._index = release.text.index
 
     @classmethod
     def open(cls, uri: str, release: int | None = None) -> Self:
@@ -125,7 +126,7 @@ class Reader:
                 f"queries of space {space} cannot search release {self.release.seq}, which is of space "
                 f"{self.release.space}: use the release's own encoder (models/{self.release.space} in the store)"
             )
-        index = self._index if self._index and self._index.get("kind") == "IVF_RQ" else None
+        index = self._index if self._index.approximate else None
         found = [nearest(self.chunks, query, k, _FOUND, index).to_pylist() for query in queries]
         titles = self._titles({row["key"] for rows in found for row in rows})
         return [[_hit(row, titles) for row in rows] for rows in found]
@@ -149,18 +150,18 @@ class Reader:
         columns = [name for name in self.documents.schema.names if name not in {"text", "key"}]
         found = self.documents.scanner(columns=columns, filter=filter_in("key", [row["key"]])).to_table().to_pylist()
         document = found[0]
-        facts = self.release.facts
+        release = self.release
         return {
             "chunk": row["id"],
             "text": row["text"],
             "span": {"start": row["start"], "end": row["end"], "ordinal": row["ordinal"], "tokens": row["tokens"]},
             "content_hash": row["hash"],
             "document": document | {"key": row["key"]},
-            "chunker": facts["chunker"],
-            "space": facts["space"],
-            "encoder": {k: v for k, v in facts["encoder"].items() if k != "probe"},
+            "chunker": release.text.chunker,
+            "space": release.space,
+            "encoder": release.text.encoder.to_dict(),
             "run": self._run(document["run"]),
-            "release": {"release": facts["seq"], "created": facts["created"], "outcome": facts["outcome"]},
+            "release": {"release": release.seq, "created": release.created, "outcome": release.outcome},
         }
 
     def _titles(self, keys: set[str]) -> dict[str, str | None]:

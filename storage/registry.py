@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from storage.errors import InputError
-from storage.store import Store, cache_folder
+from storage.tables.store import Store, cache_folder
 
 __all__ = ["Registry"]
 
@@ -133,7 +133,7 @@ class _Bucket:
     """Models in an object store, copied to this machine's cache when they are needed."""
 
     def __init__(self, url: str) -> None:
-        from storage.objects import filesystem, reached
+        from storage.remote import filesystem, reached
 
         self.files, self.root = filesystem(url)
         self.reached = partial(reached, url)

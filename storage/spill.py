@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from storage.hashing import digest
-from storage.store import Store, cache_folder
+from storage.tables.store import Store, cache_folder
 
 __all__ = ["Spill", "Workspace"]
 

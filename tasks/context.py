@@ -12,15 +12,16 @@ import polars as pl
 
 from models.encoder import Encoder
 from models.space import Space
-from models.tokenizer import TextTokenizer
-from storage.releases import Release
-from storage.schemas import LEDGER, chunks_table
+from models.text.tokenizer import TextTokenizer
 from storage.sources import Source
 from storage.spill import Workspace
-from storage.store import Store
-from tasks.chunking.cut import ChunkerConfig
-from tasks.chunking.cut import fingerprint as chunker_fingerprint
-from tasks.validation.rules import Suite
+from storage.tables.columns import LEDGER
+from storage.tables.releases import Release
+from storage.tables.roles import chunks_table
+from storage.tables.store import Store
+from tasks.build.chunking.cut import ChunkerConfig
+from tasks.build.chunking.cut import fingerprint as chunker_fingerprint
+from tasks.curate.validation.rules import Suite
 
 __all__ = ["EMPTY_LEDGER", "Context", "Progress"]
 
@@ -30,7 +31,7 @@ EMPTY_LEDGER = pl.DataFrame(
 
 
 class Progress(Protocol):
-    """Where a run says how far it is; see `flows.progress`."""
+    """Where a run says how far it is; see `flows.views.progress`."""
 
     def stage(self, name: str) -> None:
         """A stage begins."""
@@ -99,7 +100,7 @@ class Context:
         """Whether every chunk is cut anew: another space, another chunker, nothing published yet, or asked for."""
         if self.base is None or self.afresh:
             return True
-        return self.table not in self.base.tables or self.base.facts["chunker"] != self.cutting
+        return self.table not in self.base.tables or self.base.text.chunker != self.cutting
 
     def ledger(self) -> pl.DataFrame:
         """The documents that the run starts from, those of the base release, without their text; read once."""

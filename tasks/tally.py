@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tasks.chunk import Arrangement
+from tasks.build.chunk import ChunkChanges
+from tasks.build.embed import Pending
 from tasks.context import Context
-from tasks.deduplicate import Standing
-from tasks.embed import Need
-from tasks.plan import Plan
-from tasks.scan import Scan
-from tasks.validate import Admission
+from tasks.curate.deduplicate import DeduplicationResult
+from tasks.curate.validate import ValidationResult
+from tasks.ingest.plan import Plan
+from tasks.ingest.scan import Scan
 
 __all__ = ["Preparation", "causes", "tally"]
 
@@ -23,19 +23,19 @@ class Preparation:
 
     scan: Scan
     plan: Plan
-    admission: Admission
-    standing: Standing
-    arrangement: Arrangement
-    need: Need
+    validated: ValidationResult
+    deduplicated: DeduplicationResult
+    changes: ChunkChanges
+    pending: Pending
 
-    def changes(self, context: Context) -> bool:
+    def publishes(self, context: Context) -> bool:
         """Whether the next release would differ from the base for anybody who reads it."""
         return bool(
             context.rebuilds
-            or self.admission.accepted.rows
+            or self.validated.accepted.rows
             or self.plan.gone.height
-            or len(self.standing.refused)
-            or self.arrangement.changes
+            or len(self.deduplicated.refused)
+            or self.changes.changes
         )
 
 
@@ -47,54 +47,54 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     listed, less what was gone before it could be read: counted apart from the others, so that the audit can compare.
     """
     ledger = context.ledger()
-    after = done.standing.after
+    after = done.deduplicated.after
     indexed = after.filter(pl.col("duplicate_of").is_null()).select("key")
     schema = {"key": pl.String, "cause": pl.String}
-    fates = indexed.join(done.admission.accepted.frame(list(schema), dict(schema)), on="key", how="inner")
+    fates = indexed.join(done.validated.accepted.frame(list(schema), dict(schema)), on="key", how="inner")
     found = dict(fates.group_by("cause").len().iter_rows())
-    moved = indexed.join(done.standing.moved, on="key", how="semi").height
-    quarantined = done.admission.refused.height + done.plan.held.height - len(done.admission.unreadable)
+    moved = indexed.join(done.deduplicated.moved, on="key", how="semi").height
+    quarantined = done.validated.refused.height + done.plan.held.height - len(done.validated.unreadable)
     added = found.get("new", 0) - moved
     changed = found.get("content", 0) + found.get("metadata", 0)
-    written = done.arrangement.upserts.rows
-    stay = 0 if context.rebuilds else int(ledger["n_chunks"].sum() or 0) - _outdated(ledger, done.arrangement)
-    embedded = done.need.missing.height
+    written = done.changes.upserts.rows
+    stay = 0 if context.rebuilds else int(ledger["n_chunks"].sum() or 0) - _outdated(ledger, done.changes)
+    embedded = done.pending.missing.height
     return {
-        "documents": done.scan.listed.height - done.admission.absent,
+        "documents": done.scan.listed.height - done.validated.absent,
         "added": added,
         "changed": changed,
         "moved": moved,
-        "deleted": done.standing.deleted.height,
+        "deleted": done.deduplicated.deleted.height,
         "unchanged": indexed.height - added - changed - moved,
         "quarantined": quarantined,
         "duplicates": after.height - indexed.height,
         "chunks": written + stay,
         "embedded": embedded,
         "reused": written + stay - embedded,
-        "touched": done.admission.touched.height,
-        "unreadable": len(done.admission.unreadable),
-        "tokens": done.need.tokens,
+        "touched": done.validated.touched.height,
+        "unreadable": len(done.validated.unreadable),
+        "tokens": done.pending.tokens,
     }
 
 
-def _outdated(ledger: pl.DataFrame, arrangement: Arrangement) -> int:
-    dropped = ledger.join(arrangement.dropped.to_frame("key"), on="key", how="semi")
-    return arrangement.outdated.rows + int(dropped["n_chunks"].sum() or 0)
+def _outdated(ledger: pl.DataFrame, changes: ChunkChanges) -> int:
+    dropped = ledger.join(changes.dropped.to_frame("key"), on="key", how="semi")
+    return changes.outdated.rows + int(dropped["n_chunks"].sum() or 0)
 
 
 def causes(context: Context, done: Preparation) -> dict[str, int]:
     """Say why there is work: documents a cause, and chunks written because the encoder or the chunker changed."""
-    found = {name: count for name, count in done.admission.causes.items() if count}
+    found = {name: count for name, count in done.validated.causes.items() if count}
     base = context.base
     if base is not None and context.rebuilds:
         name = "encoder" if context.table not in base.tables else "chunker"
-        found["rebuild" if context.afresh else name] = done.arrangement.sizes.height
+        found["rebuild" if context.afresh else name] = done.changes.sizes.height
     extra = {
-        "moved": done.standing.moved.height,
-        "deleted": done.standing.deleted.height,
-        "refused": done.admission.refused.height,
+        "moved": done.deduplicated.moved.height,
+        "deleted": done.deduplicated.deleted.height,
+        "refused": done.validated.refused.height,
         "held": done.plan.held.height,
-        "duplicate": done.standing.after["duplicate_of"].count(),
-        "moved-chunks": done.arrangement.moved_rows,
+        "duplicate": done.deduplicated.after["duplicate_of"].count(),
+        "moved-chunks": done.changes.moved_rows,
     }
     return found | {name: count for name, count in extra.items() if count}

@@ -11,16 +11,16 @@ from typing import Any
 
 import polars as pl
 
-from flows.config import Config
-from flows.open import opened, rebased
+from flows.config.schema import Config
+from flows.context import opened, rebased
 from flows.prepare import Clock, prepare
-from flows.progress import Silent
 from flows.refresh import RunResult, refresh
-from storage.quarantine import Quarantine
+from flows.views.progress import Silent
 from storage.reader import Hit, Reader
-from storage.releases import Releases
 from storage.sources.base import DOCUMENTS, LISTING, SourceConfig
-from storage.store import Store
+from storage.tables.quarantine import Quarantine
+from storage.tables.releases import Releases
+from storage.tables.store import Store
 from tasks.context import Context
 from tasks.tally import Preparation
 

@@ -31,8 +31,8 @@ TIMEOUT = 120.0
 _REAPING = threading.Lock()
 
 STAGES = {
-    "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "need"),
-    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "tidy"),
+    "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "find_pending"),
+    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean-up"),
 }
 COMMITS = {
     "lance:LanceDataset": ("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),
@@ -158,7 +158,7 @@ class Child:
 
 def refreshed(mapping: Mapping[str, Any], base: Path, accept_deletions: bool = False) -> Any:
     """The work of a refresh."""
-    from flows.config import Config
+    from flows.config.schema import Config
     from flows.refresh import refresh
 
     return refresh(Config.from_mapping(mapping, base), accept_deletions=accept_deletions)
@@ -166,7 +166,7 @@ def refreshed(mapping: Mapping[str, Any], base: Path, accept_deletions: bool = F
 
 def rolled_back(mapping: Mapping[str, Any], base: Path, to: int | None = None) -> Any:
     """The work of a rollback."""
-    from flows.config import Config
+    from flows.config.schema import Config
     from flows.rollback import rollback
 
     return rollback(Config.from_mapping(mapping, base), to)
@@ -180,7 +180,7 @@ def within(environment: Mapping[str, str], work: Callable[..., Any], *arguments:
 
 def command(*arguments: str) -> tuple[int, str, str]:
     """The work of a command line: its exit code, standard output and standard error."""
-    from flows.cli import main
+    from flows.cli.app import main
 
     sys.argv = ["tidemark", *arguments]
     out, err = io.StringIO(), io.StringIO()
@@ -217,7 +217,7 @@ class Moments:
             for place, names in places.items():
                 for name in names:
                     self._wrap(kind, find(place), name)
-        from models.stub import StubEncoder
+        from models.text.stub import StubEncoder
 
         encode = StubEncoder.encode_documents
 

@@ -17,11 +17,11 @@ from killing import Child, End, Orders, refreshed, trim_everything
 
 from models.config import EncoderConfig
 from models.encoder import open_encoder
-from storage.quarantine import Quarantine
 from storage.reader import Reader
-from storage.releases import Release, Releases
-from storage.schemas import vectors_table
-from storage.store import Store
+from storage.tables.columns import vectors_table
+from storage.tables.quarantine import Quarantine
+from storage.tables.releases import Release, Releases
+from storage.tables.store import Store
 
 __all__ = [
     "VALUES",
@@ -48,7 +48,11 @@ __all__ = [
 WORDS = ("tide", "moon", "sea", "harbour", "current", "wave", "shore", "chart", "pilot", "wind", "swell", "reef", "ebb")
 QUERIES = ("harbour pilot chart", "ebb and flood", "moon over the reef")
 # Few texts a durable write, so that a tiny night has several; every file is old enough to be cleaned up.
-VALUES = {"tasks.embed:SMALLEST": 5, "tasks.embed:LARGEST": 5, "storage.store:Store.trim": trim_everything}
+VALUES = {
+    "tasks.build.embed:SMALLEST": 5,
+    "tasks.build.embed:LARGEST": 5,
+    "storage.tables.store:Store.trim": trim_everything,
+}
 
 Answer = tuple[tuple[tuple[str, float, str], ...], ...]
 Row = tuple[Any, ...]
@@ -232,7 +236,7 @@ def current(uri: Path | str) -> Release | None:
 
 def answer(reader: Reader) -> Answer:
     """Everything that a reader says to the fixed queries."""
-    vectors = _queries(reader.release.facts["encoder"]["name"])
+    vectors = _queries(reader.release.text.encoder.name)
     return tuple(
         tuple((hit.chunk, hit.score, hit.text) for hit in hits)
         for hits in reader.search(vectors, 5, space=reader.release.space)

@@ -10,14 +10,20 @@ from threading import RLock
 
 from tqdm import tqdm
 
-from flows.open import code
-from tasks.validation.bench import import_gx
+from flows.context import code
+from tasks.curate.validation.expectations import import_gx
 
 __all__ = ["THREADS"]
 
 MODULES = (
-    *("flows.refresh", "flows.rollback", "flows.audit", "flows.cli", "flows.commands_run", "flows.render"),
-    *("models.stub", "models.tokenizer", "storage.reader", "storage.sources.folder", "storage.sources.markup"),
+    *("flows.refresh", "flows.rollback", "flows.audit", "flows.cli.app", "flows.cli.run", "flows.views.run"),
+    *(
+        "models.text.stub",
+        "models.text.tokenizer",
+        "storage.reader",
+        "storage.sources.folder",
+        "storage.sources.markup",
+    ),
     *("lance", "pandas", "fsspec.implementations.local", "bs4", "jinja2.ext", "orjson"),
 )
 

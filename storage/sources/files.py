@@ -15,8 +15,8 @@ from fsspec.utils import infer_compression
 from obstore.exceptions import BaseError
 
 from storage.errors import InputError, TidemarkError, words
-from storage.objects import explained, filesystem
 from storage.redaction import redacted
+from storage.remote import explained, filesystem
 from storage.sources.base import located
 
 __all__ = ["DataFile", "data_files", "text_encoding"]

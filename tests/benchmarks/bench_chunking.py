@@ -23,8 +23,8 @@ from workload import table
 
 from models.config import EncoderConfig
 from models.tokens import open_tokenizer
-from tasks.chunking.cut import ChunkerConfig, chunk_texts
-from tasks.chunking.normalise import normalise
+from tasks.build.chunking.cut import ChunkerConfig, chunk_texts
+from tasks.ingest.normalise import normalise
 
 MODULES = (
     "argparse",

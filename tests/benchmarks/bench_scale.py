@@ -13,9 +13,9 @@ from pathlib import Path
 
 from workload import Corpus, configure, fresh, table, tidemark
 
-from flows.config import Config
-from storage.releases import Releases
-from storage.store import Store
+from flows.config.schema import Config
+from storage.tables.releases import Releases
+from storage.tables.store import Store
 
 
 def rollbacks(folder: Path, count: int = 21) -> list[float]:

@@ -131,7 +131,7 @@ def configure(folder: Path, encoder: str = "stub") -> None:
 
 def tidemark(folder: Path, *arguments: str) -> tuple[Timing, dict[str, object]]:
     """Run a `tidemark` command with `--json`; returns what it cost and what it printed."""
-    timing = run([sys.executable, "-m", "flows.cli", *arguments, "--json"], folder)
+    timing = run([sys.executable, "-m", "flows.cli.app", *arguments, "--json"], folder)
     return timing, json.loads(timing.output)
 
 

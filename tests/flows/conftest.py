@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from corpus import configure, prose, save
 
-from flows.config import Config
+from flows.config.schema import Config
 from flows.refresh import refresh
 
 

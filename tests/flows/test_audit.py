@@ -10,14 +10,14 @@ import pytest
 from corpus import Scripted, configure, prose, rows, save
 
 from flows.audit import audit
-from flows.config import Config
+from flows.config.schema import Config
 from flows.refresh import refresh
 from flows.rollback import rollback
 from storage.errors import InputError
-from storage.releases import Releases
-from storage.runs import Runs
-from storage.store import Store
-from tasks.audit import BACK
+from storage.tables.releases import Releases
+from storage.tables.runs import Runs
+from storage.tables.store import Store
+from tasks.release.audit import BACK
 
 
 def damage(config: Config, table: str, where: str) -> None:

@@ -16,13 +16,13 @@ from killing import Child, End, Orders, command, refreshed, rolled_back, within
 from nights import VALUES, fill, mapping, staged, state
 
 from flows.audit import audit
-from flows.config import Config
+from flows.config.schema import Config
 from flows.rollback import rollback
 from storage.hashing import digest
-from storage.objects import filesystem
 from storage.reader import Reader
-from storage.releases import Releases
-from storage.store import Store
+from storage.remote import filesystem
+from storage.tables.releases import Releases
+from storage.tables.store import Store
 
 FILES = {f"{name}.md": prose(name, 4) for name in ("harbour", "pilot", "ebb", "reef")}
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from flows.audit import audit
-from flows.config import Config
+from flows.config.schema import Config
 from flows.refresh import RunResult, refresh
 from flows.rollback import rollback
 from storage.errors import InputError
-from storage.releases import Releases
-from storage.store import Store
-from storage.vectors import as_vectors
+from storage.tables.releases import Releases
+from storage.tables.store import Store
+from storage.tables.vectors import as_vectors
 
 WORDS = [
     *("tide", "moon", "sea", "harbour", "current", "wave", "shore", "gauge"),

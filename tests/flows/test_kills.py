@@ -29,12 +29,12 @@ from nights import (
 )
 
 from flows.audit import audit
-from flows.config import Config
+from flows.config.schema import Config
 from storage.hashing import digest
 from storage.reader import Reader
-from storage.releases import Releases
-from storage.runs import Runs
-from storage.store import Store
+from storage.tables.releases import Releases
+from storage.tables.runs import Runs
+from storage.tables.store import Store
 
 TRIM = "commit cleanup_old_versions"
 STARTED, FINISHED = "after commit execute runs 1", "after commit execute runs 2"
@@ -230,7 +230,7 @@ def test_a_run_killed_again_and_again_never_starts_over(first: Night) -> None:
     for count in range(1, 4):
         with first.refresh(uri, "after commit insert vectors 1") as child:
             assert child.end().killed
-        assert len(staged(uri, first.end.value.space)) == count * VALUES["tasks.embed:LARGEST"]
+        assert len(staged(uri, first.end.value.space)) == count * VALUES["tasks.build.embed:LARGEST"]
     examine(first, uri)
     assert outcomes(uri) == [("interrupted", None)] * 3 + [("published", 1)]
 

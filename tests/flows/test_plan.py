@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from corpus import configure, prose, save
 
-from flows.config import Config
+from flows.config.schema import Config
 from flows.plan import Forecast, plan
-from flows.progress import Silent
 from flows.refresh import refresh
+from flows.views.progress import Silent
 from storage.errors import InputError
-from storage.runs import Runs
-from storage.store import Store
+from storage.tables.runs import Runs
+from storage.tables.store import Store
 
 
 def contents(folder: Path) -> dict[str, bytes]:

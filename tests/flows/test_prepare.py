@@ -8,7 +8,7 @@ import pytest
 from corpus import configure, context, prose
 
 from flows.prepare import Clock, prepare
-from flows.progress import Silent
+from flows.views.progress import Silent
 
 
 class Heard(Silent):
@@ -38,4 +38,4 @@ def test_stages_run_in_order_and_write_nothing_to_the_store(tmp_path: Path) -> N
         done = prepare(shared, Clock(heard))
         assert [path.name for path in (tmp_path / "store").iterdir()] == [".work"]
     assert heard.stages == ["scan", "plan", "validate", "deduplicate", "chunk"]
-    assert done.need.missing.height == done.arrangement.upserts.rows > 0
+    assert done.pending.missing.height == done.changes.upserts.rows > 0

@@ -11,7 +11,7 @@ from nights import VALUES, Answer, Night, answer, mapping, polled, second_night,
 
 from storage.errors import InputError
 from storage.reader import Reader
-from storage.releases import Releases
+from storage.tables.releases import Releases
 
 
 @pytest.fixture(scope="module")

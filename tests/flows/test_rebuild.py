@@ -10,14 +10,14 @@ import pytest
 from corpus import configure, counted, documents, found, prose, rows, save
 
 from flows.audit import audit
-from flows.config import Config
+from flows.config.schema import Config
 from flows.plan import plan
 from flows.refresh import refresh
 from flows.rollback import rollback
 from storage.errors import InputError
 from storage.reader import Reader
-from storage.releases import Releases
-from storage.store import Store
+from storage.tables.releases import Releases
+from storage.tables.store import Store
 
 
 def lose(*patterns: str) -> Callable[[Path], None]:

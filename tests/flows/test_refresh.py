@@ -27,9 +27,9 @@ from corpus import (
 from flows.audit import audit
 from flows.refresh import refresh
 from storage.errors import InputError
-from storage.releases import Releases
-from storage.runs import Runs
-from storage.store import Store
+from storage.tables.releases import Releases
+from storage.tables.runs import Runs
+from storage.tables.store import Store
 
 
 def test_a_folder_that_holds_the_store_does_not_index_it(tmp_path: Path) -> None:
@@ -213,16 +213,16 @@ def test_a_run_records_what_went_in_and_what_came_out(tmp_path: Path) -> None:
         "index",
         "audit",
         "publish",
-        "tidy",
+        "clean-up",
     ]
     assert [*sorted(stages), "total"] == [name for name in sorted(row["seconds"]) if name != "total"] + ["total"]
     assert row["data"]["sources"]["notes"]["documents"] == 1
     release = Releases(Store(config.store.uri)).get()
     assert (row["data"]["tables"], row["model"]["id"], release.run) == (release.tables, release.space, result.run)
-    assert row["model"]["stub"] is True and release.facts["encoder"]["stub"] is True
+    assert row["model"]["stub"] is True and release.text.encoder.stub is True
     assert {"pylance", "polars"} <= set(row["libraries"])
     assert row["config"]["sources"][0]["path"] == "notes"
-    assert release.facts["audit"]["ok"] is True
+    assert release.audit["ok"] is True
 
 
 def test_a_failure_is_recorded_and_leaves_the_last_release(tmp_path: Path) -> None:

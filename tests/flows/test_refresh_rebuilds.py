@@ -21,9 +21,9 @@ from flows.rollback import rollback
 from storage.errors import InputError
 from storage.reader import Reader
 from storage.registry import Registry
-from storage.releases import Releases
-from storage.schemas import vectors_table
-from storage.store import Store
+from storage.tables.columns import vectors_table
+from storage.tables.releases import Releases
+from storage.tables.store import Store
 
 
 def test_another_chunker_cuts_everything_anew_and_embeds_only_new_cuts(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_an_index_is_built_over_the_floor_and_extended_the_next_night(tmp_path: 
     files = {f"{n:03}.md": prose(f"word{n}", 8) for n in range(40)}
     config = configure(tmp_path, files, index={"min_rows": 256})
     result = night(config)
-    facts = Releases(Store(config.store.uri)).get().facts
-    assert (facts["index"]["kind"], facts["index"]["rows"]) == ("IVF_RQ", result.counts["chunks"])
-    assert facts["index"]["recall"] >= 0.9
+    facts = Releases(Store(config.store.uri)).get().text.index
+    assert (facts.kind, facts.rows) == ("IVF_RQ", result.counts["chunks"])
+    assert facts.recall is not None and facts.recall >= 0.9
     save(tmp_path / "notes", {"new.md": prose("lighthouse", 8), "000.md": None})
     night(config)
     checks = {check.name: check for check in audit(config).checks}
@@ -105,7 +105,7 @@ def test_an_index_is_built_over_the_floor_and_extended_the_next_night(tmp_path: 
 
     save(tmp_path / "notes", dict.fromkeys(list(files)[1:]))
     night(cut)  # few rows are left: compared one by one
-    assert Releases(Store(config.store.uri)).get().facts["index"]["kind"] == "exact"
+    assert Releases(Store(config.store.uri)).get().text.index.kind == "exact"
     assert {hit.document for hit in found(cut, "row 3 of the lighthouse", 5)} == {"new.md"}
 
 

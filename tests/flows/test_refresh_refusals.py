@@ -20,8 +20,8 @@ from corpus import (
 )
 
 from flows.rollback import rollback
-from storage.runs import Runs
-from storage.store import Store
+from storage.tables.runs import Runs
+from storage.tables.store import Store
 
 
 def test_a_source_that_leaves_the_configuration_needs_approval(tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ import pytest
 from corpus import configure, documents, found, prose, rows, save
 
 from flows.audit import audit
-from flows.config import Config
-from flows.progress import Silent
+from flows.config.schema import Config
 from flows.refresh import refresh
 from flows.rollback import RollbackResult, rollback
+from flows.views.progress import Silent
 from storage.errors import InputError, ReleaseMoved
 from storage.reader import Reader
-from storage.releases import Releases
-from storage.runs import Runs
-from storage.store import Store
+from storage.tables.releases import Releases
+from storage.tables.runs import Runs
+from storage.tables.store import Store
 
 
 class Meddler(Silent):

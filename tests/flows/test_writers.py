@@ -18,13 +18,13 @@ from killing import Child, Failure, Orders, command, refreshed, rolled_back
 from nights import VALUES, Night, answer, current, mapping, second_night, staged, state, uneventful
 
 from flows.audit import audit
-from flows.config import Config
+from flows.config.schema import Config
 from storage.reader import Reader
-from storage.releases import Releases
-from storage.store import Store
+from storage.tables.releases import Releases
+from storage.tables.store import Store
 
-EXPIRED = {"storage.lease:_EXPIRY": timedelta(seconds=0.3)}
-ELSEWHERE = {"storage.lease:_machine": partial(str, "another machine"), "storage.lease:_RENEW": 0.1}
+EXPIRED = {"storage.tables.lease:_EXPIRY": timedelta(seconds=0.3)}
+ELSEWHERE = {"storage.tables.lease:_machine": partial(str, "another machine"), "storage.tables.lease:_RENEW": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_rollback_to_a_release_that_is_let_go_meanwhile_is_whole_or_none(
 ) -> None:
     uri = night.case(f"let-go-{moment}")
     settings = mapping(uri, night.folder / "notes", releases={"keep": 1})
-    refresh = halted(children, settings, night.folder, "before stage tidy 1")
+    refresh = halted(children, settings, night.folder, "before stage clean_up 1")
     orders = Orders(moment, SIGSTOP, VALUES)
     back = children.enter_context(Child(rolled_back, settings, night.folder, 1, orders=orders))
     back.stopped()

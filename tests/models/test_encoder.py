@@ -8,8 +8,8 @@ import pytest
 
 from models.config import EncoderConfig
 from models.encoder import ENCODERS, Encoder, _class, check_vectors, export, identify, open_encoder
-from models.layout import SETTINGS
 from models.probe import confirm, probe
+from models.text.layout import SETTINGS
 
 
 @pytest.mark.parametrize("target", sorted(set(ENCODERS.values())))

@@ -9,7 +9,7 @@ from tiny import build, nudge
 from models.config import EncoderConfig
 from models.encoder import open_encoder
 from models.probe import PROBE_TEXTS, ProbeMismatch, confirm, probe
-from models.sentence import SentenceEncoder
+from models.text.sentence import SentenceEncoder
 
 
 def test_the_same_encoder_in_other_batches_confirms_its_probe(tiny_model: Path) -> None:

@@ -9,14 +9,16 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 import pytest
+from drafts import drafted
 
 from storage.errors import InputError
 from storage.hashing import digest, document_key
 from storage.reader import Hit, Reader
-from storage.releases import Release, Releases
-from storage.runs import Runs
-from storage.schemas import DOCUMENTS, chunks_schema, chunks_table
-from storage.store import Store
+from storage.tables.columns import DOCUMENTS, chunks_schema
+from storage.tables.releases import Release, Releases
+from storage.tables.roles import chunks_table
+from storage.tables.runs import Runs
+from storage.tables.store import Store
 
 SPACE = "ab" * 16
 TABLE = chunks_table(SPACE)
@@ -60,14 +62,8 @@ def publish(store: Store, texts: dict[str, np.ndarray], title: str | None = "A t
     tables = {name: store.open(name).version for name in ("documents", TABLE)}
     releases = Releases(store)
     current = releases.current()
-    given = {"encoder": {"id": SPACE, "name": "stub", "probe": [1]}, "chunker": "c1", "index": {"kind": "exact"}}
-    return releases.publish(
-        0 if current is None else current.seq,
-        tables,
-        **{"outcome": "published", "run": "r1", "space": SPACE},
-        **given,
-        **facts,
-    )
+    draft = drafted(tables, space=SPACE, run="r1", chunker="c1", **facts)
+    return releases.publish(0 if current is None else current.seq, draft)
 
 
 def names(found: list[list[Hit]]) -> list[list[str]]:
@@ -143,7 +139,7 @@ def test_a_hit_is_explained_down_to_source_and_run(store: Store) -> None:
     assert (told["chunk"], told["text"], told["content_hash"]) == (digest("a"), "a", digest("a"))
     assert told["span"] == {"start": 0, "end": 1, "ordinal": 0, "tokens": 1}
     assert (told["document"]["source"], told["document"]["id"], told["document"]["title"]) == ("notes", "a", "A title")
-    assert (told["chunker"], told["space"], told["encoder"]) == ("c1", SPACE, {"id": SPACE, "name": "stub"})
+    assert (told["chunker"], told["space"], told["encoder"]["name"]) == ("c1", SPACE, "stub")
     assert (told["run"]["run"], told["run"]["code"]) == ("r1", {"commit": "abc"})
     assert told["release"] == {"release": 1, "created": release.created, "outcome": "published"}
 

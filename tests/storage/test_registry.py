@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from storage.errors import InputError
-from storage.objects import filesystem
 from storage.registry import Registry
-from storage.store import Store
+from storage.remote import filesystem
+from storage.tables.store import Store
 
 SPACE = "ab" * 16
 

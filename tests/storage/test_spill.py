@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.spill import Spill, Workspace
-from storage.store import Store
+from storage.tables.store import Store
 
 
 def frame(*numbers: int) -> pl.DataFrame:

@@ -11,10 +11,10 @@ from corpus import NOTES, configure, context, prose
 
 from flows import open as opening
 from flows.refresh import refresh
-from models.tokenizer import WordTokenizer
-from storage.schemas import LEDGER
-from tasks.chunking import cut as chunking
-from tasks.chunking.cut import ChunkerConfig
+from models.text.tokenizer import WordTokenizer
+from storage.tables.columns import LEDGER
+from tasks.build.chunking import cut as chunking
+from tasks.build.chunking.cut import ChunkerConfig
 from tasks.context import Context
 
 

@@ -63,7 +63,7 @@ def test_chunks_are_those_that_stay_and_those_that_are_written(tmp_path: Path) -
         done = prepared(shared)
         counts = tally(shared, done)
         assert done.changes(shared)
-        assert counts["embedded"] == done.need.missing.height > 0
+        assert counts["embedded"] == done.pending.missing.height > 0
     after = refresh(config).counts
     assert counts == after
     assert after["chunks"] == before["chunks"] * 3 // 2 == after["embedded"] + before["chunks"]

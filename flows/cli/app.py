@@ -1,0 +1,152 @@
+"""The command line: `tidemark`."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from flows.cli import init, look, run
+from flows.cli.output import exit_code
+from flows.environment import log_to_stderr, set_up
+from storage.errors import TidemarkError, words
+
+__all__ = ["app", "main"]
+
+DEBUG = "TIDEMARK_DEBUG"
+INTERRUPTED = 130
+PIPE_CLOSED = 141  # as a shell reports any program that a closed pipe ended
+
+READ, RUN, SET_UP = "Look", "Run", "Set up"
+
+
+@contextlib.contextmanager
+def reported() -> Iterator[None]:
+    """Turn what ends a command into one clear line on standard error and the exit code of the table in the README."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (typer.Exit, typer.Abort, SystemExit):
+        raise
+    except BrokenPipeError:
+        _close_quietly()
+        sys.exit(PIPE_CLOSED)
+    except KeyboardInterrupt:
+        typer.echo(
+            "interrupted: what readers see is unchanged and finished vectors are kept; the same command goes on",
+            err=True,
+        )
+        sys.exit(INTERRUPTED)
+    except TidemarkError as error:
+        _tell(str(error), error)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        # typer's own usage errors carry their text and code, and typer prints them.
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            raise
+        code = exit_code(error)
+        _tell(_unexpected(error) if code == 1 else str(error), error)
+        sys.exit(code)
+
+
+class Reported(TyperGroup):
+    """The group of commands, with `reported` around each call."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with reported():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="tidemark",
+    cls=Reported,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Keeps an embedding index fresh, measured and reversible.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+quarantine = typer.Typer(no_args_is_help=True, help="The documents that were refused.", rich_markup_mode="rich")
+quarantine.command("list")(look.quarantine_list)
+
+app.command("init", rich_help_panel=SET_UP)(init.init)
+app.command("plan", rich_help_panel=RUN)(run.plan)
+app.command("refresh", rich_help_panel=RUN)(run.refresh)
+app.command("rollback", rich_help_panel=RUN)(run.rollback)
+app.command("audit", rich_help_panel=RUN)(run.audit)
+app.command("search", rich_help_panel=READ)(look.search)
+app.command("releases", rich_help_panel=READ)(look.releases)
+app.command("runs", rich_help_panel=READ)(look.runs)
+app.command("show", rich_help_panel=READ)(look.show)
+app.command("diff", rich_help_panel=READ)(look.diff)
+app.command("explain", rich_help_panel=READ)(look.explain)
+app.add_typer(quarantine, name="quarantine", rich_help_panel=READ)
+
+
+def _version(asked: bool) -> None:
+    """Print the version and leave."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"tidemark {version('tidemark')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="The configuration; else TIDEMARK_CONFIG, else ./tidemark.toml."
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what each stage does.")] = False,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Keep an embedding index fresh, measured and reversible."""
+    log_to_stderr(verbose)
+    ctx.obj = config
+
+
+def main() -> None:
+    """Run the command line."""
+    set_up()
+    app()
+
+
+def _tell(message: str, error: BaseException) -> None:
+    """Print an error, with its traceback where that is asked for."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    lead = typer.style("error:", fg="red", bold=True) if sys.stderr.isatty() else "error:"
+    typer.echo(f"{lead} {message}", err=True)
+
+
+def _unexpected(error: Exception) -> str:
+    """Describe a fault that nobody foresaw in one line, and say how to see more."""
+    if "os error 28" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
+        return "the disk is full: free some space and run the command again; what readers see is unchanged"
+    hint = "; `tidemark audit` tells whether the store is damaged" if "lance" in str(error).lower() else ""
+    where = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows the traceback)"
+    return f"{type(error).__name__}: {words(error) or 'no message'}{hint}{where}"
+
+
+def _close_quietly() -> None:
+    """Point standard output at nothing, so that the interpreter's last flush does not complain."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

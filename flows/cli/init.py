@@ -1,0 +1,124 @@
+"""The command that writes a commented configuration: `tidemark init`."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from storage.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["init", "template"]
+
+FILE = "tidemark.toml"
+WIDTH = 100
+TABLES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+# Folders that people keep documents in, looked for where no source is named.
+USUAL = ("docs", "notes", "documents", "content", "data")
+# What a name must be, as `storage.sources` says it; here so that a name is made of any folder's.
+ALLOWED = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
+
+def init(
+    ctx: typer.Context,
+    source: Annotated[
+        Path | None,
+        typer.Argument(help="The first source: a folder, or a JSONL, CSV or Parquet file.", show_default=False),
+    ] = None,
+) -> None:
+    """Write a commented tidemark.toml; asks nothing and never overwrites."""
+    file = Path(ctx.obj or FILE)
+    if file.exists():
+        raise InputError(f"{file} is there already; edit it, or write another with `tidemark -c OTHER.toml init`")
+    if not file.parent.is_dir():
+        raise InputError(f"{file.parent} is no folder; create it first")
+    if source is None:
+        source = next((Path(name) for name in USUAL if Path(name).is_dir()), None)
+    elif not source.exists():
+        raise InputError(f"{source}: there is no such folder or file")
+    text = template(source, file.parent)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise InputError(f"{file} was written by somebody else this moment") from error
+    typer.echo(f"wrote {file}")
+    if source is None:
+        typer.echo("name a source in it, then try `tidemark plan` and `tidemark refresh`", err=True)
+    else:
+        typer.echo(f"it indexes {source}; try `tidemark plan`, then `tidemark refresh`", err=True)
+
+
+def template(source: Path | None, base: Path) -> str:
+    """Write a configuration whose every key is explained and has its default.
+
+    Args:
+        source: The first source: a folder or a table; a made-up one if None.
+        base: The folder of the file, which relative paths start from.
+
+    Returns:
+        TOML that `Config` accepts.
+    """
+    from flows.config.schema import Config
+
+    parts = [
+        "# Tidemark: what is indexed, how, and what must hold before it is published.",
+        "# Lines that start with # are the defaults. Paths are relative to this file. A variable such as",
+        "# TIDEMARK_STORE__URI overrides a key. Next: `tidemark plan`, `tidemark refresh`, `tidemark search TEXT`.",
+    ]
+    defaults = Config.model_validate({})
+    for name, field in Config.model_fields.items():
+        parts.append("")
+        if name == "sources":
+            parts += _source(source, base)
+            continue
+        section: BaseModel = getattr(defaults, name)
+        parts += [f"# {field.description}", f"[{name}]"]
+        for key, inner in type(section).model_fields.items():
+            value = getattr(section, key)
+            parts += [f"# {line}" for line in textwrap.wrap(inner.description or "", WIDTH)]
+            shown = f"{key} = {_toml(value)}" if value is not None else f"# {key} =    (not set)"
+            parts.append(shown if (name, key) in SET else f"# {shown.removeprefix('# ')}")
+    return "\n".join(parts) + "\n"
+
+
+SET = {("store", "uri"), ("encoder", "name")}
+
+
+def _source(source: Path | None, base: Path) -> list[str]:
+    """Write the first `[[sources]]`."""
+    kind = "folder" if source is None or source.is_dir() else TABLES.get(source.suffix.lower(), "")
+    if not kind:
+        raise InputError(f"{source}: is no folder and no file of these: {', '.join(TABLES)}")
+    lines = ["# Where documents come from; repeat this for each source. Kinds: folder, jsonl, csv, parquet, python"]
+    lines += ["# (installed packages), or module:Class for a class of your own.", "[[sources]]"]
+    name = "".join(letter if letter in ALLOWED else "-" for letter in (source or Path("docs")).resolve().stem.lower())
+    lines += [f"name = {_toml(name.strip('-_') or 'docs')}", f"kind = {_toml(kind)}"]
+    lines += [f"path = {_toml(_relative(source or Path('docs'), base))}"]
+    if kind != "folder":
+        lines += ["# Which column holds what; id and text are needed."]
+        lines += ['columns = { id = "id", text = "text" }']
+    return lines
+
+
+def _relative(path: Path, base: Path) -> str:
+    """Write a path as the configuration reads it: relative to its folder where it lies below."""
+    try:
+        return path.resolve().relative_to(base.resolve()).as_posix()
+    except ValueError:
+        return str(path.resolve())
+
+
+def _toml(value: Any) -> str:
+    """Write a value as TOML; a JSON string is a TOML string too."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(inner) for inner in value) + "]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)

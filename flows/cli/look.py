@@ -1,0 +1,173 @@
+"""The commands that only look: search, releases, runs, show, diff, quarantine, explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.output import Output
+from storage.errors import InputError
+
+if TYPE_CHECKING:
+    from flows.config.schema import Config
+    from storage.tables.releases import Releases
+
+__all__ = ["diff", "explain", "quarantine_list", "releases", "runs", "search", "show"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+InRelease = Annotated[int | None, typer.Option("--release", metavar="N", help="Another than the current one.")]
+
+
+def search(
+    ctx: typer.Context,
+    text: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
+    queries: Annotated[
+        Path | None, typer.Option("--queries", metavar="FILE", help="A file with one query a line, instead of TEXT.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Hits a query.")] = 10,
+    release: InRelease = None,
+    as_json: Json = False,
+) -> None:
+    """Find the chunks nearest to a text, with the release's own encoder."""
+    if (text is None) == (queries is None):
+        raise InputError("give either a text to look for or --queries FILE")
+    if text is not None and not text.strip():
+        raise InputError("the text to look for is blank")
+    from tasks.search.search import Search, read_queries
+
+    asked = [text] if text is not None else read_queries(queries or Path())
+    with Output(as_json).reserved() as output:
+        config = _config(ctx)
+        opened = Search(config.store.uri, release, device=config.encoder.device, threads=config.encoder.threads)
+        for query, hits in opened.find(asked, k):
+            told = {"release": opened.release, "query": query, "hits": hits}
+            if queries is not None and as_json:
+                output.line(told)
+            else:
+                output.show(told, lambda query=query, hits=hits: _views().hits_view(opened.release, query, hits))  # type: ignore[misc]
+
+
+def releases(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the releases, newest first."""
+    rows = _timeline(_releases(ctx))
+    Output(as_json).show(rows, lambda: _views().releases_view(rows))
+
+
+def runs(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the runs, newest first, the failed ones too."""
+    from storage.tables.runs import Runs
+
+    rows = Runs(_releases(ctx).store).all()
+    Output(as_json).show(rows, lambda: _views().runs_view(rows))
+
+
+def show(
+    ctx: typer.Context,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[N|RUN]", help="Number of a release, or id of a run.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a release (the current one by default) or a run in full."""
+    found = _releases(ctx)
+    if what is None or what.isdecimal():
+        release = found.get(None if what is None else int(what))
+        told = release.to_dict()
+        Output(as_json).show(told, lambda: _views().facts_view(f"release {release.seq}", told))
+        return
+    run = _run(found, what)
+    Output(as_json).show(run, lambda: _views().facts_view(f"run {run['run']}", run))
+
+
+def diff(
+    ctx: typer.Context,
+    a: Annotated[int, typer.Argument(metavar="A", help="Number of one release.")],
+    b: Annotated[int, typer.Argument(metavar="B", help="Number of the other.")],
+    as_json: Json = False,
+) -> None:
+    """Compare two releases: documents, encoder, configuration."""
+    from storage.diff import diff as compare
+
+    difference = compare(_config(ctx).store.uri, a, b)
+    Output(as_json).show(difference.to_dict(), lambda: _views().diff_view(difference))
+
+
+def quarantine_list(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the refused documents with rule, reason and attempts, newest first."""
+    from storage.tables.quarantine import Quarantine
+
+    rows = Quarantine(_releases(ctx).store).all()
+    Output(as_json).show(rows, lambda: _views().quarantine_view(rows))
+
+
+def explain(
+    ctx: typer.Context,
+    chunk: Annotated[str, typer.Argument(help="Id of a chunk, from a hit of `search --json`.")],
+    release: InRelease = None,
+    as_json: Json = False,
+) -> None:
+    """Say where a chunk comes from: source, revision, span, chunker, space, run, release."""
+    from storage.reader import Reader
+
+    told = Reader.open(_config(ctx).store.uri, release).explain(chunk)
+    Output(as_json).show(told, lambda: _views().facts_view(f"chunk {chunk}", told))
+
+
+def _timeline(found: Releases) -> list[dict[str, Any]]:
+    """The releases as rows: which one readers see, which can be returned to, which a rollback took back."""
+    every = found.all()
+    kept = {release.seq for release in found.retained()}
+    rows = []
+    for release in every:
+        taken_back = [
+            other.seq for other in every if other.restored is not None and other.restored < release.seq < other.seq
+        ]
+        rows.append(
+            {
+                "release": release.seq,
+                "created": release.created,
+                "outcome": release.outcome,
+                "space": release.space,
+                "run": release.run,
+                "restored": release.restored,
+                "current": release.seq == every[0].seq,
+                "kept": release.seq in kept,
+                "rolled_back_by": min(taken_back, default=None),
+                "encoder": release.text.encoder.name,
+                "stub": release.text.encoder.stub,
+                "counts": release.counts,
+                "message": release.message,
+            }
+        )
+    return rows
+
+
+def _run(found: Releases, name: str) -> dict[str, Any]:
+    """A run by its id, or by the beginning of one."""
+    from storage.tables.runs import Runs
+
+    runs = Runs(found.store)
+    fitting = [row for row in runs.all() if str(row["run"]).startswith(name)]
+    return fitting[0] if len(fitting) == 1 else runs.get(name)
+
+
+def _releases(ctx: typer.Context) -> Releases:
+    from storage.tables.releases import Releases
+    from storage.tables.store import Store
+
+    return Releases(Store(_config(ctx).store.uri))
+
+
+def _config(ctx: typer.Context) -> Config:
+    from flows.config.schema import Config
+
+    return Config.load(ctx.obj)
+
+
+def _views() -> Any:
+    """The views, imported where something is drawn."""
+    from flows.views import look
+
+    return look

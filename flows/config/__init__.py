@@ -1,0 +1,1 @@
+"""The configuration file and how its faults are told."""

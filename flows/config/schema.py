@@ -1,0 +1,157 @@
+"""The configuration: one TOML file, checked in full before anything runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from flows.config.explain import explain, override, read_toml
+from models.config import EncoderConfig
+from storage.errors import InputError
+from storage.redaction import redact
+from storage.sources import AnySourceConfig
+from tasks.build.chunking.cut import ChunkerConfig
+from tasks.build.index import IndexConfig
+from tasks.curate.gate import LimitsConfig
+from tasks.curate.validation.rules import ValidationConfig
+from tasks.release.publish import ReleasesConfig
+
+__all__ = ["Config", "StoreConfig", "load_config"]
+
+FILE = "tidemark.toml"
+STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreConfig(BaseModel):
+    """Where the tables and releases lie: section `[store]`."""
+
+    model_config = STRICT
+
+    uri: str = Field(
+        default="store",
+        min_length=1,
+        description="A folder (relative to the configuration file) or an object-store URL.",
+    )
+
+
+class Config(BaseModel):
+    """Everything that a run needs to know."""
+
+    model_config = STRICT
+
+    store: StoreConfig = Field(default_factory=StoreConfig, description="Where the tables and releases lie.")
+    encoder: EncoderConfig = Field(
+        default_factory=lambda: EncoderConfig.model_validate({}), description="What turns text into vectors."
+    )
+    sources: tuple[AnySourceConfig, ...] = Field(default=(), description="Where documents come from.")
+    validation: ValidationConfig = Field(default_factory=ValidationConfig, description="Which documents are refused.")
+    chunker: ChunkerConfig = Field(default_factory=ChunkerConfig, description="How documents are cut.")
+    limits: LimitsConfig = Field(default_factory=LimitsConfig, description="What stops a run before it publishes.")
+    index: IndexConfig = Field(default_factory=IndexConfig, description="The search index and what it must reach.")
+    releases: ReleasesConfig = Field(default_factory=ReleasesConfig, description="How long the past is kept.")
+
+    _base: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @field_validator("sources")
+    @classmethod
+    def _differ(cls, sources: tuple[AnySourceConfig, ...]) -> tuple[AnySourceConfig, ...]:
+        names = [source.name for source in sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{names.count(name)} sources are named {name!r}; each needs a name of its own")
+        return sources
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Self:
+        """Read and check the configuration.
+
+        Args:
+            path: The file; the variable TIDEMARK_CONFIG if None or empty, else `tidemark.toml` where it is run.
+            environ: Variables; `TIDEMARK_<SECTION>__<KEY>` overrides the file. The process's own if None.
+
+        Raises:
+            InputError: the file is missing or something in it is wrong; the text names file, section and key.
+        """
+        environ = os.environ if environ is None else environ
+        file = Path(path or environ.get("TIDEMARK_CONFIG") or FILE).expanduser()
+        return cls.from_mapping(read_toml(file), file.resolve().parent, origin=str(file), environ=environ)
+
+    @classmethod
+    def from_mapping(
+        cls,
+        data: Mapping[str, Any],
+        base: Path | str,
+        *,
+        origin: str = "configuration",
+        environ: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Check a configuration that lies in memory.
+
+        Args:
+            data: What the TOML file would say.
+            base: The folder that relative paths start from.
+            origin: How errors call it: the file's name.
+            environ: Variables that override it; none if None.
+
+        Raises:
+            InputError: something in it is wrong.
+        """
+        merged, origins = override(data, environ or {})
+        try:
+            config = cls.model_validate(merged)
+        except ValidationError as error:
+            raise InputError(explain(error, cls, merged, origin, origins)) from error
+        based = config._based(Path(base).resolve())
+        if Path(based.store.uri).is_file():
+            raise InputError(f"{origin}: store.uri = {based.store.uri!r} is a file; name a folder or a URL")
+        return based
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start from: the one of the file."""
+        return self._base
+
+    def to_json(self) -> str:
+        """Write the configuration as JSON with sorted keys and without secrets: fit for records and logs."""
+        return json.dumps(redact(self.model_dump(mode="json")), sort_keys=True, ensure_ascii=False)
+
+    def fingerprint(self) -> str:
+        """Return the identity of the configuration: 32 hex characters over all of it but the place of the store.
+
+        It names a configuration in records. Which work is due is decided by the fingerprints of the stages: much in
+        here (device, threads, limits) changes no vector.
+        """
+        told = json.loads(self.to_json())
+        del told["store"]
+        if self.validation.expectations is not None:  # the same files in another checkout are the same configuration
+            told["validation"]["expectations"] = os.path.relpath(self.validation.expectations, self.base)
+        return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def _based(self, base: Path) -> Self:
+        """Resolve the paths that start at the file's folder; sources and encoder resolve theirs when they open."""
+        uri = self.store.uri
+        if "://" not in uri:
+            uri = str((base / Path(uri).expanduser()).resolve())
+        update: dict[str, Any] = {"store": StoreConfig(uri=uri)}
+        expectations = self.validation.expectations
+        if expectations is not None:
+            resolved = (base / expectations.expanduser()).resolve()
+            update["validation"] = self.validation.model_copy(update={"expectations": resolved})
+        based = self.model_copy(update=update)
+        based._base = base
+        return based
+
+
+def load_config(path: Path | str | None = None) -> Config:
+    """Read and check the configuration: `Config.load` as a plain function.
+
+    Args:
+        path: The file; the variable TIDEMARK_CONFIG if None or empty, else `tidemark.toml` where it is run.
+    """
+    return Config.load(path)

@@ -1,0 +1,109 @@
+"""Open everything that a run needs, from the configuration, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shutil import which
+from subprocess import run as run_command
+
+from flows.config.schema import Config
+from models.encoder import export, identify, open_encoder
+from models.tokens import open_tokenizer
+from storage.errors import InputError
+from storage.hashing import fingerprint
+from storage.sources import open_source
+from storage.spill import Workspace
+from storage.tables.releases import Releases
+from storage.tables.store import Store
+from tasks.context import Context, Progress
+from tasks.curate.validation.rules import fingerprint as rules_fingerprint
+from tasks.curate.validation.suite import load_suite
+from tasks.ingest.normalise import NORMALISER
+
+__all__ = ["LIBRARIES", "code", "docs_folder", "libraries", "opened", "rebased"]
+
+LIBRARIES = (
+    "tidemark", "pylance", "lancedb", "polars", "pyarrow", "torch", "transformers", "sentence-transformers",
+    "tokenizers", "great-expectations", "prefect",
+)  # fmt: skip
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries that results depend on."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def code() -> dict[str, str]:
+    """Version of Tidemark and, in a checkout, the commit that runs."""
+    found = {"tidemark": version("tidemark")}
+    root = Path(__file__).resolve().parents[1]
+    git = which("git")
+    if git and (root / ".git").exists():
+        ask = [git, "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        found["commit"] = run_command(ask, capture_output=True, text=True, check=False).stdout.strip()
+    return found
+
+
+def rebased(context: Context) -> Context:
+    """The same run on top of the release that is current now."""
+    return replace(context, base=Releases(context.store).current())
+
+
+def docs_folder(config: Config) -> Path:
+    """Where the data docs of the last run go: beside a local store, else beside the configuration."""
+    folder = Store(config.store.uri).folder
+    return (folder or config.base / ".tidemark") / "data_docs"
+
+
+@contextmanager
+def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
+    """Open sources, rules and the encoder's identity; the work folder goes when the block ends.
+
+    The base release is not looked up yet: a run that writes does so under its lease (`rebased`).
+
+    Raises:
+        InputError: The configuration names something that is not there.
+    """
+    if not config.sources:
+        raise InputError("the configuration names no [[sources]]: there is nothing to index")
+    store = Store(config.store.uri)
+    sources = [open_source(source, config.base) for source in config.sources]
+    suite = load_suite(config.validation)
+    rules = rules_fingerprint(config.validation, suite)
+    space = identify(config.encoder, config.base)
+    workspace = Workspace(store, run)
+    try:
+        yield Context(
+            run=run,
+            now=datetime.now(UTC),
+            store=store,
+            workspace=workspace,
+            base=None,
+            sources=sources,
+            space=space,
+            tokenizer=open_tokenizer(config.encoder, config.base),
+            open_encoder=partial(open_encoder, config.encoder, config.base),
+            export_encoder=partial(export, config.encoder, base=config.base),
+            chunker=config.chunker,
+            suite=suite,
+            judged={
+                source.name: fingerprint([NORMALISER, rules, source.model_dump(mode="json")])
+                for source in config.sources
+            },
+            progress=progress,
+        )
+    finally:
+        workspace.close()

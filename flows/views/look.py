@@ -1,0 +1,229 @@
+"""Draws what the looking commands find: hits, releases, runs, refused documents, differences, records."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from flows.views.progress import duration
+from flows.views.run import OUTCOMES, clean, grid, heading, steps, table
+
+if TYPE_CHECKING:
+    from storage.diff import Difference
+    from storage.reader import Hit
+
+__all__ = [
+    "age",
+    "diff_view",
+    "excerpt",
+    "facts_view",
+    "hits_view",
+    "quarantine_view",
+    "releases_view",
+    "runs_view",
+]
+
+EXCERPT = 420  # characters of a chunk that a hit shows
+SHOWN = 15  # documents of a kind that a difference names; --json names all
+WORD = re.compile(r"\w{3,}")
+SPACES = re.compile(r"\s+")
+
+
+def hits_view(release: int, query: str, hits: Sequence[Hit]) -> RenderableType:
+    """Draw hits: score, title, source, place, and the passage with the words of the query."""
+    found = f"{len(hits)} hits in release {release}" if hits else f"nothing found in release {release}"
+    parts: list[RenderableType] = [Text.assemble(("\n" + clean(query), "bold"), ("  " + found, "dim"))]
+    for rank, hit in enumerate(hits, start=1):
+        made = Table.grid(padding=(0, 1))
+        made.add_column(justify="right", no_wrap=True, width=3, style="dim")
+        made.add_column(no_wrap=True, style="green")
+        made.add_column(overflow="fold")
+        made.add_row(f"{rank}", f"{hit.score:.3f}", Text(clean(hit.title or hit.document), style="bold"))
+        where = f"{hit.source}  {hit.document}  characters {hit.start:,} to {hit.end:,}  chunk {hit.chunk}"
+        made.add_row("", "", Text(clean(where), style="dim"))
+        made.add_row("", "", excerpt(hit.text, query))
+        parts.append(Padding(made, (1, 0, 0, 0), expand=False))
+    return Group(*parts, Text(""))
+
+
+def excerpt(text: str, query: str, length: int = EXCERPT) -> Text:
+    """Cut the passage of a text that holds most words of the query, and mark them.
+
+    Args:
+        text: The text of a chunk.
+        query: What was looked for.
+        length: Characters to show.
+    """
+    flat = SPACES.sub(" ", clean(text)).strip()
+    words = {word.lower() for word in WORD.findall(query)}
+    marks = [match.span() for match in WORD.finditer(flat) if match.group().lower() in words]
+    start = 0
+    if len(flat) > length:
+        starts = [0, *(max(0, at - length // 6) for at, _ in marks)]
+        start = max(starts, key=lambda at: (sum(at <= a and b <= at + length for a, b in marks), -at))
+        start = flat.rfind(" ", 0, start) + 1 if start else 0
+    stop = min(len(flat), start + length)
+    if stop < len(flat):
+        stop = max(flat.rfind(" ", start, stop), start + length // 2)
+    shown = Text("... " if start else "", style="default")
+    shift = len(shown) - start
+    shown.append(flat[start:stop])
+    for a, b in marks:
+        if start <= a and b <= stop:
+            shown.stylize("bold cyan", a + shift, b + shift)
+    return shown.append(" ..." if stop < len(flat) else "")
+
+
+def releases_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None) -> RenderableType:
+    """Draw the releases as a timeline: the current one marked, those that a rollback took back dimmed."""
+    if not rows:
+        return _nothing("nothing is published yet", ["tidemark plan", "tidemark refresh"])
+    made = table(
+        "", "release", "created", "what", "documents", "chunks", "embedded", "encoder", "space", right=(1, 4, 5, 6)
+    )
+    for row in rows:
+        counts = row["counts"] or {}
+        what = "published" if row["restored"] is None else f"back to {row['restored']}"
+        notes = [f"taken back by {row['rolled_back_by']}"] if row["rolled_back_by"] else []
+        notes += [] if row["kept"] else ["no longer kept"]
+        encoder = f"{row['encoder']}" + (" (fake vectors)" if row["stub"] else "")
+        cells = [
+            "●" if row["current"] else "│" if row["kept"] else "·",
+            str(row["release"]),
+            age(row["created"], now),
+            ", ".join([what, *notes]),
+            *(f"{counts.get(name, 0):,}" for name in ("documents", "chunks", "embedded")),
+            clean(encoder),
+            row["space"][:12],
+        ]
+        style = "bold" if row["current"] else "dim" if row["rolled_back_by"] or not row["kept"] else ""
+        made.add_row(*cells, style=style)
+    return Group(Text(""), made, steps([], ""))
+
+
+def runs_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None) -> RenderableType:
+    """Draw the runs, the failed ones with their reason."""
+    if not rows:
+        return _nothing("no run yet", ["tidemark plan", "tidemark refresh"])
+    made = table("run", "what", "started", "took", "outcome", "release", "said", right=(5,))
+    for row in rows:
+        took = (row["finished"] - row["started"]).total_seconds() if row["finished"] else None
+        made.add_row(
+            Text(str(row["run"]), no_wrap=True),
+            row["kind"],
+            age(row["started"], now),
+            duration(took) if took is not None else "",
+            Text(row["outcome"], style=OUTCOMES.get(row["outcome"], "default")),
+            "" if row["release"] is None else str(row["release"]),
+            clean(_first(row["message"] or "")),
+        )
+    return Group(Text(""), made, Text(""))
+
+
+def quarantine_view(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Draw the refused documents: which, by which rule, why, how often tried."""
+    if not rows:
+        return Text("the quarantine is empty: no document is refused")
+    made = table("document", "source", "rule", "reason", "tried", right=(4,))
+    for row in rows:
+        cells = (row[name] for name in ("document", "source", "rule", "reason"))
+        made.add_row(*(clean(cell) for cell in cells), str(row["attempts"]))
+    lead = f"{len(rows)} refused; each is tried again when its content or its rule changes"
+    return Group(Text(""), made, Text(lead, style="dim"))
+
+
+def diff_view(difference: Difference) -> RenderableType:
+    """Draw what differs between two releases."""
+    counts = difference.counts
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no document differs"
+    parts: list[RenderableType] = [heading(f"{difference.a} to {difference.b}", "", told, "default")]
+    marks = {"added": ("+", "green"), "changed": ("~", "yellow"), "metadata": ("m", "yellow"), "moved": (">", "cyan")}
+    for name in counts:
+        mark, style = marks.get(name, ("-", "red"))
+        rows = getattr(difference, name)
+        lines = [Text(f"{mark} {clean(_place(row))}", style=style) for row in rows[:SHOWN]]
+        if len(rows) > SHOWN:
+            lines.append(Text(f"  and {len(rows) - SHOWN:,} more {name} (--json lists them all)", style="dim"))
+        parts += lines
+    if difference.facts:
+        made = table("beside the documents", str(difference.a), str(difference.b))
+        for name, (before, after) in difference.facts.items():
+            made.add_row(name, _short(before), _short(after))
+        parts.append(Padding(made, (1, 0, 0, 0), expand=False))
+    return Group(*parts, Text(""))
+
+
+def facts_view(title: str, facts: Mapping[str, Any]) -> RenderableType:
+    """Draw a record: plain values first, then each nested part under its name; what is empty is left out."""
+    audit = facts.get("audit")
+    if isinstance(audit, Mapping) and "checks" in audit:  # `audit` draws them; here their number is enough
+        failed = sum(not check["ok"] for check in audit["checks"])
+        facts = {**facts, "audit": {**audit, "checks": f"{len(audit['checks'])} made, {failed} failed"}}
+    flat = [
+        (name, _value(value)) for name, value in facts.items() if not isinstance(value, Mapping) and not _empty(value)
+    ]
+    parts: list[RenderableType] = [Text("\n" + clean(title), style="bold"), grid(flat)]
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and value:
+            rows = [(str(key), _value(inner)) for key, inner in value.items() if not _empty(inner)]
+            parts += [Text("\n" + clean(name), style="cyan"), grid(rows, gap=0)]
+    return Group(*parts, Text(""))
+
+
+def age(then: datetime, now: datetime | None = None) -> str:
+    """Write how long ago something was, and beyond two days the date."""
+    now = now or datetime.now(UTC)
+    seconds = max(0.0, (now - then).total_seconds())
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min ago"
+    if seconds < 172_800:
+        return f"{seconds // 3600:.0f} h ago"
+    return then.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    """Name a document, and where it was before it moved."""
+    place = f"{row['source']}: {row['document']}"
+    return f"{row['before']['document']} is now {place}" if "before" in row else place
+
+
+def _value(value: Any) -> str:
+    """Write a value of a record."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {_value(inner)}" for name, inner in value.items() if not _empty(inner))
+    if isinstance(value, list | tuple) and any(isinstance(inner, Mapping) for inner in value):
+        return "\n".join(_value(inner) for inner in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _empty(value: Any) -> bool:
+    """Tell whether a value says nothing; 0 and false do say something."""
+    return value is None or value == "" or (isinstance(value, list | tuple | Mapping) and not value)
+
+
+def _short(value: Any, length: int = 80) -> str:
+    """Write a value on one line."""
+    text = clean("" if value is None else _value(value))
+    return text if len(text) <= length else text[: length - 4] + " ..."
+
+
+def _first(message: str, length: int = 100) -> str:
+    """The first line of a message, cut where it is long; `show` has all of it."""
+    line = (message.splitlines() or [""])[0]
+    return line if len(line) <= length else line[: length - 4] + " ..."
+
+
+def _nothing(what: str, commands: Sequence[str]) -> RenderableType:
+    return Group(Text(what), steps(commands, "start with:"))

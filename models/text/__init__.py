@@ -1,0 +1,1 @@
+"""Text encoders: networks, tokenizers and what identifies them."""

@@ -1,0 +1,256 @@
+"""Encoders in the layout of sentence-transformers: hub models, local folders, the packaged one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from models.config import EncoderConfig
+from models.encoder import OnProgress, Progress, Vectors, check_vectors
+from models.space import Modality, Space, space_of
+from models.text.bert import Bert
+from models.text.layout import SETTINGS, Layout, read_layout
+from models.text.pooling import head, head_fits, pool
+from models.text.tokenizer import Tokenizer
+from models.weights import weight_files
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Batch", "SentenceEncoder", "batched"]
+
+logger = logging.getLogger(__name__)
+
+Tokens = npt.NDArray[np.int32]
+Task = Literal["document", "query"]
+TOKENISED = 4096  # texts tokenised at once: their encodings are some hundred bytes a token
+COPIED = ("*.json", "*.txt", "*.model")  # beside the weights; never code, never a pickle
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts that go through the network together.
+
+    Attributes:
+        rows: Numbers of the texts.
+        texts: The texts, without the prompt.
+        tokens: Their token numbers, with the prompt and the special tokens.
+        prompt: Put before every text.
+        task: What the texts are, for models with a tower for each.
+    """
+
+    rows: npt.NDArray[np.intp]
+    texts: list[str]
+    tokens: list[Tokens]
+    prompt: str = ""
+    task: Task = "document"
+
+
+Network = Callable[[Batch], "torch.Tensor"]
+
+
+class SentenceEncoder:
+    """Runs BERT-like stacks itself, and any other through sentence-transformers."""
+
+    modality: Modality = "text"
+
+    def __init__(self, space: Space, layout: Layout, network: Network, batch_tokens: int) -> None:
+        self.space = space
+        self.tokenizer = Tokenizer.from_folder(layout.tokenizer_file.parent)
+        self._tokenise = _tokeniser(layout, space.window)
+        self._lowercase = layout.lowercase
+        self._network = network
+        self._batch_tokens = batch_tokens
+
+    @classmethod
+    def identify(cls, folder: Path | None, config: EncoderConfig) -> Space:
+        """Compute the space from the folder's files."""
+        return space_of(_given(folder), config)
+
+    @classmethod
+    def open(cls, folder: Path | None, config: EncoderConfig, dtype: str = "float32") -> Self:
+        """Load a model folder.
+
+        Args:
+            folder: The folder.
+            config: Device, threads, window and prompts.
+            dtype: Precision of the arithmetic. Only float32 gives the vectors of the space; others are for trials.
+
+        Raises:
+            ValueError: the folder is no encoder, or the machine has no such device.
+        """
+        import torch
+
+        folder = _given(folder)
+        layout = read_layout(folder)
+        space = space_of(folder, config)
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        # TF32 would keep 10 bits of each product: other vectors on a GPU than on a CPU, so another space.
+        torch.set_float32_matmul_precision("highest")
+        device = _device(config.device)
+        precision: torch.dtype = getattr(torch, dtype)
+        if Bert.fits(layout.modules[0]) and head_fits(layout.modules[1:]):
+            network = _own_network(layout, space, device, precision)
+        else:
+            kinds = ", ".join(module.kind for module in layout.modules)
+            logger.info("%s (%s) runs through sentence-transformers", space.name, kinds)
+            network = _foreign_network(layout, space, device, precision)
+        return cls(space, layout, network, config.batch_tokens)
+
+    @classmethod
+    def files(cls, folder: Path | None, config: EncoderConfig) -> dict[str, Path | dict[str, Any]]:
+        """List what an export needs: weights, JSON and vocabularies, and the settings that belong to the space."""
+        folder = _given(folder)
+        layout = read_layout(folder)
+        space = space_of(folder, config)
+        places = dict.fromkeys([folder, *(module.folder for module in layout.modules)])
+        found = [file for place in places for pattern in COPIED for file in sorted(place.glob(pattern))]
+        found += [file for place in places for file in weight_files(place)]
+        kept = {key: getattr(space, key) for key in ("name", "window", "normalise", "query_prompt", "document_prompt")}
+        return {**{str(file.relative_to(folder)): file for file in found}, SETTINGS: kept}
+
+    def encode_documents(self, texts: Sequence[str], progress: OnProgress | None = None) -> Vectors:
+        """Embed chunks: shape (n, dimension)."""
+        return self._encode(texts, self.space.document_prompt, "document", progress)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Embed queries: shape (n, dimension)."""
+        return self._encode(texts, self.space.query_prompt, "query", None)
+
+    def _encode(self, texts: Sequence[str], prompt: str, task: Task, progress: OnProgress | None) -> Vectors:
+        import torch
+
+        prompted = [prompt + text for text in texts] if prompt else texts
+        tokens = self._tokenise([text.lower() for text in prompted] if self._lowercase else prompted)
+        all_tokens = sum(map(len, tokens))
+        vectors = np.empty((len(texts), self.space.dimension), dtype=np.float32)
+        done_texts = done_tokens = 0
+        with torch.inference_mode():
+            for rows in batched(tokens, self._batch_tokens):
+                batch = Batch(rows, [texts[row] for row in rows], [tokens[row] for row in rows], prompt, task)
+                vectors[batch.rows] = self._network(batch).float().cpu().numpy()
+                done_texts += len(batch.rows)
+                done_tokens += sum(map(len, batch.tokens))
+                if progress is not None:
+                    progress(Progress(done_texts, done_tokens, len(texts), all_tokens))
+        return check_vectors(vectors, self.space)
+
+
+def batched(tokens: Sequence[Tokens], budget: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Cut texts, longest first, into batches of at most `budget` tokens, padding included, but at least one text.
+
+    Neighbours in length share a batch, so that hardly any padding is computed. The longest come first, so that
+    memory peaks at the start, and the time that is left is rather over- than underestimated.
+
+    Yields:
+        The numbers of the texts of a batch.
+    """
+    lengths = np.fromiter(map(len, tokens), dtype=np.int64, count=len(tokens))
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        rows = order[start : start + size]
+        yield rows
+        start += size
+
+
+def _given(folder: Path | None) -> Path:
+    if folder is None:
+        raise ValueError("an encoder of this kind needs the folder of its model")
+    return folder
+
+
+def _tokeniser(layout: Layout, window: int) -> Callable[[Sequence[str]], list[Tokens]]:
+    """Make the function from texts to token numbers, cut to the window, special tokens included."""
+    import tokenizers
+
+    inner = tokenizers.Tokenizer.from_file(str(layout.tokenizer_file))
+    inner.no_padding()
+    inner.no_truncation()
+    if window:
+        inner.enable_truncation(window)
+
+    def tokenise(texts: Sequence[str]) -> list[Tokens]:
+        found: list[Tokens] = []
+        for start in range(0, len(texts), TOKENISED):
+            encodings = inner.encode_batch_fast(texts[start : start + TOKENISED])
+            found.extend(np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
+        return found
+
+    return tokenise
+
+
+def _own_network(layout: Layout, space: Space, device: str, dtype: torch.dtype) -> Network:
+    """Load a stack of BERT, pooling, dense layers and norms."""
+    import torch
+
+    bert = Bert.load(layout.modules[0], device, dtype)
+    modes = layout.modules[1].modes
+    steps = head(layout.modules[2:], device, dtype)
+
+    def network(batch: Batch) -> torch.Tensor:
+        lengths = torch.tensor([len(row) for row in batch.tokens])
+        ids = torch.zeros((len(batch.tokens), int(lengths.max())), dtype=torch.int64)
+        for row, numbers in enumerate(batch.tokens):
+            ids[row, : len(numbers)] = torch.from_numpy(numbers)
+        # Without padding there is nothing to mask, and attention is faster for it.
+        mask = None if bool((lengths == ids.shape[1]).all()) else torch.arange(ids.shape[1]) < lengths[:, None]
+        hidden = bert.forward(ids.to(device), mask if mask is None else mask.to(device))
+        vectors = pool(hidden, lengths.to(device), modes)
+        for step in steps:
+            vectors = step(vectors)
+        return torch.nn.functional.normalize(vectors.float(), dim=-1) if space.normalise else vectors
+
+    return network
+
+
+def _foreign_network(layout: Layout, space: Space, device: str, dtype: torch.dtype) -> Network:
+    """Load any other stack with sentence-transformers itself: from local files, as safetensors, without their code."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(
+        str(layout.folder),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"use_safetensors": True, "dtype": dtype},
+    )
+    if space.window:
+        model.max_seq_length = space.window
+
+    def network(batch: Batch) -> torch.Tensor:
+        encode = model.encode_query if batch.task == "query" else model.encode_document
+        return encode(
+            batch.texts,
+            prompt=batch.prompt,
+            batch_size=len(batch.texts),
+            show_progress_bar=False,
+            convert_to_tensor=True,
+            normalize_embeddings=space.normalise,
+        )
+
+    return network
+
+
+def _device(wanted: str) -> str:
+    """Choose the device.
+
+    Raises:
+        ValueError: the machine has no such device.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, available in there.items() if available)
+    if not there[wanted]:
+        raise ValueError(f'encoder.device "{wanted}": this machine has none; choose "auto" or "cpu"')
+    return wanted

@@ -1,0 +1,1 @@
+"""The Lance tables of a store: everything that knows Lance."""

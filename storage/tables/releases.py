@@ -1,0 +1,259 @@
+"""Releases: the one commit point, the way back, and what is kept for it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from storage.errors import InputError, ReleaseMoved
+from storage.tables.columns import RELEASES
+from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
+from storage.tables.store import Store, tags_of
+
+__all__ = ["Draft", "Release", "Releases"]
+
+_TABLE = "releases"
+_JSON = ("tables", "encoder", "counts", "audit", "index", "config", "code", "roles")
+_DRAFTED = ("outcome", "run", "restored", "tables", "roles", "counts", "audit", "config", "code", "message")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What a run would publish.
+
+    Attributes:
+        run: The run that made it.
+        tables: Table name to the version that is to be pinned.
+        roles: Role to what answers it; `text` is always there.
+        outcome: `published`, or `rollback` for one that points back.
+        restored: The release that a rollback points back to.
+        counts: Documents and chunks, as `tasks.tally` defines them.
+        audit: The checks that were made before it was published.
+        config: The configuration, without secrets.
+        code: Versions of the program and of the libraries that results depend on.
+        message: One line for people.
+    """
+
+    run: str
+    tables: dict[str, int]
+    roles: dict[str, Role]
+    outcome: str = "published"
+    restored: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    audit: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release(Draft):
+    """What readers see: pinned table versions, the roles that they serve and everything that made them.
+
+    Attributes:
+        seq: Number of the release; the highest one is what readers open.
+        created: When it was published.
+        tag: Name of the tag that keeps its versions from clean-up.
+    """
+
+    seq: int
+    created: datetime
+    tag: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Release:
+        """Decode a row of the table, also one that was written before releases had roles."""
+        facts = {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}
+        roles = facts.get("roles")
+        facts["roles"] = {n: Role.from_dict(r) for n, r in roles.items()} if roles else {TEXT: _first_role(facts)}
+        named = {name: facts[name] for name in (*_DRAFTED, "seq", "created", "tag")}
+        empty: dict[str, Any] = {name: {} for name in ("counts", "audit", "config", "code") if named[name] is None}
+        return cls(**named | empty | {"message": named["message"] or ""})
+
+    @property
+    def text(self) -> Role:
+        """The role that answers text queries."""
+        return self.roles[TEXT]
+
+    @property
+    def space(self) -> str:
+        """Id of the space of the text role."""
+        return self.text.space
+
+    @property
+    def chunks(self) -> str:
+        """Name of the table of text chunks."""
+        assert self.text.table is not None  # noqa: S101 - a text role is published with its table
+        return self.text.table
+
+    def to_dict(self) -> dict[str, Any]:
+        """The release as JSON-able values; what belongs to the text role stands beside the others too."""
+        plain = {name: getattr(self, name) for name in (*_DRAFTED, "created", "tag")}
+        text = self.text
+        plain |= {"space": text.space, "encoder": text.encoder.to_dict(), "index": text.index.to_dict()}
+        roles = {name: role.to_dict() for name, role in self.roles.items()}
+        return {"release": self.seq, **plain, "chunker": text.chunker, "roles": roles}
+
+
+def _first_role(facts: Mapping[str, Any]) -> Role:
+    """The one role of a release that was written before there were several."""
+    space = facts["space"] or ""
+    table = next((name for name in facts["tables"] if name.startswith(chunks_table(""))), None)
+    return Role(
+        space=space,
+        encoder=EncoderRecord.from_dict({"id": space, **(facts["encoder"] or {})}),
+        table=table,
+        version=None if table is None else facts["tables"][table],
+        index=IndexFacts.from_dict(facts["index"] or {}),
+        chunker=facts["chunker"] or "",
+    )
+
+
+class Releases:
+    """The `releases` table of a store and the tags that keep its versions."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def all(self) -> list[Release]:
+        """Every release ever published, newest first."""
+        table = self.store.find(_TABLE)
+        rows = [] if table is None else table.to_table().to_pylist()
+        return [Release.from_row(row) for row in sorted(rows, key=lambda row: int(row["seq"]), reverse=True)]
+
+    def current(self) -> Release | None:
+        """The release that readers see; None before the first."""
+        return next(iter(self.all()), None)
+
+    def get(self, seq: int | None = None) -> Release:
+        """A release by number, or the current one.
+
+        Raises:
+            InputError: Nothing is published yet, or there is no such number.
+        """
+        releases = self.all()
+        if not releases:
+            raise InputError(f"{self.store.uri}: nothing is published yet; run `tidemark refresh`")
+        for release in releases:
+            if seq in (None, release.seq):
+                return release
+        raise InputError(f"there is no release {seq}; the newest is {releases[0].seq} (`tidemark releases` lists them)")
+
+    def retained(self) -> list[Release]:
+        """The releases whose tables are still pinned, newest first."""
+        releases = self.all()
+        tags = self._tags(releases)
+        return [release for release in releases if _pinned(release, tags)]
+
+    def publish(self, base: int, draft: Draft) -> Release:
+        """Pin the table versions of a draft and make it the next release, all at once or not at all.
+
+        Args:
+            base: Number of the release that this one was made from, 0 before the first.
+            draft: What is to be published.
+
+        Raises:
+            ReleaseMoved: Another release took the number meanwhile; nothing was published.
+        """
+        seq = base + 1
+        tag = f"rel-{seq}-{secrets.token_hex(4)}"  # the suffix keeps a loser of the race from moving the winner's tag
+        for name, version in draft.tables.items():
+            self.store.open(name, version).tags.create(tag, version)
+        row = dict.fromkeys(RELEASES.names) | {"seq": seq, "created": datetime.now(UTC), "tag": tag}
+        row |= {name: getattr(draft, name) for name in _DRAFTED} | {"space": draft.roles[TEXT].space}
+        row["roles"] = {name: role.to_dict() for name, role in draft.roles.items()}
+        packed = {k: json.dumps(v, sort_keys=True, default=str) if k in _JSON and v else v for k, v in row.items()}
+        packed = {name: value if value != {} else None for name, value in packed.items()}
+        if self.store.insert_new(_TABLE, RELEASES, "seq", packed):
+            return Release.from_row(packed)
+        self._unpin(draft.tables, tag)
+        raise ReleaseMoved(
+            f"release {seq} was published by another run or a rollback while this one worked on top of {base}. "
+            "Nothing of this run was published; its vectors are kept: start it again."
+        )
+
+    def rollback(self, to: int | None, run: str) -> Release:
+        """Append a release that points back to an earlier one.
+
+        Args:
+            to: The release to go back to; None for the one before the current.
+            run: The run that does it.
+
+        Raises:
+            InputError: There is no such release, it is the current one, or its tables are no longer kept.
+            ReleaseMoved: Another release was published at the same moment.
+        """
+        current = self.get()
+        target = self._before(current) if to is None else self.get(to)
+        if target.seq == current.seq or target.tables == current.tables:
+            raise InputError(f"release {target.seq} is what readers see already: there is nothing to roll back")
+        if not _pinned(target, self._tags([target])):
+            kept = ", ".join(str(release.seq) for release in self.retained())
+            raise InputError(
+                f"release {target.seq} is no longer kept (releases.keep); you can go back to one of: {kept}"
+            )
+        carried = {name: getattr(target, name) for name in _DRAFTED}
+        carried |= {"outcome": "rollback", "run": run, "restored": target.seq}
+        carried["message"] = f"back to release {target.seq} from {current.seq}"
+        return self.publish(current.seq, Draft(**carried))
+
+    def expire(self, keep: int) -> list[Release]:
+        """Unpin all but the newest `keep` distinct states, and tags that no release owns; returns what was let go."""
+        releases = self.all()
+        tags = self._tags(releases)
+        states: list[dict[str, int]] = []
+        gone = []
+        for release in releases:
+            if release.tables not in states:
+                states.append(release.tables)
+            # Any tag left counts: one that stayed when a kill came between two tables would keep its files for good.
+            if states.index(release.tables) >= keep and any(release.tag in tags[name] for name in release.tables):
+                self._unpin(release.tables, release.tag)
+                gone.append(release)
+        known = {release.tag for release in releases}
+        newest = releases[0].seq if releases else 0
+        for name, held in tags.items():
+            # A number above the newest may be a rollback that publishes right now; a decided one is a loser's.
+            for tag in held - known:
+                if tag.startswith("rel-") and int(tag.split("-")[1]) <= newest:
+                    self._unpin([name], tag)
+        return gone
+
+    def _before(self, current: Release) -> Release:
+        """The release that the current one was made from: a rollback of a rollback goes further back.
+
+        A release that was rolled back from is never on that way: the night after was made from what was restored.
+        """
+        known = {release.seq: release for release in self.all()}
+
+        def origin(release: Release) -> Release:
+            while release.restored is not None:
+                release = known[release.restored]
+            return release
+
+        step = known.get(origin(current).seq - 1)
+        while step is not None and step.tables == current.tables:
+            step = known.get(origin(step).seq - 1)
+        if step is None:
+            raise InputError(f"there is no release before {current.seq} to go back to")
+        return origin(step)
+
+    def _tags(self, releases: Iterable[Release]) -> dict[str, set[str]]:
+        """The tags of every table that these releases name: one look a table, however many releases there were."""
+        names = {name for release in releases for name in release.tables}
+        tables = {name: self.store.find(name) for name in sorted(names)}
+        return {name: set() if table is None else tags_of(table) for name, table in tables.items()}
+
+    def _unpin(self, tables: Iterable[str], tag: str) -> None:
+        for name in tables:
+            table = self.store.find(name)
+            if table is not None and tag in tags_of(table):
+                table.tags.delete(tag)
+
+
+def _pinned(release: Release, tags: Mapping[str, set[str]]) -> bool:
+    return all(release.tag in tags[name] for name in release.tables)

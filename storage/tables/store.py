@@ -1,0 +1,256 @@
+"""The store: where the tables of one index live and how they are opened."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pyarrow as pa
+
+from storage.errors import TableMissing
+
+if TYPE_CHECKING:
+    import lance
+
+__all__ = ["Store", "cache_folder", "filter_in", "stream", "tags_of"]
+
+AHEAD = 8 * 2**20  # bytes
+
+os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
+# Building an index reads the vectors too, and has no argument for it.
+os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
+
+_HEX = re.compile(r"[0-9a-f]+")
+_LISTINGS = 100  # each is spoilt only by a tag that went while it lasted; a spoilt file must not hold a run for ever
+_TAG_GONE = re.compile(r"[Nn]ot found: \S*/_refs/tags/")
+_MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps what it needs of remote stores: `TIDEMARK_CACHE`, else below the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("TIDEMARK_CACHE") or Path(base) / "tidemark")
+
+
+class Store:
+    """A folder or object-store URL of Lance tables, `<uri>/<name>.lance`, each of which lancedb opens too.
+
+    Handles are opened anew at each call: a Lance handle never moves by itself, so a caller that keeps one is bound to
+    its version, and a caller that asks again sees the head.
+
+    Args:
+        uri: A local folder, or a URL that Lance understands (s3://, gs://, az://).
+    """
+
+    def __init__(self, uri: str | Path) -> None:
+        self.uri = str(uri).rstrip("/")
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder of the store; None when it lives in an object store."""
+        if "://" not in self.uri:
+            return Path(self.uri)
+        return Path(self.uri.removeprefix("file://")) if self.uri.startswith("file://") else None
+
+    def path(self, table: str) -> str:
+        """Address of a table."""
+        return f"{self.uri}/{table}.lance"
+
+    def open(self, table: str, version: int | str | None = None) -> lance.LanceDataset:
+        """Open a table at a version, a tag or its head.
+
+        Raises:
+            TableMissing: The table or that version of it is not in the store.
+            InputError: The address or the credentials of an object store are wrong.
+            Unreachable: An object store does not answer.
+        """
+        import lance
+
+        try:
+            return lance.dataset(self.path(table), version=version)
+        except (ValueError, OSError) as error:
+            if _MISSING.search(str(error)):
+                at = "" if version is None else f" at version {version}"
+                raise TableMissing(f"{self.uri}: there is no table {table!r}{at}") from error
+            if self.folder is not None:
+                raise
+            from storage.remote import explained
+
+            raise explained(self.uri, error) from error
+
+    def find(self, table: str) -> lance.LanceDataset | None:
+        """Open the head of a table, or None where the table does not exist yet."""
+        folder = self.folder
+        if folder is not None and not (folder / f"{table}.lance" / "_versions").is_dir():
+            return None
+        try:
+            return self.open(table)
+        except TableMissing:
+            return None
+
+    def tables(self) -> list[str]:
+        """Names of all tables, sorted."""
+        folder = self.folder
+        if folder is not None:
+            return sorted(path.stem for path in folder.glob("*.lance"))
+        from storage.remote import filesystem, reached
+
+        files, root = filesystem(self.uri)
+        with reached(self.uri):
+            paths = files.ls(root, detail=False) if files.exists(root) else []
+        names = [str(path).rpartition("/")[2] for path in paths]
+        return sorted(name.removesuffix(".lance") for name in names if name.endswith(".lance"))
+
+    def idle(self, table: str) -> timedelta:
+        """How long ago a table was last written to."""
+        last = cast("datetime", self.open(table).versions()[-1]["timestamp"])
+        return datetime.now(last.tzinfo) - last
+
+    def ensure(self, table: str, schema: pa.Schema) -> lance.LanceDataset:
+        """Open the head of a table, made empty with `schema` where it does not exist yet."""
+        found = self.find(table)
+        if found is not None:
+            return found
+        import lance
+
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        # Not write_dataset(mode="create"): two at once both "create", and the slower one wipes what the faster wrote.
+        empty = lance.LanceOperation.Overwrite(schema, [])
+        try:
+            return lance.LanceDataset.commit(self.path(table), empty, enable_stable_row_ids=True, max_retries=0)
+        except OSError:
+            made = self.find(table)  # by somebody else between the look and the commit
+            if made is None:
+                raise
+            return made
+
+    def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:
+        """Append a stream of batches in one commit; memory does not grow with the stream."""
+        dataset = self.ensure(table, schema)
+        stream = iter(batches)
+        first = next(stream, None)
+        if first is not None:  # an empty append would still cost a version
+
+            def whole() -> Iterator[pa.RecordBatch]:
+                yield first
+                yield from stream
+
+            dataset.insert(pa.RecordBatchReader.from_batches(schema, whole()))
+        return dataset
+
+    def upsert(self, table: str, schema: pa.Schema, key: str, rows: list[dict[str, Any]] | pa.Table) -> dict[str, int]:
+        """Insert rows, or replace those of the same key; meant for small tables and small slices."""
+        dataset = self.ensure(table, schema)
+        data = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema=schema)
+        merge = dataset.merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
+        return dict(merge.use_index(False).conflict_retries(20).execute(data))
+
+    def insert_new(self, table: str, schema: pa.Schema, key: str, row: dict[str, Any]) -> bool:
+        """Insert a row iff its key is new: the compare-and-set that publishing and leases rest on.
+
+        `use_index(False)` and the declared key make concurrent inserts of one key conflict: one of them wins.
+
+        Returns:
+            Whether this call inserted the row.
+        """
+        dataset = self.ensure(table, schema)
+        merge = dataset.merge_insert(key).when_not_matched_insert_all().use_index(False).conflict_retries(20)
+        return bool(merge.execute(pa.Table.from_pylist([row], schema=schema))["num_inserted_rows"] == 1)
+
+    def restore(self, table: str, version: int) -> lance.LanceDataset:
+        """Make a pinned version the head again (a new version with the same rows), unless it is the head already."""
+        head = self.open(table)
+        if head.version == version:
+            return head
+        pinned = self.open(table, version)
+        pinned.restore()  # type: ignore[no-untyped-call]
+        return self.open(table)
+
+    def delete_keys(self, table: str, column: str, keys: Iterable[str], batch: int = 2_000) -> int:
+        """Delete the rows whose `column` is one of `keys` (hexadecimal hashes); returns how many rows went."""
+        dataset = self.open(table)
+        gone = 0
+        todo = list(keys)
+        for at in range(0, len(todo), batch):
+            gone += dataset.delete(filter_in(column, todo[at : at + batch]))["num_deleted_rows"]
+        return gone
+
+    def drop(self, table: str) -> None:
+        """Remove a table with all its versions, at once where the store is local."""
+        import lance
+
+        if self.find(table) is None:
+            return
+        if self.folder is None:
+            lance.LanceDataset.drop(self.path(table))
+            return
+        # Lance removes data before manifests: killed in between, it leaves a table that opens and cannot be read.
+        grave = self.folder / ".work" / f"{table}-{secrets.token_hex(4)}"  # where the next run sweeps
+        grave.parent.mkdir(exist_ok=True)
+        (self.folder / f"{table}.lance").rename(grave)
+        shutil.rmtree(grave, ignore_errors=True)
+        with suppress(OSError):  # the run spills beside it
+            grave.parent.rmdir()
+
+    def trim(self, table: str, older_than: timedelta) -> int:
+        """Free the untagged versions of a table that are older; returns bytes freed."""
+        dataset = self.find(table)
+        if dataset is None:
+            return 0
+        stats = dataset.cleanup_old_versions(older_than=older_than, error_if_tagged_old_versions=False)
+        return int(stats.bytes_removed)
+
+
+def stream(
+    table: lance.LanceDataset, columns: list[str] | None = None, *, rows: int = 1_024, where: str | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Read a table in order, batch by batch, with little read ahead.
+
+    Lance by itself reads up to 2 GiB ahead of a slow consumer, and a pass over the vectors would hold them all.
+
+    Args:
+        table: The table.
+        columns: Which columns; all if None.
+        rows: Rows a batch, at most. Lance holds several batches at once; larger ones of vectors are no faster.
+        where: A filter, of `filter_in`.
+    """
+    scanner = table.scanner(
+        columns=columns, filter=where, batch_size=rows, batch_readahead=2, io_buffer_size=AHEAD, scan_in_order=True
+    )
+    yield from scanner.to_batches()
+
+
+def tags_of(table: lance.LanceDataset) -> set[str]:
+    """Names of the tags of a table.
+
+    Lance lists the tags and then reads each: one that another process deletes in between fails the whole call.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return set(table.tags.list())
+        except (ValueError, OSError) as error:
+            if attempt == _LISTINGS or not _TAG_GONE.search(str(error)):
+                raise
+
+
+def filter_in(column: str, keys: Iterable[str]) -> str:
+    """A filter on hash columns; only hexadecimal text gets in, so nothing that a user wrote can.
+
+    Raises:
+        ValueError: A key is not hexadecimal.
+    """
+    checked = list(keys)
+    for key in checked:
+        if not _HEX.fullmatch(key):
+            raise ValueError(f"filter on {column!r}: {key!r} is not a hash")
+    return f"{column} IN ({','.join(repr(key) for key in checked)})" if checked else "false"

@@ -1,0 +1,116 @@
+"""Finished vectors by content hash: in retained releases, and staged by runs that did not end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from storage.tables.columns import vectors_schema, vectors_table
+from storage.tables.releases import Releases
+from storage.tables.roles import chunks_table
+from storage.tables.store import Store, stream
+
+if TYPE_CHECKING:
+    import lance
+
+__all__ = ["EmbeddingCache", "as_vectors", "staged"]
+
+_PLACES = {"hash": pl.String, "place": pl.Int16, "offset": pl.Int64}
+
+
+class EmbeddingCache:
+    """Where vectors of one space lie already: reuse points at them, no second copy is kept.
+
+    Args:
+        cache: Datasets with the columns `hash` and `vector`, in the order in which they are asked.
+    """
+
+    def __init__(self, cache: Sequence[lance.LanceDataset]) -> None:
+        self.cache = list(cache)
+        self.places = pl.DataFrame(schema=_PLACES)
+
+    @classmethod
+    def of(cls, store: Store, space: str, *, released: bool = True) -> EmbeddingCache:
+        """Every retained release that holds the space, newest first, then what unfinished runs left.
+
+        Args:
+            store: The store.
+            space: Id of the space.
+            released: Whether to look into releases at all.
+        """
+        table = chunks_table(space)
+        versions: dict[int, None] = {}
+        for release in Releases(store).retained() if released else ():
+            if table in release.tables:
+                versions[release.tables[table]] = None
+        cache = [store.open(table, version) for version in versions]
+        left = store.find(vectors_table(space))
+        return cls([*cache, *([left] if left is not None else [])])
+
+    def locate(self, hashes: pl.Series) -> pl.Series:
+        """Find which of the hashes have a vector; remembers where.
+
+        Returns:
+            The hashes that no place holds, in the order given.
+        """
+        wanted = pl.DataFrame({"hash": hashes}).unique(maintain_order=True)
+        for number, place in enumerate(self.cache):
+            wanted = wanted.join(self.places, on="hash", how="anti", maintain_order="left")
+            if wanted.is_empty():
+                break
+            at = 0
+            for batch in stream(place, ["hash"], rows=65_536):
+                offsets = pl.Series(np.arange(at, at + batch.num_rows))
+                here = pl.DataFrame({"hash": pl.Series(pl.from_arrow(batch.column("hash"))), "offset": offsets})
+                found = here.join(wanted, on="hash", how="semi").unique("hash", keep="first", maintain_order=True)
+                if found.height:
+                    placed = found.select("hash", pl.lit(number, pl.Int16).alias("place"), pl.col("offset"))
+                    self.places = pl.concat([self.places, placed.cast(_PLACES)])  # type: ignore[arg-type]
+                at += batch.num_rows
+            self.places = self.places.unique("hash", keep="first", maintain_order=True)
+        return wanted.join(self.places, on="hash", how="anti", maintain_order="left")["hash"]
+
+    def take(self, hashes: pl.Series) -> np.ndarray:
+        """The vectors of located hashes.
+
+        Args:
+            hashes: n hashes, repeats allowed.
+
+        Returns:
+            float32 of shape (n, dimension).
+
+        Raises:
+            KeyError: A hash was never located.
+        """
+        asked = pl.DataFrame({"hash": hashes}).with_row_index("row").join(self.places, on="hash", how="left")
+        if asked["place"].null_count():
+            missing = asked.filter(pl.col("place").is_null())["hash"][0]
+            raise KeyError(f"no retained release and no staging table holds the vector of {missing}")
+        dimension = self.cache[0].schema.field("vector").type.list_size
+        out = np.empty((len(hashes), dimension), dtype=np.float32)
+        for (number,), part in asked.group_by("place"):
+            unique, inverse = np.unique(part["offset"].to_numpy(), return_inverse=True)
+            rows = self.cache[int(str(number))].take(unique.tolist(), columns=["vector"])
+            out[part["row"].to_numpy()] = as_vectors(rows.column("vector"))[inverse]
+        return out
+
+
+def staged(store: Store, space: str, hashes: pl.Series, vectors: np.ndarray) -> None:
+    """Append finished vectors to the space's staging table, durable when this returns."""
+    schema = vectors_schema(vectors.shape[1])
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    batch = pa.record_batch([pa.array(hashes.to_list(), pa.string()), column], schema=schema)
+    store.append(vectors_table(space), schema, iter([batch]))
+
+
+def as_vectors(column: Any) -> np.ndarray:
+    """A fixed-size-list column (Array or ChunkedArray) as float32 of shape (rows, dimension)."""
+    parts: list[Any] = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    arrays = [part.flatten().to_numpy(zero_copy_only=False).reshape(len(part), -1) for part in parts if len(part)]
+    width = column.type.list_size
+    return np.concatenate(arrays) if arrays else np.empty((0, width), dtype=np.float32)

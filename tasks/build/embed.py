@@ -1,0 +1,130 @@
+"""Embed what no retained release and no unfinished run has embedded yet."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import polars as pl
+
+from models.encoder import Encoder
+from models.encoder import Progress as EncoderProgress
+from models.probe import confirm, probe
+from storage.registry import Registry
+from storage.tables.vectors import EmbeddingCache, staged
+from tasks.build.chunk import ChunkChanges
+from tasks.context import Context
+from tasks.stage import stage
+
+__all__ = ["Embedding", "Pending", "embed", "find_pending"]
+
+PROBE = "probe.npy"
+# Texts between two durable writes: as many as the encoder does in ten seconds, which is what a kill costs at most.
+DURABLE_EVERY = 10.0
+SMALLEST, LARGEST = 64, 4_096
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What the upserts need and have.
+
+    Attributes:
+        cache: Where the vectors lie that exist already.
+        missing: hash and tokens of contents without a vector, each once.
+    """
+
+    cache: EmbeddingCache
+    missing: pl.DataFrame
+
+    @property
+    def tokens(self) -> int:
+        """Tokens to embed."""
+        return int(self.missing["tokens"].sum())
+
+
+@dataclass
+class Embedding:
+    """What was embedded.
+
+    Attributes:
+        embedded: Vectors computed now.
+        tokens: Tokens in them.
+    """
+
+    embedded: int = 0
+    tokens: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Vectors and tokens."""
+        return {"embedded": self.embedded, "tokens": self.tokens}
+
+
+def find_pending(context: Context, changes: ChunkChanges) -> Pending:
+    """Find out which contents have no vector in the space."""
+    columns = ["hash", "tokens"]
+    schema = {"hash": pl.String, "tokens": pl.Int32}
+    wanted = changes.upserts.frame(columns, schema).unique("hash", keep="first", maintain_order=True)
+    cache = EmbeddingCache.of(context.store, context.space.id, released=not context.afresh)
+    missing = cache.locate(wanted["hash"])
+    return Pending(cache, wanted.join(pl.DataFrame({"hash": missing}), on="hash", how="semi", maintain_order="left"))
+
+
+@stage
+def embed(context: Context, changes: ChunkChanges, pending: Pending) -> Embedding:
+    """Embed the missing contents, each once, and keep every finished slice at once.
+
+    A killed run loses at most the slice that it was at: the next run finds the others in the staging table.
+    """
+    out = Embedding()
+    total = pending.missing.height
+    registry = Registry(context.store)
+    if not total and registry.has(context.space.id):
+        return out
+    encoder = context.open_encoder()
+    if encoder.space.id != context.space.id:
+        raise RuntimeError(f"the encoder {encoder.space.name!r} changed while the run worked; start the run again")
+    keep_encoder(context, registry, encoder)
+    left = pending.missing.select("hash")
+    size = SMALLEST
+    for part in changes.upserts.slices(["hash", "text", "tokens"]):
+        fresh = part.unique("hash", keep="first", maintain_order=True).join(left, on="hash", how="semi")
+        left = left.join(fresh, on="hash", how="anti")
+        at = 0
+        while at < fresh.height:
+            texts = fresh.slice(at, size)
+            at += texts.height
+            began = time.perf_counter()
+            report = partial(_report, context, out.embedded, total, out.tokens)
+            vectors = encoder.encode_documents(texts["text"].to_list(), report)
+            seconds = time.perf_counter() - began
+            staged(context.store, context.space.id, texts["hash"], vectors)
+            out.embedded += texts.height
+            out.tokens += int(texts["tokens"].sum())
+            context.progress.advance(out.embedded, total, "chunks", out.tokens)
+            size = min(LARGEST, max(SMALLEST, int(texts.height / max(seconds, 1e-3) * DURABLE_EVERY)))
+    return out
+
+
+def keep_encoder(context: Context, registry: Registry, encoder: Encoder) -> None:
+    """Put the encoder and its probe beside the tables, or confirm that it still gives the vectors that it gave then.
+
+    Raises:
+        ProbeMismatch: The same files give other vectors now.
+    """
+    space = context.space.id
+    if context.afresh and registry.damage(space):
+        registry.drop(space)
+    if registry.has(space):
+        confirm(np.load(registry.fetch(space) / PROBE, allow_pickle=False), encoder)
+        return
+    folder = context.workspace.folder / "encoder"
+    context.export_encoder(folder)
+    np.save(folder / PROBE, probe(encoder), allow_pickle=False)
+    registry.keep(space, folder)
+
+
+def _report(context: Context, done: int, total: int, tokens: int, now: EncoderProgress) -> None:
+    context.progress.advance(done + now.texts, total, "chunks", tokens + now.tokens)

@@ -1,1 +1,0 @@
-"""How documents are normalised and cut; `tasks.chunking.cut` is the stage."""

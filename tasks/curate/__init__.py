@@ -1,0 +1,1 @@
+"""What may stay: judged, told apart, gated."""

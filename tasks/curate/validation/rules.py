@@ -1,0 +1,209 @@
+"""The validation rules as rows: what is refused, from which version on, and in which words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from storage.hashing import fingerprint as hashed
+
+__all__ = ["Rule", "Suite", "ValidationConfig", "default_rules", "fingerprint"]
+
+SUITE: Final = "validation-1"
+DAY: Final = 86_400
+COLUMN_KWARGS: Final = ("column", "column_A", "column_B", "column_list")
+METADATA: Final = "metadata."
+UNLICENSED: Final = "(none)"
+
+
+class ValidationConfig(BaseModel):
+    """What a document must be to enter the index."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_chars: int = Field(default=1, ge=1, description="Fewest characters of a document's normalised text.")
+    max_chars: int = Field(default=5_000_000, ge=1, description="Most characters of a document's normalised text.")
+    licences: tuple[str, ...] | None = Field(
+        default=None, description="Allowed licences (SPDX identifiers, case does not matter); unset allows all."
+    )
+    unlicensed: bool = Field(
+        default=False, description="Accept documents that state no licence although `licences` is set."
+    )
+    languages: tuple[str, ...] | None = Field(
+        default=None, description="Allowed languages (ISO 639 codes such as en, de, zh); unset allows all."
+    )
+    language_min_chars: int = Field(
+        default=40, ge=1, description="Shorter texts have no determined language, and pass the language rule."
+    )
+    language_min_score: float = Field(
+        default=0.5, ge=0, le=1, description="Below this score of the detector a text's language is undetermined."
+    )
+    expectations: Path | None = Field(
+        default=None, description="YAML or JSON file with further Great Expectations expectations."
+    )
+
+    @field_validator("languages")
+    @classmethod
+    def codes_are_lower_case(cls, codes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Bring codes to the detector's spelling, and refuse what is no code."""
+        if codes is None:
+            return None
+        wrong = [code for code in codes if not (code.isascii() and code.isalpha() and len(code) in (2, 3))]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no ISO 639 code: use two or three letters, such as en, de or zh")
+        return tuple(code.lower() for code in codes)
+
+    @model_validator(mode="after")
+    def bounds_are_ordered(self) -> ValidationConfig:
+        """Refuse bounds that no document could meet."""
+        if self.max_chars < self.min_chars:
+            raise ValueError(f"max_chars ({self.max_chars}) is below min_chars ({self.min_chars})")
+        return self
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation with the words that a user reads when it refuses.
+
+    Args:
+        name: Stable name, written to the quarantine.
+        version: Raised when the meaning changes while the arguments do not.
+        expectation: Great Expectations type, in snake case.
+        kwargs: Its arguments.
+        reason: Text with `{column}` and `{argument}` fields of the refused row.
+        origin: File and entry of a user's expectation; None for the default suite.
+        condition: Columns that a `row_condition` among the arguments reads.
+    """
+
+    name: str
+    version: int
+    expectation: str
+    kwargs: Mapping[str, Any]
+    reason: str
+    origin: str | None = None
+    condition: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the expectation reads."""
+        named: list[str] = []
+        for key in COLUMN_KWARGS:
+            value = self.kwargs.get(key, [])
+            named += value if isinstance(value, list | tuple) else [value]
+        return tuple(dict.fromkeys([*named, *self.condition]))
+
+    @property
+    def identity(self) -> str:
+        """Version and digest of the arguments: changes when a refused document deserves another try."""
+        return f"{self.version}.{hashed([self.name, self.expectation, dict(self.kwargs)])[:8]}"
+
+    def explain(self, row: Mapping[str, Any]) -> str:
+        """Say why this row is refused."""
+        if self.origin is None:
+            shown = {key: ", ".join(map(str, v)) if isinstance(v, list) else v for key, v in self.kwargs.items()}
+            return self.reason.format_map({**shown, **row})
+        # a user's text is not a template: braces in it are only braces
+        values = ", ".join(f"{name} is {shorten(row.get(name))}" for name in self.columns)
+        return f"{self.reason} ({values})" if values else self.reason
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The rules in force, in the order in which they are reported."""
+
+    config: ValidationConfig
+    rules: tuple[Rule, ...] = field(default=())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that some rule reads."""
+        return tuple(dict.fromkeys(name for rule in self.rules for name in rule.columns))
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """Show a value of unknown size within a line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def fingerprint(config: ValidationConfig, suite: Suite) -> str:
+    """Identify everything that can change a verdict: rules, arguments, parameters, the user's file by content."""
+    # where the user's file lies and how it is spaced does not matter: its entries are among the rules
+    parameters = config.model_dump(mode="json", exclude={"expectations"})
+    rules = [(rule.name, rule.version, rule.expectation, dict(rule.kwargs), rule.reason) for rule in suite.rules]
+    return hashed([SUITE, parameters, rules])
+
+
+def default_rules(config: ValidationConfig) -> Iterator[Rule]:
+    """Yield the built-in rows; to add one, add it here and its column to `FEATURES` of `features`."""
+    between, in_set = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
+    yield Rule("readable", 1, "expect_column_values_to_be_null", {"column": "problem"}, "{problem}")
+    yield Rule(
+        "id-present", 1, between, {"column": "id_chars", "min_value": 1}, "has no id: each document needs a unique one"
+    )
+    yield Rule(
+        "id-unique",
+        1,
+        in_set,
+        {"column": "occurrence", "value_set": [1]},
+        "id {id!r} comes again in source {source!r} (occurrence {occurrence}): the first is kept",
+    )
+    yield Rule("content-present", 1, in_set, {"column": "blank", "value_set": [False]}, "is empty after normalisation")
+    yield Rule(
+        "content-length",
+        1,
+        between,
+        {"column": "content_chars", "min_value": config.min_chars, "max_value": config.max_chars},
+        "has {content_chars:,} characters; allowed are {min_value:,} to {max_value:,}",
+    )
+    yield Rule(
+        "valid-utf8",
+        1,
+        between,
+        {"column": "replacements", "max_value": 0},
+        "is not valid UTF-8: {replacements:,} undecodable places (U+FFFD), the first at character {replacement_at:,}",
+    )
+    yield Rule(
+        "no-control-characters",
+        1,
+        between,
+        {"column": "controls", "max_value": 0},
+        "holds {controls:,} control characters, the first is U+{control_code:04X} at character {control_at:,}",
+    )
+    yield Rule(
+        "timestamp-not-before-1970",
+        1,
+        between,
+        {"column": "timestamp_seconds", "min_value": 0},
+        "timestamp {timestamp:%Y-%m-%d %H:%M} lies before 1970",
+    )
+    yield Rule(
+        "timestamp-not-in-future",
+        1,
+        between,
+        {"column": "timestamp_ahead", "max_value": DAY},
+        "timestamp {timestamp:%Y-%m-%d %H:%M} lies more than a day in the future",
+    )
+    if config.licences is not None:
+        allowed = sorted({name.strip().lower() for name in config.licences})
+        allowed += [UNLICENSED] if config.unlicensed else []
+        yield Rule(
+            "licence-allowed",
+            1,
+            in_set,
+            {"column": "licence_key", "value_set": allowed},
+            "licence {licence_key} is not allowed; allowed are {value_set}",
+        )
+    if config.languages is not None:
+        yield Rule(
+            "language-allowed",
+            1,
+            in_set,
+            {"column": "language", "value_set": sorted(config.languages)},
+            "language {language} is not allowed; allowed are {value_set}",
+        )

@@ -1,0 +1,114 @@
+"""The suite in force: the default rules, then the expectations of the user's YAML or JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any, Final
+
+from storage.errors import InputError
+from tasks.curate.validation.features import DOCUMENT_COLUMNS, FEATURES
+from tasks.curate.validation.rules import METADATA, Rule, Suite, ValidationConfig, default_rules
+
+__all__ = ["load_suite"]
+
+ENTRY_KEYS: Final = ("expectation", "kwargs", "name", "reason", "meta")
+# what Great Expectations itself writes into an exported suite, and what has no meaning here
+EXPORTED_KEYS: Final = ("type", "id", "description", "notes", "rendered_content", "severity")
+
+
+def load_suite(config: ValidationConfig) -> Suite:
+    """Put the default rules and the user's expectations together.
+
+    Names, columns and the shape of entries are checked here, in milliseconds; `Validator` checks types and arguments,
+    since that takes Great Expectations.
+
+    Raises:
+        InputError: The user's file is missing, is no YAML or JSON, or an entry is wrong.
+    """
+    rules = list(default_rules(config))
+    if config.expectations is not None:
+        rules += user_rules(config.expectations, {rule.name for rule in rules})
+    return Suite(config, tuple(rules))
+
+
+def user_rules(path: Path, taken: set[str]) -> Iterator[Rule]:
+    """Read one rule an entry of a user's file."""
+    names = set(taken)
+    for number, entry in enumerate(read_entries(path), start=1):
+        rule = parse_entry(entry, f"{path}, entry {number}")
+        if rule.name in names and "name" in entry:
+            raise InputError(f"{rule.origin}: the name {rule.name!r} is taken; give each entry its own")
+        unique = rule.name if rule.name not in names else f"{rule.name}#{number}"
+        names.add(unique)
+        yield replace(rule, name=unique)
+
+
+def read_entries(path: Path) -> list[Any]:
+    """Parse the file: a list, or an exported suite with the list under `expectations`."""
+    import yaml
+
+    if path.suffix.lower() not in (".yaml", ".yml", ".json"):
+        raise InputError(f"{path}: expectations are read from .yaml, .yml and .json files")
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the expectations: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 (byte {error.start})") from error
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: is not valid {path.suffix[1:].upper()}: {error}") from error
+    entries = content.get("expectations") if isinstance(content, dict) else content
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: holds no list of entries; each is {{expectation: ..., kwargs: {{...}}}}")
+    return entries
+
+
+def parse_entry(entry: Any, origin: str) -> Rule:
+    """Check one entry as far as that goes without Great Expectations."""
+    if not isinstance(entry, dict):
+        raise InputError(f"{origin}: is {entry!r}, not a mapping with `expectation` and `kwargs`")
+    if unknown := [key for key in entry if key not in (*ENTRY_KEYS, *EXPORTED_KEYS)]:
+        raise InputError(f"{origin}: unknown key {unknown[0]!r}; valid are {', '.join(ENTRY_KEYS)}")
+    expectation = entry.get("expectation", entry.get("type"))
+    if not isinstance(expectation, str) or not expectation:
+        raise InputError(f"{origin}: names no expectation, such as `expectation: expect_column_values_to_not_be_null`")
+    kwargs = entry.get("kwargs") or {}
+    if not isinstance(kwargs, dict):
+        raise InputError(f"{origin}: kwargs is {kwargs!r}, not a mapping of arguments")
+    meta = entry.get("meta") or {}
+    reason = entry.get("reason") or (meta.get("reason") if isinstance(meta, dict) else None)
+    kwargs = {key: zoned(value) for key, value in kwargs.items() if value is not None}
+    if kwargs.pop("mostly", 1) != 1:
+        raise InputError(
+            f"{origin}: `mostly` has no use, since each row is judged by itself; the share of refused rows that"
+            " stops a run is set under [limits]"
+        )
+    # a condition is free text: every column whose name occurs in it is handed over
+    condition = str(kwargs.get("row_condition", ""))
+    read = tuple(column for column in (*DOCUMENT_COLUMNS, *FEATURES) if column in condition)
+    rule = Rule("", 1, expectation, kwargs, str(reason or f"fails {expectation}"), origin, read)
+    for column in rule.columns:
+        check_column(column, origin)
+    return replace(rule, name=str(entry.get("name") or ":".join([expectation, *rule.columns])))
+
+
+def check_column(column: object, origin: str) -> None:
+    """Refuse a column that no document has."""
+    valid = (*DOCUMENT_COLUMNS, *FEATURES)
+    if column in valid or (isinstance(column, str) and column.startswith(METADATA) and len(column) > len(METADATA)):
+        return
+    raise InputError(f"{origin}: unknown column {column!r}; valid are {', '.join(valid)} and {METADATA}<key>")
+
+
+def zoned(value: Any) -> Any:
+    """Give a date of the user's file the time zone of the documents' timestamps."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), tzinfo=UTC)
+    return value

@@ -1,0 +1,1 @@
+"""What comes in: listed, compared, read, normalised."""

@@ -1,0 +1,85 @@
+"""Publish: pin the tables, append the one row that makes them the release, then tidy up."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.registry import Registry
+from storage.tables.columns import vectors_table
+from storage.tables.lease import Lease
+from storage.tables.releases import Draft, Release, Releases
+from storage.tables.roles import chunks_table
+from storage.tables.store import Store
+from tasks.context import Context
+from tasks.stage import stage
+
+__all__ = ["ReleasesConfig", "clean_up", "publish"]
+
+logger = logging.getLogger(__name__)
+
+
+class ReleasesConfig(BaseModel):
+    """How long the past is kept: section `[releases]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: int = Field(default=10, ge=1, description="Releases that stay whole, so that a rollback can return to them.")
+    cleanup_after_days: float = Field(
+        default=1, ge=1, description="Days before files that no release needs are removed."
+    )
+
+
+@stage
+def publish(context: Context, lease: Lease, draft: Draft) -> Release:
+    """Make the audited versions the next release.
+
+    Raises:
+        LeaseHeld: Another run took over meanwhile.
+        ReleaseMoved: Another release was published meanwhile.
+    """
+    lease.check()
+    base = 0 if context.base is None else context.base.seq
+    return Releases(context.store).publish(base, draft)
+
+
+def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
+    """After a publish: drop staged vectors, let old releases go, free what nothing needs.
+
+    Runs only under the lease. Whatever fails here is tried again the next night: the release stands.
+    """
+    older = timedelta(days=config.cleanup_after_days)
+    releases = Releases(store)
+    try:
+        store.drop(vectors_table(space))
+        releases.expire(config.keep)
+        kept = releases.retained()
+        tables = {name for release in kept for name in release.tables}
+        _drop_spaces(store, tables, {name for release in releases.all() for name in release.tables}, older)
+        for name in sorted(tables | {"releases", "runs", "leases", "quarantine"}):
+            store.trim(name, older)
+    except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
+        logger.warning("clean-up was put off to the next run: %s", error)
+
+
+def _drop_spaces(store: Store, kept: set[str], published: set[str], older: timedelta) -> None:
+    """Drop tables and encoders of spaces that no release can return to.
+
+    Args:
+        store: The store.
+        kept: Tables of the retained releases.
+        published: Tables of all releases there ever were.
+        older: How long a run that never published its space may be resumed.
+    """
+    left = {name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))}
+    for name in left - kept:
+        chunks = name.replace(vectors_table(""), chunks_table(""))
+        if chunks in published - kept or store.idle(name) > older:
+            store.drop(name)
+            left.remove(name)
+    registry = Registry(store)
+    for space in registry.spaces():
+        if not left & {chunks_table(space), vectors_table(space)}:
+            registry.drop(space)

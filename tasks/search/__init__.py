@@ -1,0 +1,1 @@
+"""Find chunks of a release."""

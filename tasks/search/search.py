@@ -1,0 +1,74 @@
+"""Search a release with the encoder that the release itself keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from models.config import EncoderConfig
+from models.encoder import Encoder, open_encoder
+from storage.errors import InputError
+from storage.reader import Hit, Reader
+from storage.registry import Registry
+
+__all__ = ["Search", "read_queries"]
+
+BATCH = 64  # queries encoded together
+
+
+class Search:
+    """A release and its encoder, both opened once.
+
+    Args:
+        uri: The store.
+        release: The release; the current one if None.
+        device: Where the encoder runs, as `encoder.device` says it.
+        threads: CPU threads; torch's own choice if None.
+
+    Raises:
+        InputError: There is no such release, or its tables or its encoder are no longer kept.
+    """
+
+    def __init__(
+        self, uri: str, release: int | None = None, *, device: str = "auto", threads: int | None = None
+    ) -> None:
+        self.reader = Reader.open(uri, release)
+        folder = Registry(self.reader.store).fetch(self.reader.release.space)
+        self.encoder: Encoder = open_encoder(
+            EncoderConfig.model_validate({"name": str(folder), "device": device, "threads": threads})
+        )
+
+    @property
+    def release(self) -> int:
+        """Number of the release that is searched."""
+        return self.reader.release.seq
+
+    def find(self, queries: Iterable[str], k: int) -> Iterator[tuple[str, list[Hit]]]:
+        """Yield each query with its k best hits, in order; a blank query finds nothing."""
+        waiting = iter(queries)
+        while batch := list(islice(waiting, BATCH)):
+            asked = [query for query in batch if query.strip()]
+            found: Iterator[list[Hit]] = iter(())
+            if asked:
+                vectors = self.encoder.encode_queries(asked)
+                found = iter(self.reader.search(vectors, k, space=self.encoder.space.id))
+            for query in batch:
+                yield query, next(found) if query.strip() else []
+
+
+def read_queries(file: Path) -> Iterator[str]:
+    """Yield the lines of a file, one query each, without holding them all.
+
+    Raises:
+        InputError: The file cannot be read, or a line is not UTF-8.
+    """
+    try:
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    raise InputError(f"{file}, line {number}: is not UTF-8; save the queries as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{file}: the queries cannot be read: {error.strerror}") from error

@@ -1,0 +1,269 @@
+"""What is drawn for people: complete, within the width, and harmless."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from flows.plan import Forecast
+from flows.refresh import RunResult
+from flows.rollback import RollbackResult
+from flows.views.look import (
+    age,
+    diff_view,
+    excerpt,
+    facts_view,
+    hits_view,
+    quarantine_view,
+    releases_view,
+    runs_view,
+)
+from flows.views.run import CAUSES, audit_view, clean, plan_view, refresh_view, rollback_view, size
+from storage.diff import Difference
+from storage.reader import Hit
+from tasks.release.audit import AuditResult, Check
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+COUNTS = {
+    "documents": 1_010,
+    "added": 3,
+    "changed": 2,
+    "moved": 1,
+    "deleted": 4,
+    "unchanged": 1_000,
+    "quarantined": 4,
+    "duplicates": 0,
+    "chunks": 5_000,
+    "embedded": 12,
+    "reused": 4_988,
+}
+WIDTHS = (40, 80, 200)
+
+
+def drawn(view: RenderableType, width: int = 100) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, highlight=False, emoji=False, markup=False).print(view)
+    return stream.getvalue()
+
+
+def forecast(**changed: Any) -> Forecast:
+    facts: dict[str, Any] = {
+        "release": 3,
+        "outcome": "published",
+        "counts": COUNTS,
+        "causes": {"new": 4, "content": 2, "moved": 1, "deleted": 4},
+        "tokens": 1_234,
+        "estimated_seconds": 75.0,
+        "bytes": 1_500_000,
+        "seconds": {"scan": 0.1},
+        "message": "",
+        "sources": {"notes": 1_010},
+    }
+    return Forecast(**(facts | changed))
+
+
+def result(outcome: str, **changed: Any) -> RunResult:
+    facts: dict[str, Any] = {
+        "run": "20260301-120000-abcdef",
+        "release": 4,
+        "outcome": outcome,
+        "counts": COUNTS,
+        "seconds": {"scan": 0.5, "embed": 2.0, "total": 2.6},
+        "message": "what was said",
+    }
+    return RunResult(**(facts | changed))
+
+
+def release(number: int, **changed: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "release": number,
+        "created": NOW - timedelta(hours=number),
+        "outcome": "published",
+        "space": "ab" * 16,
+        "run": "20260301-120000-abcdef",
+        "restored": None,
+        "current": False,
+        "kept": True,
+        "rolled_back_by": None,
+        "encoder": "all-MiniLM-L6-v2",
+        "stub": False,
+        "counts": COUNTS,
+        "message": "",
+    }
+    return facts | changed
+
+
+HITS = [Hit(0.71, "a.md", "notes", "[bold]A[/bold] \x1b[31mtitle", "tides rise " * 60, 0, 660, "c1" * 16)]
+DIFFERENCE = Difference(
+    a=1,
+    b=2,
+    added=[{"source": "notes", "document": f"{n}.md"} for n in range(40)],
+    changed=[],
+    metadata=[],
+    moved=[{"source": "notes", "document": "new.md", "before": {"source": "notes", "document": "old.md"}}],
+    removed=[{"source": "notes", "document": "gone.md"}],
+    facts={"config.chunker.max_tokens": (256, 200)},
+)
+AUDIT = AuditResult(
+    (Check("a.good", ok=True, detail="5 rows"), Check("b.bad", ok=False, detail="3 lost; run it again"))
+)
+REFUSED = {"document": "a.md", "source": "notes", "rule": "content.present", "reason": "it is empty", "attempts": 2}
+VIEWS = {
+    "plan": plan_view(forecast()),
+    "refresh": refresh_view(result("published")),
+    "rollback": rollback_view(RollbackResult(5, 3, "run")),
+    "audit": audit_view(AUDIT),
+    "hits": hits_view(4, "tides", HITS),
+    "releases": releases_view([release(2, current=True), release(1)], NOW),
+    "quarantine": quarantine_view([REFUSED]),
+    "diff": diff_view(DIFFERENCE),
+    "facts": facts_view("release 1", {"release": 1, "config": {"store": {"uri": "x" * 300}}}),
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
+    assert max(len(line) for line in drawn(VIEWS[name], width).splitlines()) <= width
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_nothing_is_cut_off_in_a_narrow_terminal(name: str) -> None:
+    assert "…" not in drawn(VIEWS[name], 40)
+
+
+def test_a_plan_tells_documents_by_cause_and_what_they_cost() -> None:
+    told = drawn(plan_view(forecast()))
+    for words in ("would publish", "on top of release 3", "1,234", "1 min 15 s", "1.5 MB", "12 of 5,000"):
+        assert words in told
+    # Of four that are new where they are, one has moved there.
+    assert "3   new in a source" in told
+    assert f"1   {CAUSES['moved']}" in told
+    assert "1,000   unchanged" in told
+
+
+def test_a_plan_names_a_cause_that_it_does_not_know() -> None:
+    assert "7   eclipse" in drawn(plan_view(forecast(causes={"eclipse": 7})))
+
+
+def test_a_plan_that_needs_approval_says_why_and_how() -> None:
+    told = drawn(plan_view(forecast(outcome="needs-approval", message="source 'notes' lost 900 of 1,000")))
+    assert "lost 900 of 1,000" in told
+    assert "tidemark refresh --accept-deletions" in told
+
+
+@pytest.mark.parametrize(
+    ("outcome", "step"),
+    [
+        ("published", "tidemark diff 3 4"),
+        ("unchanged", 'tidemark search "..."'),
+        ("needs-approval", "tidemark refresh --accept-deletions"),
+        ("refused", "tidemark quarantine list"),
+        ("failed", "tidemark show 20260301-120000-abcdef"),
+    ],
+)
+def test_a_run_ends_with_what_to_do_next(outcome: str, step: str) -> None:
+    assert step in drawn(refresh_view(result(outcome)))
+
+
+def test_a_run_shows_counts_and_the_longest_stage_as_the_longest_bar() -> None:
+    lines = drawn(refresh_view(result("published"))).splitlines()
+    bars = {line.split()[0]: line.count("█") for line in lines if "█" in line}
+    assert bars == {"scan": 8, "embed": 32}
+    assert any("12 embedded, 4,988 re-used" in line for line in lines)
+
+
+def test_a_run_that_ended_before_it_counted_is_shown_too() -> None:
+    assert "refused" in drawn(refresh_view(result("refused", release=None, counts={}, seconds={})))
+
+
+def test_an_audit_begins_with_what_failed() -> None:
+    lines = drawn(audit_view(AUDIT)).splitlines()
+    assert "1 of 2 checks failed" in lines[1]
+    assert lines[4].split()[:2] == ["FAILED", "b.bad"]
+    assert "run it again" in lines[4]
+
+
+def test_releases_mark_the_current_one_and_what_was_taken_back() -> None:
+    rows = [
+        release(4, current=True, restored=2),
+        release(3, rolled_back_by=4, stub=True),
+        release(2),
+        release(1, kept=False),
+    ]
+    lines = drawn(releases_view(rows, NOW), 160).splitlines()[3:]
+    assert lines[0].startswith("●")
+    assert "back to 2" in lines[0]
+    assert "taken back by 4" in lines[1]
+    assert "fake vectors" in lines[1]
+    assert "no longer kept" in lines[3]
+
+
+def test_empty_lists_say_so_and_what_to_do() -> None:
+    assert "tidemark refresh" in drawn(releases_view([]))
+    assert "no run yet" in drawn(runs_view([]))
+    assert "quarantine is empty" in drawn(quarantine_view([]))
+    assert "nothing found in release 2" in drawn(hits_view(2, "x", []))
+
+
+def test_runs_show_how_long_they_took_and_why_they_failed() -> None:
+    rows = [
+        {"run": "r2", "kind": "refresh", "started": NOW, "finished": None, "outcome": "running", "release": None}
+        | {"message": None},
+        {"run": "r1", "kind": "refresh", "started": NOW - timedelta(hours=3), "outcome": "failed", "release": None}
+        | {"finished": NOW - timedelta(hours=2, minutes=58), "message": "OSError: disk full\nand more"},
+    ]
+    told = drawn(runs_view(rows, NOW))
+    assert "just now" in told
+    assert "3 h ago" in told
+    assert "2 min 0 s" in told
+    assert "OSError: disk full" in told
+    assert "and more" not in told
+
+
+def test_a_hit_cannot_steer_the_terminal_nor_the_markup() -> None:
+    told = drawn(hits_view(1, "tides", HITS))
+    assert "\x1b" not in told
+    assert "[bold]A[/bold] [31mtitle" in told
+
+
+def test_an_excerpt_is_the_passage_with_the_words_of_the_query() -> None:
+    text = "filler words " * 100 + "The tide at the harbour rises. " + "other words " * 100
+    shown = excerpt(text, "harbour tide", 120)
+    assert "The tide at the harbour rises." in shown.plain
+    assert len(shown.plain) <= 130
+    marked = {shown.plain[span.start : span.end] for span in shown.spans if "bold" in str(span.style)}
+    assert marked == {"tide", "harbour"}
+
+
+def test_a_short_text_is_shown_whole() -> None:
+    assert excerpt("  a\n\n b  ", "zebra").plain == "a b"
+
+
+def test_an_excerpt_of_one_endless_word_is_cut() -> None:
+    assert len(excerpt("x" * 100_000, "tide", 100).plain) < 120
+
+
+def test_a_difference_names_some_documents_and_counts_the_rest() -> None:
+    told = drawn(diff_view(DIFFERENCE))
+    assert "40 added, 1 moved, 1 removed" in told
+    assert "and 25 more added" in told
+    assert "old.md is now notes: new.md" in told
+    assert "config.chunker.max_tokens" in told
+
+
+def test_a_record_leaves_out_what_is_empty_and_keeps_zero() -> None:
+    told = drawn(facts_view("run r", {"a": 0, "b": None, "c": "", "d": [], "e": {"x": None, "y": False}}))
+    assert told.split() == ["run", "r", "a", "0", "e", "y", "false"]
+
+
+def test_ages_and_sizes_are_written_as_people_read_them() -> None:
+    ages = [age(NOW - timedelta(seconds=seconds), NOW) for seconds in (5, 300, 7200)]
+    assert ages == ["just now", "5 min ago", "2 h ago"]
+    assert age(NOW - timedelta(days=9), NOW).startswith("2026-02-20")
+    assert [size(count) for count in (812, 4_100_000, 2.5e9, 1e13)] == ["812 bytes", "4.1 MB", "2.5 GB", "10.0 TB"]
+    assert clean("a\x00b\x1b[0mc\u009bd\te") == "ab[0mcd\te"

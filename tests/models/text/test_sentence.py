@@ -1,0 +1,226 @@
+"""Real encoders: the same vectors as sentence-transformers, in other batches."""
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+from tiny import build, docstrings, write
+
+from models.config import EncoderConfig
+from models.encoder import Progress, Vectors, open_encoder
+from models.probe import confirm, probe
+from models.text.sentence import SentenceEncoder, batched
+
+TEXTS = [*docstrings(), "", "a", "Größe 漢字 🌊", "word " * 300, "x" * 500]
+
+Reference = Callable[..., Vectors]
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    """Vectors by SentenceTransformer.encode."""
+    from sentence_transformers import SentenceTransformer
+
+    def encode(folder: Path, texts: list[str] = TEXTS, **settings: Any) -> Vectors:
+        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        vectors: Vectors = model.encode(texts, **settings)
+        return vectors
+
+    return encode
+
+
+@pytest.fixture
+def folder(tiny_model: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny_model, tmp_path / "copy")
+
+
+def chain(folder: Path, *modules: str) -> None:
+    """Write modules.json: `path:Kind` each."""
+    parts = [module.partition(":") for module in modules]
+    entries = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, _, kind in parts]
+    write(folder / "modules.json", [{"idx": i, "name": str(i), **entry} for i, entry in enumerate(entries)])
+
+
+def add_dense(folder: Path, **changes: object) -> None:
+    random = np.random.default_rng(1)
+    write(folder / "2_Dense/config.json", {"in_features": 32, "out_features": 8, "bias": True, **changes})
+    weights = {"linear.weight": random.normal(size=(8, 32)), "linear.bias": random.normal(size=8)}
+    save_file({k: v.astype(np.float32) for k, v in weights.items()}, folder / "2_Dense/model.safetensors")
+
+
+def pooled(*modes: str) -> Callable[[Path], None]:
+    return lambda folder: write(folder / "1_Pooling/config.json", {"embedding_dimension": 32, "pooling_mode": modes})
+
+
+def with_dense(folder: Path) -> None:
+    add_dense(folder, activation_function="torch.nn.modules.activation.Tanh")
+    chain(folder, ":Transformer", "1_Pooling:Pooling", "2_Dense:Dense", "2_Normalize:Normalize")
+
+
+def as_roberta(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    write(folder / "config.json", {**config, "model_type": "roberta", "architectures": ["RobertaModel"]})
+
+
+def lowercased(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    write(folder / "tokenizer.json", {**content, "normalizer": None})
+    write(folder / "sentence_bert_config.json", {"max_seq_length": 64, "do_lower_case": True})
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    write(folder / "tokenizer_config.json", {**settings, "tokenizer_class": "PreTrainedTokenizerFast"})
+
+
+OWN: dict[str, Callable[[Path], object]] = {
+    "mean": lambda folder: None,
+    **{mode: pooled(mode) for mode in ("cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")},
+    "cls+mean": pooled("cls", "mean"),
+    "dense": with_dense,
+    "bare": lambda folder: (folder / "modules.json").unlink(),
+    "roberta": as_roberta,
+    "lowercase": lowercased,
+}
+
+
+@pytest.mark.parametrize("change", OWN.values(), ids=OWN)
+def test_own_networks_give_the_vectors_of_sentence_transformers(
+    change: Callable[[Path], object], folder: Path, reference: Reference, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(folder)
+    with caplog.at_level("INFO"):
+        encoder = open_encoder(folder)
+    assert not caplog.messages, "it runs here, not there"
+    expected = reference(folder, normalize_embeddings=True)
+    assert np.abs(encoder.encode_documents(TEXTS) - expected).max() < 1e-6
+
+
+def unusual_norm(folder: Path) -> None:
+    (folder / "2_LayerNorm").mkdir()
+    write(folder / "2_LayerNorm/config.json", {"dimension": 32})
+    norm = {"norm.weight": np.linspace(0.5, 2, 32, dtype=np.float32), "norm.bias": np.zeros(32, dtype=np.float32)}
+    save_file(norm, folder / "2_LayerNorm/model.safetensors")
+    chain(folder, ":Transformer", "1_Pooling:Pooling", "2_LayerNorm:LayerNorm")
+
+
+def static(folder: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).unlink()
+    (folder / "0_Static").mkdir()
+    shutil.move(folder / "tokenizer.json", folder / "0_Static/tokenizer.json")
+    table = np.random.default_rng(2).normal(size=(1000, 24)).astype(np.float32)
+    save_file({"embedding.weight": table}, folder / "0_Static/model.safetensors")
+    chain(folder, "0_Static:StaticEmbedding", "2_Normalize:Normalize")
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "layer norm": unusual_norm,
+    "static": static,
+    "prompts not pooled": lambda folder: write(
+        folder / "1_Pooling/config.json", {"embedding_dimension": 32, "include_prompt": False}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_other_stacks_run_through_sentence_transformers(
+    change: Callable[[Path], object], folder: Path, reference: Reference, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(folder)
+    config = EncoderConfig(name=str(folder), document_prompt="passage: ")
+    with caplog.at_level("INFO", logger="models.text.sentence"):
+        encoder = open_encoder(config)
+    assert "runs through sentence-transformers" in caplog.text
+    texts = [text for text in TEXTS if text]
+    expected = reference(folder, texts, normalize_embeddings=True, prompt="passage: ")
+    assert np.abs(encoder.encode_documents(texts) - expected).max() < 1e-6
+
+
+def test_prompts_and_window_are_those_of_sentence_transformers(tmp_path: Path, reference: Reference) -> None:
+    folder = build(tmp_path / "prompted", prompts={"query": "return: ", "passage": "print: "})
+    encoder = open_encoder(folder)
+    assert (encoder.space.query_prompt, encoder.space.document_prompt) == ("return: ", "print: ")
+    documents, queries = encoder.encode_documents(TEXTS), encoder.encode_queries(TEXTS)
+    assert np.abs(documents - reference(folder, prompt_name="passage")).max() < 1e-6
+    assert np.abs(queries - reference(folder, prompt_name="query")).max() < 1e-6
+    assert np.abs(queries - documents).max() > 0.01
+
+
+def test_the_packaged_encoder_gives_its_known_vectors(reference: Reference) -> None:
+    from models.config import locate
+
+    texts = ["The tide mark shows how high the water stood.", "", "def f(x): return x", "long " * 400]
+    expected = reference(locate(EncoderConfig()), texts)
+    assert np.abs(open_encoder(EncoderConfig()).encode_documents(texts) - expected).max() < 1e-6
+
+
+@settings(max_examples=30, deadline=None)
+@given(texts=st.lists(st.text(max_size=120), max_size=12), budget=st.integers(1, 300))
+def test_batches_do_not_change_vectors(texts: list[str], budget: int, tiny_model: Path) -> None:
+    config = EncoderConfig(name=str(tiny_model), batch_tokens=budget)
+    encoder = open_encoder(config)
+    together = encoder.encode_documents(texts)
+    assert together.shape == (len(texts), 32)
+    for text, vector in zip(texts, together, strict=True):
+        assert np.abs(encoder.encode_documents([text])[0] - vector).max() < 1e-6
+
+
+@given(lengths=st.lists(st.integers(0, 80), max_size=60), budget=st.integers(1, 200))
+def test_every_text_is_in_one_batch_within_the_budget(lengths: list[int], budget: int) -> None:
+    tokens: list[npt.NDArray[np.int32]] = [np.zeros(length, dtype=np.int32) for length in lengths]
+    batches = [batch.tolist() for batch in batched(tokens, budget)]
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= budget or not lengths[batch[0]]
+    longest = [max(lengths[row] for row in batch) for batch in batches]
+    assert longest == sorted(longest, reverse=True)
+
+
+def test_progress_counts_texts_and_tokens_to_the_end(tiny_model: Path) -> None:
+    seen: list[Progress] = []
+    open_encoder(tiny_model).encode_documents(TEXTS, seen.append)
+    assert [step.texts for step in seen] == sorted(step.texts for step in seen)
+    assert (seen[-1].texts, seen[-1].tokens) == (len(TEXTS), seen[-1].all_tokens)
+    assert {(step.all_texts, step.all_tokens) for step in seen} == {(len(TEXTS), seen[-1].tokens)}
+    assert max(later.tokens - step.tokens for step, later in itertools.pairwise(seen)) <= 1000
+
+
+def test_a_device_that_is_missing_is_refused(tiny_model: Path) -> None:
+    import torch
+
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(ValueError, match=r'encoder.device "mps": this machine has none'):
+        open_encoder(EncoderConfig(name=str(tiny_model), device="mps"))
+
+
+def test_vectors_that_are_not_finite_are_refused(folder: Path) -> None:
+    from safetensors.numpy import load_file
+
+    tensors = load_file(folder / "model.safetensors")
+    tensors["encoder.layer.1.output.LayerNorm.bias"][3] = np.inf
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(RuntimeError, match="2 of 2 vectors are not finite"):
+        open_encoder(folder).encode_documents(["one", "two"])
+
+
+def test_a_kind_of_encoder_without_a_folder_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="needs the folder of its model"):
+        SentenceEncoder.open(None, EncoderConfig())
+
+
+def test_a_gpu_gives_the_vectors_of_the_cpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
+    cpu, gpu = (open_encoder(EncoderConfig(device=device)) for device in ("cpu", "cuda"))
+    assert cpu.space.id == gpu.space.id
+    assert confirm(probe(cpu), gpu) > 0  # the sums are taken in another order

@@ -1,0 +1,38 @@
+"""The shapes of the tables."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from storage.tables import columns as schemas
+
+TABLES = {
+    "documents": (schemas.DOCUMENTS, "key"),
+    "quarantine": (schemas.QUARANTINE, "key"),
+    "runs": (schemas.RUNS, "run"),
+    "releases": (schemas.RELEASES, "seq"),
+    "leases": (schemas.LEASES, "token"),
+    "chunks": (schemas.chunks_schema(4), "id"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_declares_one_key_that_is_never_null(name: str) -> None:
+    schema, key = TABLES[name]
+    declared = [field.name for field in schema if field.metadata == {b"lance-schema:unenforced-primary-key": b"true"}]
+    assert declared == [key] == [field.name for field in schema if not field.nullable]
+
+
+def test_the_ledger_is_a_part_of_the_documents() -> None:
+    assert set(schemas.LEDGER) <= set(schemas.DOCUMENTS.names)
+
+
+def test_spaces_have_tables_of_their_own() -> None:
+    names = {make(space) for make in (schemas.chunks_table, schemas.vectors_table) for space in ("a" * 32, "b" * 32)}
+    assert names == {f"{kind}__{space * 16}" for kind in ("chunks", "vectors") for space in "ab"}
+
+
+def test_vectors_are_float32_of_the_dimension_of_the_space() -> None:
+    wanted = pa.list_(pa.float32(), 3)
+    assert schemas.chunks_schema(3).field("vector").type == wanted == schemas.vectors_schema(3).field("vector").type

@@ -1,0 +1,117 @@
+"""The record of runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from storage.errors import InputError
+from storage.tables.lease import Lease, holder
+from storage.tables.runs import Runs, new_run
+from storage.tables.store import Store
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(Store(tmp_path / "store"))
+
+
+def test_ids_sort_by_time_and_differ() -> None:
+    early, late = datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    assert new_run(early).startswith("20260131-235959-")
+    assert new_run(early) < new_run(late)
+    assert new_run(early) != new_run(early)
+
+
+def test_a_run_is_recorded_from_its_start(runs: Runs) -> None:
+    with Lease(runs.store, "r1"):
+        runs.start("r1", "refresh", trigger="cron", token=3, config={"store": {"uri": "x"}})
+        row = runs.get("r1")
+    known = {name: row[name] for name in ("run", "kind", "outcome", "trigger", "token", "config", "finished", "counts")}
+    assert known == {
+        "run": "r1",
+        "kind": "refresh",
+        "outcome": "running",
+        "trigger": "cron",
+        "token": 3,
+        "config": {"store": {"uri": "x"}},
+        "finished": None,
+        "counts": None,
+    }
+
+
+def test_its_end_keeps_what_was_known_and_adds_the_rest(runs: Runs) -> None:
+    runs.start("r1", "refresh", trigger="cron", code={"commit": "abc"})
+    runs.finish("r1", "published", release=4, message="done", counts={"documents": 2}, seconds={"total": 0.5})
+    row = runs.get("r1")
+    assert (row["outcome"], row["trigger"], row["release"], row["message"]) == ("published", "cron", 4, "done")
+    assert (row["code"], row["counts"], row["seconds"]) == ({"commit": "abc"}, {"documents": 2}, {"total": 0.5})
+    assert row["started"] <= row["finished"]
+
+
+def test_a_fact_that_no_column_takes_is_refused(runs: Runs) -> None:
+    with pytest.raises(ValueError, match="no field 'colour'"):
+        runs.start("r1", "refresh", colour="blue")
+
+
+def test_runs_come_newest_first(runs: Runs) -> None:
+    assert runs.all() == []
+    for name in ("r1", "r2", "r3"):
+        runs.start(name, "refresh")
+    assert [row["run"] for row in runs.all()] == ["r3", "r2", "r1"]
+
+
+def test_refreshes_that_never_ended_are_marked(runs: Runs) -> None:
+    assert runs.interrupt() == []
+    runs.start("killed", "refresh")
+    runs.start("audit", "audit")
+    runs.start("done", "refresh")
+    runs.finish("done", "unchanged")
+    assert runs.interrupt() == ["killed"]
+    assert {row["run"]: row["outcome"] for row in runs.all()} == {
+        "killed": "interrupted",
+        "audit": "running",
+        "done": "unchanged",
+    }
+    assert "killed, or the machine went down" in runs.get("killed")["message"]
+    assert runs.interrupt() == []
+
+
+def test_a_run_whose_process_is_gone_is_told_as_interrupted(runs: Runs) -> None:
+    with Lease(runs.store, "r1"):
+        runs.start("r1", "refresh", token=1)
+        assert (runs.get("r1")["outcome"], runs.get("r1")["finished"]) == ("running", None)
+    row = runs.all()[0]
+    assert (row["outcome"], row["release"]) == ("interrupted", None)
+    assert row["started"] <= row["finished"]
+    assert runs._rows()["r1"]["outcome"] == "running"  # told, not written: only the next run may
+    with Lease(runs.store, "r2"):
+        assert runs.interrupt() == ["r1"]
+    assert runs.get("r1") == row
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_told_as_interrupted(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(runs.store, "r1")
+
+    def late(store: Store) -> str | None:
+        runs.finish("r1", "unchanged")
+        lease.__exit__(None, None, None)
+        return holder(store)
+
+    with lease:
+        runs.start("r1", "refresh")
+        monkeypatch.setattr("storage.tables.runs.holder", late)
+        assert runs.interrupt() == []
+    assert runs.get("r1")["outcome"] == "unchanged"
+
+
+def test_an_unknown_run_is_named(runs: Runs) -> None:
+    with pytest.raises(InputError, match="no run 'r9'; `tidemark runs` lists them"):
+        runs.get("r9")
+    runs.start("r1", "refresh")
+    with pytest.raises(InputError, match="no run 'r9'"):
+        runs.get("r9")

@@ -1,0 +1,208 @@
+"""Tables of one store: opened, appended to, merged, restored and trimmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier, Thread
+
+import lance
+import pyarrow as pa
+import pytest
+
+from storage.errors import InputError
+from storage.hashing import digest
+from storage.tables.columns import _KEY
+from storage.tables.store import Store, filter_in, tags_of
+
+SCHEMA = pa.schema([pa.field("key", pa.string(), nullable=False, metadata=_KEY), pa.field("n", pa.int64())])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def fill(store: Store, numbers: dict[str, int]) -> lance.LanceDataset:
+    rows = [{"key": key, "n": n} for key, n in numbers.items()]
+    return store.append("t", SCHEMA, [pa.RecordBatch.from_pylist(rows, schema=SCHEMA)])
+
+
+def content(store: Store, version: int | str | None = None) -> dict[str, int]:
+    return {row["key"]: row["n"] for row in store.open("t", version).to_table().to_pylist()}
+
+
+@pytest.mark.parametrize(
+    ("uri", "folder"),
+    [("data/store/", Path("data/store")), ("file:///data/store", Path("/data/store")), ("s3://bucket/store", None)],
+)
+def test_a_store_has_a_folder_where_it_is_local(uri: str, folder: Path | None) -> None:
+    assert Store(uri).folder == folder
+
+
+def test_a_table_that_is_not_there_is_named(store: Store) -> None:
+    assert store.find("t") is None
+    with pytest.raises(InputError, match=r"there is no table 't'$"):
+        store.open("t")
+
+
+@pytest.mark.parametrize("place", ["local", "remote"])
+def test_tables_are_listed_and_know_since_when_they_are_idle(
+    request: pytest.FixtureRequest, tmp_path: Path, place: str
+) -> None:
+    store = Store(tmp_path / "store" if place == "local" else request.getfixturevalue("bucket"))
+    assert store.tables() == []
+    for name in ("u", "t"):
+        store.ensure(name, SCHEMA)
+    assert store.tables() == ["t", "u"]
+    assert timedelta(0) <= store.idle("t") < timedelta(minutes=1)
+
+
+def test_a_version_or_tag_that_is_not_there_is_named(store: Store) -> None:
+    fill(store, {"a": 1})
+    for wanted in (99, "rel-9"):
+        with pytest.raises(InputError, match=f"no table 't' at version {wanted}"):
+            store.open("t", wanted)
+
+
+def test_damage_is_not_mistaken_for_absence(store: Store) -> None:
+    fill(store, {"a": 1})
+    for manifest in Path(store.path("t"), "_versions").glob("*.manifest"):
+        manifest.write_bytes(b"no manifest")
+    with pytest.raises((OSError, ValueError)) as caught:
+        store.find("t")
+    assert not isinstance(caught.value, InputError)
+
+
+def test_ensure_makes_a_table_with_stable_row_ids_once(store: Store) -> None:
+    first = store.ensure("t", SCHEMA)
+    assert (first.has_stable_row_ids, first.count_rows(), first.schema) == (True, 0, SCHEMA)
+    assert store.ensure("t", SCHEMA).version == first.version
+
+
+def test_two_threads_that_make_one_table_both_get_it(store: Store) -> None:
+    barrier, seen = Barrier(4), []
+
+    def make() -> None:
+        barrier.wait()
+        seen.append(store.ensure("t", SCHEMA).version)
+
+    threads = [Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [1] * 4
+
+
+def test_a_stream_is_appended_in_one_version(store: Store) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        for n in range(3):
+            yield pa.RecordBatch.from_pylist([{"key": str(n), "n": n}], schema=SCHEMA)
+
+    before = store.ensure("t", SCHEMA).version
+    assert store.append("t", SCHEMA, batches()).version == before + 1
+    assert content(store) == {"0": 0, "1": 1, "2": 2}
+
+
+def test_an_empty_append_makes_no_version(store: Store) -> None:
+    before = fill(store, {"a": 1}).version
+    assert store.append("t", SCHEMA, []).version == before
+
+
+def test_upsert_replaces_rows_of_the_same_key_and_inserts_the_others(store: Store) -> None:
+    fill(store, {"a": 1, "b": 2})
+    stats = store.upsert("t", SCHEMA, "key", [{"key": "b", "n": 3}, {"key": "c", "n": 4}])
+    assert (stats["num_updated_rows"], stats["num_inserted_rows"]) == (1, 1)
+    assert content(store) == {"a": 1, "b": 3, "c": 4}
+
+
+def test_a_key_is_inserted_once(store: Store) -> None:
+    assert [store.insert_new("t", SCHEMA, "key", {"key": "a", "n": n}) for n in (1, 2)] == [True, False]
+    assert content(store) == {"a": 1}
+
+
+def test_restore_brings_the_rows_of_a_version_back_as_a_new_version(store: Store) -> None:
+    good = fill(store, {"a": 1}).version
+    bad = fill(store, {"b": 2}).version
+    head = store.restore("t", good)
+    assert (content(store), head.version) == ({"a": 1}, bad + 1)
+    assert content(store, bad) == {"a": 1, "b": 2}
+
+
+def test_restoring_the_head_makes_no_version(store: Store) -> None:
+    head = fill(store, {"a": 1}).version
+    assert store.restore("t", head).version == head
+
+
+def test_rows_are_deleted_by_key_in_batches(store: Store) -> None:
+    keys = [digest(str(n)) for n in range(7)]
+    fill(store, dict.fromkeys(keys, 0))
+    assert store.delete_keys("t", "key", [*keys[:5], digest("unknown")], batch=2) == 5
+    assert sorted(content(store)) == sorted(keys[5:])
+
+
+def test_a_handle_keeps_its_version(store: Store) -> None:
+    bound = fill(store, {"a": 1})
+    fill(store, {"b": 2})
+    store.delete_keys("t", "key", ["a"])
+    assert bound.to_table().to_pylist() == [{"key": "a", "n": 1}]
+
+
+def test_trim_frees_old_versions_and_keeps_tagged_ones(store: Store) -> None:
+    fill(store, {"a": 1})
+    kept = store.open("t").version
+    store.open("t").tags.create("rel-1", kept)
+    lost = fill(store, {"b": 2}).version
+    store.delete_keys("t", "key", ["a", "b"])
+    fill(store, {"c": 3})
+    assert store.trim("t", timedelta(0)) > 0
+    assert (content(store), content(store, kept)) == ({"c": 3}, {"a": 1})
+    with pytest.raises(InputError, match="at version"):
+        store.open("t", lost)
+
+
+def test_what_is_not_there_can_be_dropped_and_trimmed(store: Store) -> None:
+    store.drop("t")
+    assert store.trim("t", timedelta(0)) == 0
+
+
+def test_a_dropped_table_is_gone(store: Store) -> None:
+    fill(store, {"a": 1})
+    store.drop("t")
+    assert store.find("t") is None
+
+
+def test_a_filter_lists_the_keys() -> None:
+    assert filter_in("key", ["0a", "1b"]) == "key IN ('0a','1b')"
+
+
+def test_a_filter_on_no_keys_matches_nothing(store: Store) -> None:
+    fill(store, {"a": 1})
+    assert store.open("t").to_table(filter=filter_in("key", [])).num_rows == 0
+
+
+@pytest.mark.parametrize("key", ["x' OR 'a'='a", "", "ABC", "a b", "a\n"])
+def test_a_filter_takes_nothing_but_hashes(key: str) -> None:
+    with pytest.raises(ValueError, match="is not a hash"):
+        filter_in("key", [key])
+
+
+def test_tags_are_listed_while_others_come_and_go(store: Store) -> None:
+    table = fill(store, {"a": 1})
+    table.tags.create("stays", table.version)
+
+    def churn(name: str) -> None:
+        mine = store.open("t")
+        for number in range(150):
+            mine.tags.create(f"{name}-{number}", mine.version)
+            mine.tags.delete(f"{name}-{number}")
+
+    with ThreadPoolExecutor(2) as pool:
+        churning = [pool.submit(churn, name) for name in ("x", "y")]
+        while not all(each.done() for each in churning):
+            assert "stays" in tags_of(table)
+    assert [each.exception() for each in churning] == [None, None]
+    assert tags_of(table) == {"stays"}

@@ -1,0 +1,63 @@
+"""The page of data docs."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.curate.validation.docs import write_docs
+from tasks.curate.validation.rules import Rule
+from tasks.curate.validation.validator import BatchVerdict, Outcome
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BETWEEN = Rule("content-length", 1, "expect_column_values_to_be_between", {"column": "chars", "min_value": 5}, "")
+COUNT = Rule("enough", 1, "expect_table_row_count_to_be_between", {"min_value": 5}, "", "rules.yaml, entry 1")
+TITLES = Rule("titles", 1, "expect_column_values_to_match_regex", {"column": "title", "regex": "^<b>"}, "")
+
+
+def verdict() -> BatchVerdict:
+    outcomes = (
+        Outcome(BETWEEN, per_row=True, rows=10, missing=2, unexpected=3, samples=["1", "2"], success=False),
+        Outcome(COUNT, per_row=False, rows=10, observed=10),
+        Outcome(TITLES, per_row=True, rows=10, unexpected=1, samples=["<script>alert(1)</script> $x"], success=False),
+    )
+    return BatchVerdict(10, 4, (), outcomes)
+
+
+def page(folder: Path) -> str:
+    return write_docs(folder / "docs" / "run-7", verdict(), "run-7", NOW).read_text(encoding="utf-8")
+
+
+def test_the_page_tells_each_rule_with_its_counts(tmp_path: Path) -> None:
+    text = page(tmp_path)
+    for rule in (BETWEEN, COUNT, TITLES):
+        assert f"{rule.name}: {rule.expectation}" in text
+    assert "3 unexpected values found" in text
+    assert "37.5% unexpected" in text
+    assert "run-7" in text
+
+
+def test_the_page_fetches_nothing(tmp_path: Path) -> None:
+    text = page(tmp_path)
+    assert re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']*""", text) == []
+    assert "http" not in text
+    assert "<script" not in text
+
+
+def test_what_documents_hold_does_not_run_in_the_page(tmp_path: Path) -> None:
+    text = page(tmp_path)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "^&lt;b&gt;" in text
+
+
+def test_the_page_is_the_only_file(tmp_path: Path) -> None:
+    page(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()] == [
+        "docs/run-7/index.html"
+    ]
+
+
+def test_a_run_id_that_reads_as_a_time_in_an_impossible_zone_is_only_a_name(tmp_path: Path) -> None:
+    for run in ("20261123-231045-999999", "20261123-231045-2e9999"):
+        assert run in write_docs(tmp_path, verdict(), run, NOW).read_text(encoding="utf-8")

@@ -1,0 +1,44 @@
+"""Modules that wait for their first use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def run(script: str) -> str:
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_late_module_is_imported_at_its_first_use() -> None:
+    script = """
+import sys
+from tasks.curate.validation.lazy import lazy
+with lazy("colorsys"):
+    import colorsys as bound
+print("colorsys" in sys.modules, bound.rgb_to_hsv(0, 0, 0), "colorsys" in sys.modules)
+import colorsys
+print(type(colorsys).__name__)
+"""
+    assert run(script) == "False (0.0, 0.0, 0) True\nmodule\n"
+
+
+def test_a_submodule_can_be_imported_meanwhile() -> None:
+    script = """
+from tasks.curate.validation.lazy import lazy
+with lazy("xml.dom"):
+    from xml.dom import minidom
+    import xml.dom
+print(minidom.parseString("<a/>").documentElement.tagName, xml.dom.Node.ELEMENT_NODE)
+"""
+    assert run(script) == "a 1\n"
+
+
+def test_great_expectations_starts_without_what_it_does_not_use() -> None:
+    script = """
+import sys
+from tasks.curate.validation.expectations import import_gx
+import_gx()
+print([name for name in ("altair", "scipy.stats") if name in sys.modules])
+"""
+    assert run(script) == "[]\n"

@@ -1,0 +1,67 @@
+"""The normal form of a document's text."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import textwrap
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.ingest.normalise import normalise
+
+# Every ingredient that the rules speak of, so that their combinations come up often.
+INGREDIENTS = st.text(st.sampled_from("a\u00e9e\u0301 \t\n\r\ufeff\u00a0\u3000\x00\x0b\x1c\x85\u2028#"), max_size=30)
+
+
+@given(st.one_of(st.text(), INGREDIENTS))
+def test_normalising_twice_is_normalising_once(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once) == once
+
+
+@given(st.one_of(st.text(), INGREDIENTS))
+def test_the_result_is_composed_has_unix_line_breaks_and_no_space_at_the_ends_of_lines(text: str) -> None:
+    result = normalise(text)
+    assert unicodedata.is_normalized("NFC", result)
+    assert "\r" not in result
+    assert not any(line.endswith((" ", "\t", "\u00a0", "\u3000")) for line in result.split("\n"))
+    assert not result.startswith(("\ufeff", "\n"))
+    assert not result.endswith("\n")
+
+
+@given(INGREDIENTS)
+def test_control_characters_stay_for_the_validation_to_see(text: str) -> None:
+    result = normalise(text)
+    assert [c for c in result if c in "\x00\x0b\x1c\x85"] == [c for c in text if c in "\x00\x0b\x1c\x85"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        (" \t\r\n \u3000\n\ufeff\n", ""),
+        ("\ufeffone\r\ntwo\rthree", "one\ntwo\nthree"),
+        ("cafe\u0301", "caf\u00e9"),
+        (
+            "\n\n    def f():  \n\treturn  1\t\n\n\n    # two  spaces\n",
+            "    def f():\n\treturn  1\n\n\n    # two  spaces",
+        ),
+        ("a\x00b\x0b", "a\x00b\x0b"),
+    ],
+)
+def test_lines_keep_their_insides(text: str, expected: str) -> None:
+    assert normalise(text) == expected
+
+
+@pytest.mark.parametrize("module", [json, textwrap])
+def test_source_code_stays_the_same_code(module: object) -> None:
+    source = inspect.getsource(module)  # type: ignore[arg-type]
+    assert normalise("\ufeff" + source.replace("\n", "\r\n")) == source.rstrip("\n")
+
+
+def test_a_long_run_of_spaces_takes_no_longer_than_any_text() -> None:
+    assert len(normalise("a" + " " * 5_000_000 + "b" + " " * 1_000_000)) == 5_000_002

@@ -1,0 +1,136 @@
+"""What must be read: fingerprints compared, nothing opened."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage.hashing import document_key
+from storage.tables.columns import LEDGER
+from tasks.context import EMPTY_LEDGER
+from tasks.ingest.plan import Plan, classify
+from tasks.ingest.scan import LISTED
+
+JUDGED = {"notes": "rules1", "wiki": "rules1"}
+
+
+def listed(*rows: dict[str, object]) -> pl.DataFrame:
+    plain = {"source": "notes", "occurrence": 1, "revision": "r1", "problem": None}
+    full = [plain | row for row in rows]
+    for row in full:
+        row["key"] = document_key(str(row["source"]), str(row["id"]))
+        row["row"] = row["key"] if row["occurrence"] == 1 else f"{row['key']}#{row['occurrence']}"
+    return pl.DataFrame([{name: row[name] for name in LISTED} for row in full], schema=LISTED)
+
+
+def ledger(*rows: dict[str, object]) -> pl.DataFrame:
+    plain = dict.fromkeys(LEDGER) | {"source": "notes", "revision": "r1", "judged": "rules1"}
+    full = [plain | row for row in rows]
+    for row in full:
+        row["key"] = document_key(str(row["source"]), str(row["id"]))
+    return pl.DataFrame(full, schema=EMPTY_LEDGER.schema)
+
+
+def quarantined(*rows: dict[str, str]) -> pl.DataFrame:
+    plain = {"revision": "r1", "rule": "content-present", "judged": "rules1"}
+    names = ("key", "revision", "rule", "judged")
+    full = [plain | {"key": document_key("notes", row["id"])} | row for row in rows]
+    return pl.DataFrame([{name: row[name] for name in names} for row in full], schema=dict.fromkeys(names, pl.String))
+
+
+def causes(plan: Plan) -> dict[str, str]:
+    return dict(pl.concat([plan.candidates, plan.held]).select("id", "cause").iter_rows())
+
+
+@pytest.mark.parametrize(
+    ("item", "cause"),
+    [
+        ({"id": "same"}, None),
+        ({"id": "fresh"}, "new"),
+        ({"id": "same", "revision": "r2"}, "revision"),
+        ({"id": "old-rules"}, "rules"),
+        ({"id": "old-rules", "revision": "r2"}, "revision"),
+        ({"id": "same", "source": "wiki"}, "new"),
+    ],
+)
+def test_each_document_has_one_cause(item: dict[str, object], cause: str | None) -> None:
+    known = ledger({"id": "same"}, {"id": "old-rules", "judged": "rules0"})
+    found = classify(listed(item), known, quarantined(), JUDGED)
+    assert causes(found) == ({} if cause is None else {item["id"]: cause})
+    assert found.same == (cause is None)
+
+
+@pytest.mark.parametrize(
+    ("row", "item", "cause"),
+    [
+        ({}, {}, "held"),
+        ({}, {"revision": "r2"}, "new"),
+        ({"judged": "rules0"}, {}, "new"),
+        ({"rule": "readable"}, {}, "new"),  # it could not be read: perhaps it can now
+        ({"rule": "readable"}, {"problem": "not valid JSON"}, "held"),  # the listing itself says what is wrong
+    ],
+)
+def test_what_was_refused_is_tried_again_when_row_or_rules_changed(
+    row: dict[str, str], item: dict[str, object], cause: str
+) -> None:
+    found = classify(listed({"id": "a"} | item), EMPTY_LEDGER, quarantined({"id": "a"} | row), JUDGED)
+    assert causes(found) == {"a": cause}
+
+
+def test_a_repeated_row_is_compared_with_itself_and_not_with_its_document() -> None:
+    first, second = {"id": "a"}, {"id": "a", "occurrence": 2}
+    found = classify(listed(first, second), ledger(first), quarantined(), JUDGED)
+    assert (found.same, found.candidates.select("id", "occurrence", "cause").rows()) == (1, [("a", 2, "new")])
+    key = document_key("notes", "a")
+    found = classify(listed(first, second), ledger(first), quarantined({"id": "a", "key": f"{key}#2"}), JUDGED)
+    assert (found.same, found.held.height, found.candidates.height) == (1, 1, 0)
+
+
+def test_what_is_listed_no_more_is_gone_also_with_its_source() -> None:
+    known = ledger({"id": "a"}, {"id": "b"}, {"id": "a", "source": "dropped"})
+    found = classify(listed({"id": "a"}), known, quarantined(), {"notes": "rules1"})
+    assert found.gone.select("source", "id").rows() == [("notes", "b"), ("dropped", "a")]
+
+
+def test_new_rules_of_one_source_concern_that_source_alone() -> None:
+    rows = [{"id": "a"}, {"id": "a", "source": "wiki"}]
+    found = classify(listed(*rows), ledger(*rows), quarantined(), JUDGED | {"wiki": "rules2"})
+    assert found.candidates.select("source", "cause").rows() == [("wiki", "rules")]
+    assert found.same == 1
+
+
+NAMES = st.sampled_from("abcdef")
+REVISIONS = st.sampled_from(["r1", "r2"])
+RULES = st.sampled_from(["rules0", "rules1"])
+STATES = st.dictionaries(NAMES, st.tuples(REVISIONS, RULES))
+
+
+@settings(max_examples=50, deadline=None)
+@given(now=st.lists(st.tuples(NAMES, REVISIONS), max_size=10), before=STATES, refused=STATES)
+def test_every_listed_row_has_one_fate_and_every_ledger_row_another(
+    now: list[tuple[str, str]], before: dict[str, tuple[str, str]], refused: dict[str, tuple[str, str]]
+) -> None:
+    times: dict[str, int] = {}
+    items: list[dict[str, object]] = []
+    for name, revision in now:
+        times[name] = times.get(name, 0) + 1
+        items.append({"id": name, "revision": revision, "occurrence": times[name]})
+    known = ledger(*({"id": name, "revision": r, "judged": j} for name, (r, j) in before.items()))
+    found = classify(
+        listed(*items),
+        known,
+        quarantined(*({"id": n, "revision": r, "judged": j} for n, (r, j) in refused.items())),
+        JUDGED,
+    )
+    rows = listed(*items)["row"].to_list()
+    assert found.counts == {
+        "candidates": found.candidates.height,
+        "same": len(rows) - found.candidates.height - found.held.height,
+        "held": found.held.height,
+        "gone": len(set(before) - set(times)),
+    }
+    fates = [*found.candidates["row"], *found.held["row"]]
+    assert len(set(fates)) == len(fates)
+    assert set(fates) <= set(rows)
