@@ -88,6 +88,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     assert f"{MARK}={services.home}" not in marked
 
 
+def mains(services: Services) -> set[int]:
+    return {each.process.pid for each in find(services.home) if each.main}
+
+
 @dataclass(frozen=True)
 class Caller:
     """Somebody who reaches the port, with what he knows."""
@@ -147,7 +151,7 @@ def test_a_run_chooses_neither_its_program_nor_its_environment_and_works(service
             break
         time.sleep(0.5)
         state = caller.ask("GET", f"/flow_runs/{run['id']}").json()["state"]
-    assert (state["type"], state["message"]) == ("COMPLETED", "release 1: 1 added")
+    assert (state["type"], state["message"]) == ("COMPLETED", "release 1 is published")
     assert not [each for folder in (services.folder, Path("/")) for each in folder.glob("PWNED")]
     for path in (services.home / "prefect.db", *(services.folder / "store").rglob("*")):
         assert path.stat().st_mode & 0o077 == 0
@@ -167,10 +171,29 @@ def test_the_password_is_shown_to_the_user_and_written_nowhere(
 
 
 @pytest.mark.slow
+def test_a_command_in_the_folder_reports_to_the_dashboard(services: Services) -> None:
+    program = """if True:
+        from pathlib import Path
+        from flows.dashboard.api import connected
+        assert connected(Path.cwd())
+        from prefect.client.orchestration import get_client
+        with get_client(sync_client=True) as client:
+            print(len(client.read_deployments()))
+    """
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment = mine | {"PREFECT_API_AUTH_STRING": "another:server's", "PYTHONPATH": str(DEPLOYMENTS.parents[1])}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=services.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.stdout, done.returncode) == ("3\n", 0), done.stderr
+
+
+@pytest.mark.slow
 def test_up_repairs_what_was_killed_and_locks_what_an_earlier_version_left_open(services: Services) -> None:
-    before = {each.process.pid for each in find(services.home)}
+    before = mains(services)
     up(services)
-    assert {each.process.pid for each in find(services.home)} == before
+    assert mains(services) == before
     assert len(services.dashboard.schedules()) == 3
     for role in ("worker", "server"):
         os.kill(int((services.home / f"{role}.pid").read_text()), 9)
@@ -182,4 +205,4 @@ def test_up_repairs_what_was_killed_and_locks_what_an_earlier_version_left_open(
     up(services)
     assert status(services)
     assert services.home.stat().st_mode & 0o777 == 0o700
-    assert not {each.process.pid for each in find(services.home)} & before
+    assert len(mains(services) - before) == 2
