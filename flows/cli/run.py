@@ -89,7 +89,7 @@ def audit(
 
 def _run(config: Config, file: Path | None, name: str, **options: Any) -> Any:
     """Run a flow: as a Prefect flow where an API is configured, so that its dashboard shows it, else directly."""
-    from flows.api import connected
+    from flows.dashboard.api import connected
 
     if connected(config.base):
         from flows import deployed

@@ -17,7 +17,6 @@ from flows.artifacts import (
     stage_chart,
     write_report,
 )
-from flows.dashboard import Dashboard
 from tasks.stage import in_flow_run, stage
 
 REPORT: dict[str, Any] = {
@@ -82,8 +81,8 @@ def prefect() -> Iterator[None]:
 @pytest.mark.usefixtures("prefect")
 def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published() -> None:
     from prefect import flow
+    from prefect.client.orchestration import get_client
     from prefect.context import TaskRunContext
-    from prefect.settings import PREFECT_API_URL
 
     thing, seen = object(), []
 
@@ -112,15 +111,15 @@ def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published() -> None:
     night()
     assert seen == [True, "embed", thing, "embed"]
     assert not in_flow_run()
-    server = Dashboard(PREFECT_API_URL.value().removesuffix("/api"), "tidemark")
-    shown = {each["key"]: each for each in server.request("/artifacts/filter", {})}
-    data = {key: each["data"] for key, each in shown.items()}
+    with get_client(sync_client=True) as client:
+        shown = {each.key: each for each in client.read_artifacts()}
+    data = {key: each.data for key, each in shown.items()}
     assert set(data) == {"run-counts", "run-stages", "run-report", "audit-checks", "embedding-progress"}
     assert data["run-report"] == write_report(REPORT)
     assert '"share": "95%"' in str(data["run-stages"])
     assert str(data["audit-checks"]).index("FAILED") < str(data["audit-checks"]).index("ids")
     assert data["embedding-progress"] == 100.0
-    assert shown["embedding-progress"]["description"].startswith("Embedded 4 of 4 chunks in ")
+    assert str(shown["embedding-progress"].description).startswith("Embedded 4 of 4 chunks in ")
 
 
 @pytest.mark.usefixtures("prefect")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,7 +14,9 @@ from pathlib import Path
 import pytest
 from killing import Child, command, within
 
-from flows import api
+from flows.dashboard import api
+from flows.services.access import close_folder, make_password
+from flows.services.processes import find, spawn, stop
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -43,12 +47,19 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-def started(folder: Path, url: str) -> None:
-    """What `make up` leaves in a folder."""
-    home = folder / ".tidemark" / "prefect"
-    home.mkdir(parents=True)
-    (home / "server.pid").write_text("1\n")
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    made = tmp_path / ".tidemark" / "prefect"
+    yield made
+    stop(find(made), seconds=1)
+
+
+def started(home: Path, url: str) -> str:
+    """What `make up` leaves in a folder: a process, its port and a password, which is given back."""
+    close_folder(home)
+    spawn(home, "server", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, home.parent)
     (home / "port").write_text(url.rpartition(":")[2])
+    return make_password(home)
 
 
 @pytest.mark.parametrize("status", [200, 401, 500])
@@ -71,19 +82,43 @@ def test_an_api_that_does_not_answer_is_warned_of(
 
 
 def test_the_dashboard_of_the_folder_is_taken_while_it_answers(
-    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, home: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not api.connected(tmp_path)
-    started(tmp_path, server)
-    changed: dict[str, str] = {}
+    password = started(home, server)
+    changed = {"PREFECT_API_AUTH_STRING": "another:server's", "PREFECT_HOME": "mine", "NO_PROXY": "here"}
     monkeypatch.setattr(api.os, "environ", changed)
     assert api.connected(tmp_path)
     assert (changed[api.VARIABLE], changed["PREFECT_RESULTS_DEFAULT_SERIALIZER"]) == (f"{server}/api", "json")
+    assert (changed["PREFECT_API_AUTH_STRING"], changed["PREFECT_HOME"]) == (f"tidemark:{password}", "mine")
+    assert changed["NO_PROXY"] == "here,127.0.0.1,localhost"
+    assert not [name for name in changed if name.startswith("PREFECT_SERVER_API")]
 
 
-def test_a_dashboard_that_was_killed_is_passed_over(tmp_path: Path, closed: str) -> None:
-    started(tmp_path, closed)
+def test_a_dashboard_that_was_killed_is_passed_over(tmp_path: Path, home: Path, closed: str) -> None:
+    started(home, closed)
     assert not api.connected(tmp_path)
+
+
+def test_whoever_took_the_port_of_a_killed_dashboard_is_not_told_its_password(
+    tmp_path: Path, home: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(home, server)
+    stop(find(home), seconds=5)
+    changed: dict[str, str] = {}
+    monkeypatch.setattr(api.os, "environ", changed)
+    assert not api.connected(tmp_path)
+    assert changed == {}
+
+
+def test_a_dashboard_without_its_password_costs_a_warning(
+    tmp_path: Path, home: Path, server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    started(home, server)
+    (home / "password").unlink()
+    with caplog.at_level(logging.WARNING):
+        assert not api.connected(tmp_path)
+    assert "`up` makes one; this run is recorded in the store alone" in caplog.text
 
 
 def test_a_refresh_goes_on_without_the_api_that_is_configured(tmp_path: Path, closed: str) -> None:

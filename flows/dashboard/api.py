@@ -8,11 +8,14 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from storage.errors import InputError
+
 __all__ = ["connected"]
 
 logger = logging.getLogger(__name__)
 
 VARIABLE = "PREFECT_API_URL"
+ACCESS = (VARIABLE, "PREFECT_API_AUTH_STRING")
 SECONDS = 3.0  # that a server may take to answer
 
 
@@ -30,21 +33,34 @@ def connected(folder: Path) -> bool:
             return True
         logger.warning("%s = %s does not answer: this run is recorded in the store alone", VARIABLE, given)
         return False
-    if not (folder / ".tidemark" / "prefect" / "server.pid").is_file():
-        return False
-    from flows.services import Services, prefect_environment
+    from flows.services.place import Services, client_settings, direct
+    from flows.services.processes import find
 
     services = Services.at(folder)
-    if services is None or not answers(f"{services.url}/api"):
+    # Whoever took the port of a server that was killed must not be told its password.
+    if services is None or not any(each.role == "server" for each in find(services.home)):
         return False
-    for name, value in prefect_environment(services).items():
-        if name != "PATH":  # only the services start programs
-            os.environ.setdefault(name, value)
+    os.environ.update(direct(os.environ))
+    if not answers(f"{services.url}/api"):
+        return False
+    try:
+        settings = client_settings(services)
+    except InputError as error:
+        logger.warning("%s; this run is recorded in the store alone", error)
+        return False
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    # The password of another server, which the environment may hold without its address, is none for ours.
+    os.environ.update({name: settings[name] for name in ACCESS})
     return True
 
 
 def answers(url: str) -> bool:
-    """Whether anything speaks HTTP at the address of a Prefect API; an error is an answer too."""
+    """Whether anything speaks HTTP at the address of a Prefect API; an error, such as that of a password, is an answer.
+
+    Args:
+        url: Of the API; its `/health` needs no password.
+    """
     try:
         request = urllib.request.Request(f"{url.rstrip('/')}/health")  # noqa: S310 - the user's own address
         with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310

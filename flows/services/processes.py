@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["MARK", "ROLE", "Owned", "find", "spawn", "stop"]
+__all__ = ["MARK", "ROLE", "Owned", "find", "has_settings", "spawn", "stop"]
 
 # A flow run lives in a session of its own and outlives a killed worker, so neither sessions nor parents find it again;
 # the environment is inherited by every child and cannot be lost.
@@ -35,7 +35,15 @@ class Owned:
     main: bool
 
 
-def spawn(home: Path, role: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
+def spawn(
+    home: Path,
+    role: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    umask: int = -1,
+) -> int:
     """Start a service in a session of its own, with its output in a log file and its number in a file beside it.
 
     Args:
@@ -44,6 +52,7 @@ def spawn(home: Path, role: str, command: Sequence[str], environment: Mapping[st
         command: Program and arguments.
         environment: Of the service; the mark is added.
         folder: In which it runs.
+        umask: The permissions that its files, and those of its children, do not get; -1 for those of this process.
 
     Returns:
         The process id.
@@ -58,6 +67,7 @@ def spawn(home: Path, role: str, command: Sequence[str], environment: Mapping[st
             stdout=log,
             stderr=log,
             start_new_session=True,
+            umask=umask,
         )
     (home / f"{role}.pid").write_text(f"{process.pid}\n")
     return process.pid
@@ -86,6 +96,19 @@ def find(home: Path) -> list[Owned]:
             role = environment.get(ROLE, "")
             found.append(Owned(process, role, environment.get(FLOW_RUN), process.pid == mains.get(role)))
     return found
+
+
+def has_settings(owned: Owned, settings: Mapping[str, str]) -> bool:
+    """Whether a process was started under these settings, all of them.
+
+    Args:
+        owned: The process; one that ended meanwhile has none.
+        settings: Environment variables.
+    """
+    try:
+        return settings.items() <= owned.process.environ().items()
+    except (psutil.Error, OSError):
+        return False
 
 
 def stop(owned: Iterable[Owned], *, seconds: float) -> int:

@@ -1,0 +1,1 @@
+"""What Prefect's dashboard shows: our flows as its flow runs, and the server that they report to."""

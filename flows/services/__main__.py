@@ -1,0 +1,58 @@
+"""The command line of the services: `python -m flows.services up|down|status`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from rich.markup import escape
+
+from flows.services import server
+from flows.services.place import Services
+from storage.errors import TidemarkError
+
+__all__ = ["main"]
+
+app = typer.Typer(add_completion=False, help="The dashboard, its worker and the deployments of this folder.")
+
+
+@app.command()
+def up() -> None:
+    """Start server, worker and deployments, or repair them, and print the dashboard's address and login."""
+    server.up(_here())
+
+
+@app.command()
+def down() -> None:
+    """Stop them and every flow run, and leave no process."""
+    server.down(_here())
+
+
+@app.command()
+def status() -> None:
+    """Show what runs; exit code 1 unless all of it does."""
+    if not server.status(_here()):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; an error of the user's is one line and its exit code."""
+    try:
+        app()
+    except TidemarkError as error:
+        server.console.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+def _here() -> Services:
+    """The services that the environment names; Prefect, imported later, finds no profile or setting of the caller's."""
+    services = Services.from_environment()
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    os.environ["PREFECT_HOME"] = str(services.home)
+    return services
+
+
+if __name__ == "__main__":
+    main()
