@@ -24,10 +24,10 @@ def close_folder(home: Path) -> None:
         home: `.tidemark/prefect` of the folder that the services work in.
 
     Raises:
-        InputError: The folder belongs to another user.
+        InputError: The folder, or the one in which it would lie, is another user's.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # parents get the mode of the umask: closed below
     try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # parents get the mode of the umask: closed below
         for folder in (home.parent, home):
             folder.chmod(0o700)
         # An earlier version wrote these for everybody to read. A link is left alone: its target may be anywhere.
@@ -36,7 +36,7 @@ def close_folder(home: Path) -> None:
                 file.chmod(0o600)
     except PermissionError as error:
         raise InputError(
-            f"{error.filename} belongs to another user: remove it, or name a folder of your own in TIDEMARK_HOME"
+            f"{error.filename} is not yours to change: remove it, or name a folder of your own in TIDEMARK_HOME"
         ) from error
 
 

@@ -81,11 +81,16 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     services = Services(folder, port, DEPLOYMENTS)
     try:
         up(services)
+        assert f"{MARK}={services.home}" in environments()
         yield services
     finally:
         down(services)
-    marked = subprocess.run(["ps", "eww", "-axo", "args"], capture_output=True, text=True, check=False).stdout
-    assert f"{MARK}={services.home}" not in marked
+    assert f"{MARK}={services.home}" not in environments()
+
+
+def environments() -> str:
+    """The command and the environment of every process, by another way than that of `find`."""
+    return subprocess.run(["ps", "axeww", "-o", "args"], capture_output=True, text=True, check=True).stdout
 
 
 def mains(services: Services) -> set[int]:
