@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["Child", "End", "Failure", "Orders", "command", "refreshed", "rolled_back", "trim_everything", "within"]
+__all__ = ["Child", "End", "Failure", "Orders", "command", "refreshed", "rolled_back", "vacuum_everything", "within"]
 
 TIMEOUT = 120.0
 # Starting a process asks after all others, and the exit code of each can be read but once.
@@ -32,7 +32,7 @@ _REAPING = threading.Lock()
 
 STAGES = {
     "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "find_pending"),
-    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean-up"),
+    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean_up"),
 }
 COMMITS = {
     "lance:LanceDataset": ("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),
@@ -193,8 +193,8 @@ def command(*arguments: str) -> tuple[int, str, str]:
     return int(code or 0), out.getvalue(), err.getvalue()
 
 
-def trim_everything(store: Any, table: str, older_than: timedelta) -> int:
-    """Stands for `Store.trim`: frees every version that no tag keeps, however young."""
+def vacuum_everything(store: Any, table: str, older_than: timedelta) -> int:
+    """Stands for `Store.vacuum`: frees every version that no tag keeps, however young."""
     del older_than
     dataset = store.find(table)
     if dataset is None:

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from storage import lease as module
 from storage.errors import LeaseHeld, Unreachable
-from storage.tables.columns import LEASES
-from storage.tables.lease import Lease
+from storage.tables import lease as module
+from storage.tables.lease import LEASES, Lease
 from storage.tables.store import Store
 
 

@@ -1,4 +1,4 @@
-"""Tables of one store: opened, appended to, merged, restored and trimmed."""
+"""Tables of one store: opened, appended to, merged, restored and vacuumed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 
 from storage.errors import InputError
 from storage.hashing import digest
-from storage.tables.columns import _KEY
+from storage.tables.columns import key
 from storage.tables.store import Store, filter_in, tags_of
 
-SCHEMA = pa.schema([pa.field("key", pa.string(), nullable=False, metadata=_KEY), pa.field("n", pa.int64())])
+SCHEMA = pa.schema([key("key", pa.string()), pa.field("n", pa.int64())])
 
 
 @pytest.fixture
@@ -151,22 +151,22 @@ def test_a_handle_keeps_its_version(store: Store) -> None:
     assert bound.to_table().to_pylist() == [{"key": "a", "n": 1}]
 
 
-def test_trim_frees_old_versions_and_keeps_tagged_ones(store: Store) -> None:
+def test_a_vacuum_frees_old_versions_and_keeps_tagged_ones(store: Store) -> None:
     fill(store, {"a": 1})
     kept = store.open("t").version
     store.open("t").tags.create("rel-1", kept)
     lost = fill(store, {"b": 2}).version
     store.delete_keys("t", "key", ["a", "b"])
     fill(store, {"c": 3})
-    assert store.trim("t", timedelta(0)) > 0
+    assert store.vacuum("t", timedelta(0)) > 0
     assert (content(store), content(store, kept)) == ({"c": 3}, {"a": 1})
     with pytest.raises(InputError, match="at version"):
         store.open("t", lost)
 
 
-def test_what_is_not_there_can_be_dropped_and_trimmed(store: Store) -> None:
+def test_what_is_not_there_can_be_dropped_and_vacuumed(store: Store) -> None:
     store.drop("t")
-    assert store.trim("t", timedelta(0)) == 0
+    assert store.vacuum("t", timedelta(0)) == 0
 
 
 def test_a_dropped_table_is_gone(store: Store) -> None:
