@@ -35,7 +35,10 @@ STAGES = {
     "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean_up"),
 }
 COMMITS = {
-    "lance:LanceDataset": ("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),
+    "lance:LanceDataset": (
+        *("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),
+        *("add_columns", "update_config"),
+    ),
     "lance.dataset:MergeInsertBuilder": ("execute",),
     "lance.dataset:Tags": ("create", "delete"),
     "lance.dataset:DatasetOptimizer": ("compact_files", "optimize_indices"),
