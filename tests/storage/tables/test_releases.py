@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,21 @@ def test_a_release_whose_table_is_lost_is_not_retained(releases: Releases) -> No
     releases.store.drop("chunks__a")
     assert releases.retained() == made[1:]
     assert releases.all() == made[::-1]
+
+
+def test_it_is_known_which_tables_and_runs_there_ever_were(releases: Releases) -> None:
+    assert (releases.tables(), releases.made_by(["run1"])) == (set(), {})
+    night(releases, 1)
+    night(releases, 2, ("documents", "chunks__b"))
+    releases.expire(1)
+    assert releases.tables() == {"documents", "chunks__a", "chunks__b"}
+    assert releases.made_by(["run2", "run9", "' OR '1'='1"]) == {"run2": 2}
+
+
+def test_a_brief_list_leaves_out_what_is_bulky(releases: Releases) -> None:
+    made = night(releases, 1, config={"a": 1}, audit={"ok": True}, code={"c": 1}, counts={"documents": 1})
+    [brief] = releases.all(brief=True)
+    assert brief == replace(made, config={}, audit={}, code={})
 
 
 STEPS = st.lists(st.sampled_from(["night", "back", "expire"]), max_size=8)
