@@ -9,6 +9,7 @@ import polars as pl
 from flows.config.schema import Config
 from flows.context import opened, rebased
 from flows.views.progress import Progress, Silent
+from storage.tables.format import upgrade
 from storage.tables.releases import Release, Releases
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
@@ -32,12 +33,14 @@ def audit(
         console: Where it says how far it is.
 
     Raises:
-        InputError: There is no such release.
+        InputError: There is no such release, or a later version of the program made the store.
+        LeaseHeld: The store is of an older format, and another run migrates it right now.
     """
     progress = console or Silent()
     store = Store(config.store.uri)
-    found = Releases(store).get(release)
     run, started = new_run(), datetime.now(UTC)
+    upgrade(store, run)
+    found = Releases(store).get(release)
     progress.stage("audit")
     snapshot = _subject(store, found)
     result = examine(snapshot, config.index)

@@ -19,6 +19,7 @@ from storage.errors import InputError
 from storage.hashing import fingerprint
 from storage.sources import open_source
 from storage.spill import Workspace
+from storage.tables.format import check
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.context import Context, Progress
@@ -75,11 +76,13 @@ def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
     The base release is not looked up yet: a run that writes does so under its lease (`rebased`).
 
     Raises:
-        InputError: The configuration names something that is not there.
+        InputError: The configuration names something that is not there, or a later version of the program made the
+            store.
     """
     if not config.sources:
         raise InputError("the configuration names no [[sources]]: there is nothing to index")
     store = Store(config.store.uri)
+    check(store)
     sources = [open_source(source, config.base) for source in config.sources]
     suite = load_suite(config.validation)
     rules = rules_fingerprint(config.validation, suite)

@@ -16,6 +16,7 @@ from tasks.tally import Preparation, causes, tally
 __all__ = ["Forecast", "plan"]
 
 TOKENS_PER_SECOND = 4_000  # all-MiniLM-L6-v2 on two cores, where the store remembers no run of its own
+_REMEMBERED = 100  # runs that may tell how quick this machine is, the newest
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ def plan(config: Config, console: Progress | None = None, *, rebuild: bool = Fal
 
 def _speed(context: Context, done: Preparation) -> float:
     """Seconds that embedding and writing will take, from what earlier runs in this space took."""
-    for run in Runs(context.store).all():
+    # A night without news embeds nothing: of years of them only those are read that may tell a speed.
+    worked = {"published", "refused", "failed", "interrupted"}
+    for run in Runs(context.store).all(_REMEMBERED, columns=("counts", "seconds", "model"), outcomes=worked):
         counts, seconds, model = run["counts"] or {}, run["seconds"] or {}, run["model"] or {}
         if counts.get("tokens", 0) > 10_000 and model.get("id") == context.space.id and seconds.get("embed"):
             return float(done.pending.tokens * seconds["embed"] / counts["tokens"])

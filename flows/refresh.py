@@ -13,6 +13,8 @@ from flows.context import code, docs_folder, libraries, opened, rebased
 from flows.prepare import Clock, prepare
 from flows.views.progress import Progress, Silent
 from storage.errors import NeedsApproval, Refused, summary
+from storage.tables.format import migrate
+from storage.tables.housekeeping import keep_small
 from storage.tables.lease import Lease
 from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Draft, Release
@@ -101,6 +103,7 @@ def refresh(
     with opened(config, run, progress) as unbound:  # wrong input is told before anything is written
         runs = Runs(unbound.store)
         with Lease(unbound.store, run) as lease:
+            migrate(unbound.store)
             context = replace(rebased(unbound), afresh=rebuild)
             context.workspace.sweep()
             runs.interrupt()
@@ -117,6 +120,7 @@ def refresh(
                     runs.finish(run, "failed", message=message, **_facts(journey))
                 raise
             runs.finish(run, result.outcome, release=result.release, message=result.message, **_facts(journey))
+            keep_small(unbound.store)
     return result
 
 

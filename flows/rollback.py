@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flows.config.schema import Config
+from storage.tables.format import upgrade
 from storage.tables.releases import Releases
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
@@ -41,13 +42,15 @@ def rollback(config: Config, to: int | None = None, *, trigger: str = "manual") 
         trigger: Who started it, for the record.
 
     Raises:
-        InputError: There is no such release, or it is no longer kept.
+        InputError: There is no such release, it is no longer kept, or a later version of the program made the store.
+        LeaseHeld: The store is of an older format, and another run migrates it right now.
         ReleaseMoved: Another release was published at the same moment.
     """
     store = Store(config.store.uri)
+    run, started = new_run(), datetime.now(UTC)
+    upgrade(store, run)
     releases = Releases(store)
     base = releases.get().seq
-    run, started = new_run(), datetime.now(UTC)
     release = releases.rollback(to, run)
     restored = int(release.restored or 0)
     about = {"config": json.loads(config.to_json()), "base": base, "release": release.seq, "trigger": trigger}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from storage.errors import InputError, TableMissing
+from storage.tables.format import check
 from storage.tables.releases import Release, Releases
 from storage.tables.roles import IndexFacts
 from storage.tables.runs import Runs
@@ -94,9 +95,11 @@ class Reader:
         """Open a release of a store, the current one by default.
 
         Raises:
-            InputError: Nothing is published, or the release is unknown or no longer kept.
+            InputError: Nothing is published, the release is unknown or no longer kept, or a later version of Tidemark
+                made the store.
         """
         store = Store(uri)
+        check(store)
         releases = Releases(store)
         while True:
             found = releases.get(release)
@@ -171,10 +174,8 @@ class Reader:
         return {row["key"]: row["title"] for row in scanner.to_table().to_pylist()}
 
     def _run(self, run: str) -> dict[str, Any]:
-        for row in Runs(self.store).all():
-            if row["run"] == run:
-                return {name: row[name] for name in ("run", "started", "outcome", "release", "code")}
-        return {"run": run}
+        row = Runs(self.store).find(run)
+        return {name: row[name] for name in ("run", "started", "outcome", "release", "code")} if row else {"run": run}
 
 
 def _hit(row: Mapping[str, Any], titles: Mapping[str, str | None]) -> Hit:

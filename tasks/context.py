@@ -15,10 +15,10 @@ from models.space import Space
 from models.text.tokenizer import TextTokenizer
 from storage.sources import Source
 from storage.spill import Workspace
-from storage.tables.columns import LEDGER
+from storage.tables.columns import DOCUMENTS, LEDGER
 from storage.tables.releases import Release
 from storage.tables.roles import chunks_table
-from storage.tables.store import Store
+from storage.tables.store import Store, read
 from tasks.build.chunking.cut import ChunkerConfig
 from tasks.build.chunking.cut import fingerprint as chunker_fingerprint
 from tasks.curate.validation.rules import Suite
@@ -109,6 +109,6 @@ class Context:
                 self._cache["ledger"] = EMPTY_LEDGER
             else:
                 table = self.store.open("documents", self.base.tables["documents"])
-                frame = pl.DataFrame(pl.from_arrow(table.to_table(columns=LEDGER)))
+                frame = pl.DataFrame(pl.from_arrow(read(table, DOCUMENTS, LEDGER)))
                 self._cache["ledger"] = frame.cast(dict(EMPTY_LEDGER.schema))  # type: ignore[arg-type]
         return self._cache["ledger"]

@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["Child", "End", "Failure", "Orders", "command", "refreshed", "rolled_back", "trim_everything", "within"]
+__all__ = ["Child", "End", "Failure", "Orders", "command", "refreshed", "rolled_back", "vacuum_everything", "within"]
 
 TIMEOUT = 120.0
 # Starting a process asks after all others, and the exit code of each can be read but once.
@@ -35,7 +35,10 @@ STAGES = {
     "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean_up"),
 }
 COMMITS = {
-    "lance:LanceDataset": ("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),
+    "lance:LanceDataset": (
+        *("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),
+        *("add_columns", "update_config"),
+    ),
     "lance.dataset:MergeInsertBuilder": ("execute",),
     "lance.dataset:Tags": ("create", "delete"),
     "lance.dataset:DatasetOptimizer": ("compact_files", "optimize_indices"),
@@ -193,8 +196,8 @@ def command(*arguments: str) -> tuple[int, str, str]:
     return int(code or 0), out.getvalue(), err.getvalue()
 
 
-def trim_everything(store: Any, table: str, older_than: timedelta) -> int:
-    """Stands for `Store.trim`: frees every version that no tag keeps, however young."""
+def vacuum_everything(store: Any, table: str, older_than: timedelta) -> int:
+    """Stands for `Store.vacuum`: frees every version that no tag keeps, however young."""
     del older_than
     dataset = store.find(table)
     if dataset is None:

@@ -13,15 +13,16 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from killing import Child, End, Orders, refreshed, trim_everything
+from killing import Child, End, Orders, refreshed, vacuum_everything
 
 from models.config import EncoderConfig
 from models.encoder import open_encoder
 from storage.reader import Reader
-from storage.tables.columns import vectors_table
+from storage.tables.columns import chunks_schema
 from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Release, Releases
 from storage.tables.store import Store
+from storage.tables.vectors import vectors_table
 
 __all__ = [
     "VALUES",
@@ -51,8 +52,10 @@ QUERIES = ("harbour pilot chart", "ebb and flood", "moon over the reef")
 VALUES = {
     "tasks.build.embed:SMALLEST": 5,
     "tasks.build.embed:LARGEST": 5,
-    "storage.tables.store:Store.trim": trim_everything,
+    "storage.tables.store:Store.vacuum": vacuum_everything,
 }
+
+HASH = chunks_schema(1).names.index("hash")
 
 Answer = tuple[tuple[tuple[str, float, str], ...], ...]
 Row = tuple[Any, ...]
@@ -110,7 +113,7 @@ class State:
     @property
     def hashes(self) -> set[str]:
         """Content hashes of the chunks."""
-        return {row[8] for row in self.chunks}
+        return {row[HASH] for row in self.chunks}
 
 
 @dataclass(frozen=True)

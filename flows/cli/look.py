@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["diff", "explain", "quarantine_list", "releases", "runs", "search", "show"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+_SHOWN = 50  # runs
 InRelease = Annotated[int | None, typer.Option("--release", metavar="N", help="Another than the current one.")]
 
 
@@ -55,11 +56,18 @@ def releases(ctx: typer.Context, as_json: Json = False) -> None:
     Output(as_json).show(rows, lambda: _views().releases_view(rows))
 
 
-def runs(ctx: typer.Context, as_json: Json = False) -> None:
+def runs(
+    ctx: typer.Context,
+    limit: Annotated[
+        int | None, typer.Option("-n", "--limit", min=1, help="Runs to list. [default: 50; all with --json]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """List the runs, newest first, the failed ones too."""
     from storage.tables.runs import Runs
 
-    rows = Runs(_releases(ctx).store).all()
+    # A table of thousands of rows is read by nobody and takes seconds to draw; a script may want all.
+    rows = Runs(_releases(ctx).store).all(limit if limit or as_json else _SHOWN)
     Output(as_json).show(rows, lambda: _views().runs_view(rows))
 
 
@@ -77,7 +85,9 @@ def show(
         told = release.to_dict()
         Output(as_json).show(told, lambda: _views().facts_view(f"release {release.seq}", told))
         return
-    run = _run(found, what)
+    from storage.tables.runs import Runs
+
+    run = Runs(found.store).get(what)
     Output(as_json).show(run, lambda: _views().facts_view(f"run {run['run']}", run))
 
 
@@ -117,13 +127,12 @@ def explain(
 
 def _timeline(found: Releases) -> list[dict[str, Any]]:
     """The releases as rows: which one readers see, which can be returned to, which a rollback took back."""
-    every = found.all()
+    every = found.all(brief=True)
+    back = [release for release in every if release.restored is not None]
     kept = {release.seq for release in found.retained()}
     rows = []
     for release in every:
-        taken_back = [
-            other.seq for other in every if other.restored is not None and other.restored < release.seq < other.seq
-        ]
+        taken_back = [other.seq for other in back if int(other.restored or 0) < release.seq < other.seq]
         rows.append(
             {
                 "release": release.seq,
@@ -144,20 +153,14 @@ def _timeline(found: Releases) -> list[dict[str, Any]]:
     return rows
 
 
-def _run(found: Releases, name: str) -> dict[str, Any]:
-    """A run by its id, or by the beginning of one."""
-    from storage.tables.runs import Runs
-
-    runs = Runs(found.store)
-    fitting = [row for row in runs.all() if str(row["run"]).startswith(name)]
-    return fitting[0] if len(fitting) == 1 else runs.get(name)
-
-
 def _releases(ctx: typer.Context) -> Releases:
+    from storage.tables.format import check
     from storage.tables.releases import Releases
     from storage.tables.store import Store
 
-    return Releases(Store(_config(ctx).store.uri))
+    store = Store(_config(ctx).store.uri)
+    check(store)
+    return Releases(store)
 
 
 def _config(ctx: typer.Context) -> Config:

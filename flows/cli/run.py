@@ -113,7 +113,7 @@ def _failure(config: Config, error: Exception, began: datetime) -> dict[str, Any
 
     found: dict[str, Any] = {"run": None, "counts": {}, "seconds": {}, "message": summary(error)}
     try:
-        newest = next(iter(Runs(Store(config.store.uri)).all()), {})
+        newest = next(iter(Runs(Store(config.store.uri)).all(1)), {})
     except OSError:  # the store itself is what failed
         newest = {}
     if newest.get("outcome") == "failed" and newest["started"] >= began:

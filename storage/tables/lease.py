@@ -12,15 +12,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from storage.errors import LeaseHeld
-from storage.tables.columns import LEASES
-from storage.tables.store import Store
+import pyarrow as pa
+import pyarrow.compute as pc
 
-__all__ = ["Lease", "holder", "signs_of_life"]
+from storage.errors import LeaseHeld
+from storage.tables.columns import TIME, key, strings
+from storage.tables.store import Store, read
+
+__all__ = ["LEASES", "Lease", "holder", "signs_of_life"]
 
 _TABLE = "leases"
 _RENEW = 15.0  # seconds between signs of life
 _EXPIRY = timedelta(seconds=90)  # six missed ones: a holder on another machine is taken for dead
+
+LEASES = pa.schema(
+    [
+        key("token", pa.int64()),
+        *strings("holder", "machine", "host", "run"),
+        pa.field("pid", pa.int64()),
+        pa.field("pid_started", pa.string()),
+        pa.field("acquired", TIME),
+        pa.field("renewed", TIME),
+        pa.field("released", pa.bool_()),
+    ]
+)
 
 
 class Lease:
@@ -115,16 +130,18 @@ def holder(store: Store) -> str | None:
 
 def signs_of_life(store: Store) -> dict[str, datetime]:
     """Run to the time at which it last showed that it lives."""
-    return {str(row["run"]): row["renewed"] for row in _rows(store)}
+    table = store.find(_TABLE)
+    rows = [] if table is None else read(table, LEASES, ["run", "renewed"]).to_pylist()
+    return {str(row["run"]): row["renewed"] for row in rows}
 
 
 def _newest(store: Store) -> dict[str, Any] | None:
-    return max(_rows(store), key=lambda row: int(row["token"]), default=None)
-
-
-def _rows(store: Store) -> list[dict[str, Any]]:
+    """The row of the highest token: whoever has a lower one was taken over, whatever its row says."""
     table = store.find(_TABLE)
-    return [] if table is None else table.to_table().to_pylist()
+    if table is None or not len(tokens := read(table, LEASES, ["token"])["token"]):
+        return None
+    rows = read(table, LEASES, where=pc.field("token") == pc.max(tokens).as_py()).to_pylist()
+    return dict(rows[0])
 
 
 def _held(uri: str, row: dict[str, Any]) -> str:

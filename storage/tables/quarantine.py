@@ -7,11 +7,23 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
-from storage.tables.columns import QUARANTINE
-from storage.tables.store import Store
+from storage.tables.columns import TIME, key, strings
+from storage.tables.store import Store, read
 
-__all__ = ["Quarantine"]
+__all__ = ["QUARANTINE", "Quarantine"]
+
+QUARANTINE = pa.schema(
+    [
+        key("key", pa.string()),
+        *strings("source", "document", "revision", "rule", "rule_version", "reason", "judged", "excerpt"),
+        pa.field("attempts", pa.int32()),
+        pa.field("first_seen", TIME),
+        pa.field("last_seen", TIME),
+        *strings("run"),
+    ]
+)
 
 _TABLE = "quarantine"
 _HELD = ["key", "source", "document", "revision", "rule", "judged"]
@@ -29,7 +41,7 @@ class Quarantine:
         schema = dict.fromkeys(_HELD, pl.String)
         if table is None:
             return pl.DataFrame(schema=schema)
-        return pl.DataFrame(pl.from_arrow(table.to_table(columns=_HELD)), schema=schema)
+        return pl.DataFrame(pl.from_arrow(read(table, QUARANTINE, _HELD)), schema=schema)
 
     def refuse(self, rows: pl.DataFrame, run: str, now: datetime) -> None:
         """Take rows in, or count one more attempt for rows that are there.
@@ -62,7 +74,7 @@ class Quarantine:
     def all(self) -> list[dict[str, Any]]:
         """All refused rows, newest first."""
         table = self.store.find(_TABLE)
-        rows = [] if table is None else table.to_table().to_pylist()
+        rows = [] if table is None else read(table, QUARANTINE).to_pylist()
         return sorted(rows, key=lambda row: (row["last_seen"], row["source"], row["document"]), reverse=True)
 
     def _attempts(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:

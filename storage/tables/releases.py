@@ -9,15 +9,29 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from storage.errors import InputError, ReleaseMoved
-from storage.tables.columns import RELEASES
-from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
-from storage.tables.store import Store, tags_of
+import pyarrow as pa
+import pyarrow.compute as pc
 
-__all__ = ["Draft", "Release", "Releases"]
+from storage.errors import InputError, ReleaseMoved
+from storage.tables.columns import TIME, key, strings
+from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
+from storage.tables.store import Store, read, tags_of
+
+__all__ = ["RELEASES", "Draft", "Release", "Releases"]
+
+RELEASES = pa.schema(
+    [
+        key("seq", pa.int64()),
+        pa.field("created", TIME),
+        *strings("outcome", "run", "space", "tag"),
+        pa.field("restored", pa.int64()),
+        *strings("tables", "encoder", "counts", "audit", "index", "config", "chunker", "code", "message", "roles"),
+    ]
+)
 
 _TABLE = "releases"
 _JSON = ("tables", "encoder", "counts", "audit", "index", "config", "code", "roles")
+_BULKY = ("audit", "config", "code")
 _DRAFTED = ("outcome", "run", "restored", "tables", "roles", "counts", "audit", "config", "code", "message")
 
 
@@ -70,7 +84,7 @@ class Release(Draft):
         facts = {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}
         roles = facts.get("roles")
         facts["roles"] = {n: Role.from_dict(r) for n, r in roles.items()} if roles else {TEXT: _first_role(facts)}
-        named = {name: facts[name] for name in (*_DRAFTED, "seq", "created", "tag")}
+        named = {name: facts.get(name) for name in (*_DRAFTED, "seq", "created", "tag")}
         empty: dict[str, Any] = {name: {} for name in ("counts", "audit", "config", "code") if named[name] is None}
         return cls(**named | empty | {"message": named["message"] or ""})
 
@@ -113,21 +127,35 @@ def _first_role(facts: Mapping[str, Any]) -> Role:
     )
 
 
+@dataclass(frozen=True)
+class _State:
+    """Which versions of which tables a release pins."""
+
+    seq: int
+    tag: str
+    tables: dict[str, int]
+    restored: int | None
+
+
 class Releases:
     """The `releases` table of a store and the tags that keep its versions."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def all(self) -> list[Release]:
-        """Every release ever published, newest first."""
-        table = self.store.find(_TABLE)
-        rows = [] if table is None else table.to_table().to_pylist()
-        return [Release.from_row(row) for row in sorted(rows, key=lambda row: int(row["seq"]), reverse=True)]
+    def all(self, *, brief: bool = False) -> list[Release]:
+        """Every release ever published, newest first.
+
+        Args:
+            brief: Leave out audit, configuration and code, which are most of what there is to read.
+        """
+        rows = self._rows([name for name in RELEASES.names if not (brief and name in _BULKY)])
+        return [Release.from_row(row) for row in rows]
 
     def current(self) -> Release | None:
         """The release that readers see; None before the first."""
-        return next(iter(self.all()), None)
+        newest = self._rows(["seq"])[:1]
+        return self._find(newest[0]["seq"]) if newest else None
 
     def get(self, seq: int | None = None) -> Release:
         """A release by number, or the current one.
@@ -135,19 +163,32 @@ class Releases:
         Raises:
             InputError: Nothing is published yet, or there is no such number.
         """
-        releases = self.all()
-        if not releases:
+        found = self.current() if seq is None else self._find(seq)
+        if found is not None:
+            return found
+        newest = self._rows(["seq"])[:1]
+        if not newest:
             raise InputError(f"{self.store.uri}: nothing is published yet; run `tidemark refresh`")
-        for release in releases:
-            if seq in (None, release.seq):
-                return release
-        raise InputError(f"there is no release {seq}; the newest is {releases[0].seq} (`tidemark releases` lists them)")
+        raise InputError(
+            f"there is no release {seq}; the newest is {newest[0]['seq']} (`tidemark releases` lists them)"
+        )
 
     def retained(self) -> list[Release]:
         """The releases whose tables are still pinned, newest first."""
-        releases = self.all()
-        tags = self._tags(releases)
-        return [release for release in releases if _pinned(release, tags)]
+        states = self._states()
+        tags = self._tags(states)
+        kept = [state.seq for state in states if _pinned(state, tags)]
+        rows = self._rows(RELEASES.names, pc.field("seq").isin(kept)) if kept else []
+        return [Release.from_row(row) for row in rows]
+
+    def tables(self) -> set[str]:
+        """Names of the tables of all releases there ever were."""
+        return {name for state in self._states() for name in state.tables}
+
+    def made_by(self, runs: Iterable[str]) -> dict[str, int]:
+        """Run to the number of the release that it published, of those that published one."""
+        rows = self._rows(["seq", "run"], pc.field("run").isin(list(runs)))
+        return {row["run"]: row["seq"] for row in rows}
 
     def publish(self, base: int, draft: Draft) -> Release:
         """Pin the table versions of a draft and make it the next release, all at once or not at all.
@@ -201,19 +242,22 @@ class Releases:
         carried["message"] = f"back to release {target.seq} from {current.seq}"
         return self.publish(current.seq, Draft(**carried))
 
-    def expire(self, keep: int) -> list[Release]:
-        """Unpin all but the newest `keep` distinct states, and tags that no release owns; returns what was let go."""
-        releases = self.all()
+    def expire(self, keep: int) -> list[int]:
+        """Unpin all but the newest `keep` distinct states, and tags that no release owns.
+
+        Returns:
+            The numbers of the releases that were let go, newest first.
+        """
+        releases = self._states()
         tags = self._tags(releases)
-        states: list[dict[str, int]] = []
+        states: dict[tuple[tuple[str, int], ...], int] = {}
         gone = []
         for release in releases:
-            if release.tables not in states:
-                states.append(release.tables)
+            rank = states.setdefault(tuple(sorted(release.tables.items())), len(states))
             # Any tag left counts: one that stayed when a kill came between two tables would keep its files for good.
-            if states.index(release.tables) >= keep and any(release.tag in tags[name] for name in release.tables):
+            if rank >= keep and any(release.tag in tags[name] for name in release.tables):
                 self._unpin(release.tables, release.tag)
-                gone.append(release)
+                gone.append(release.seq)
         known = {release.tag for release in releases}
         newest = releases[0].seq if releases else 0
         for name, held in tags.items():
@@ -228,21 +272,36 @@ class Releases:
 
         A release that was rolled back from is never on that way: the night after was made from what was restored.
         """
-        known = {release.seq: release for release in self.all()}
+        known = {state.seq: state for state in self._states()}
 
-        def origin(release: Release) -> Release:
-            while release.restored is not None:
-                release = known[release.restored]
-            return release
+        def origin(state: _State) -> _State:
+            while state.restored is not None:
+                state = known[state.restored]
+            return state
 
-        step = known.get(origin(current).seq - 1)
+        step = known.get(origin(known[current.seq]).seq - 1)
         while step is not None and step.tables == current.tables:
             step = known.get(origin(step).seq - 1)
         if step is None:
             raise InputError(f"there is no release before {current.seq} to go back to")
-        return origin(step)
+        return self.get(origin(step).seq)
 
-    def _tags(self, releases: Iterable[Release]) -> dict[str, set[str]]:
+    def _find(self, seq: int) -> Release | None:
+        return next((Release.from_row(row) for row in self._rows(RELEASES.names, pc.field("seq") == seq)), None)
+
+    def _rows(self, columns: list[str], where: pc.Expression | None = None) -> list[dict[str, Any]]:
+        """Some columns of some releases, newest first."""
+        table = self.store.find(_TABLE)
+        if table is None:
+            return []
+        return read(table, RELEASES, columns, where).sort_by([("seq", "descending")]).to_pylist()
+
+    def _states(self) -> list[_State]:
+        """What is pinned by whom, of every release ever published, newest first: all that is read of old ones."""
+        rows = self._rows(["seq", "tag", "tables", "restored"])
+        return [_State(row["seq"], row["tag"], json.loads(row["tables"] or "{}"), row["restored"]) for row in rows]
+
+    def _tags(self, releases: Iterable[_State | Release]) -> dict[str, set[str]]:
         """The tags of every table that these releases name: one look a table, however many releases there were."""
         names = {name for release in releases for name in release.tables}
         tables = {name: self.store.find(name) for name in sorted(names)}
@@ -255,5 +314,5 @@ class Releases:
                 table.tags.delete(tag)
 
 
-def _pinned(release: Release, tags: Mapping[str, set[str]]) -> bool:
+def _pinned(release: _State | Release, tags: Mapping[str, set[str]]) -> bool:
     return all(release.tag in tags[name] for name in release.tables)

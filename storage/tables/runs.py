@@ -6,22 +6,39 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from storage.errors import InputError
-from storage.tables.columns import RUNS
+from storage.tables.columns import TIME, key, strings
 from storage.tables.lease import holder, signs_of_life
 from storage.tables.releases import Releases
-from storage.tables.store import Store
+from storage.tables.store import Store, read
 
-__all__ = ["Runs", "new_run"]
+__all__ = ["RUNS", "Runs", "new_run"]
+
+RUNS = pa.schema(
+    [
+        key("run", pa.string()),
+        *strings("kind", "trigger", "outcome", "message"),
+        pa.field("started", TIME),
+        pa.field("finished", TIME),
+        pa.field("token", pa.int64()),
+        pa.field("base", pa.int64()),
+        pa.field("release", pa.int64()),
+        *strings("host", "config", "code", "libraries", "data", "model", "counts", "seconds"),
+    ]
+)
 
 _TABLE = "runs"
 _JSON = ("config", "code", "libraries", "data", "model", "counts", "seconds")
 _PLAIN = ("trigger", "token", "base", "release", "message")
-_CLAIM = "outcome = 'running' AND kind = 'refresh'"
+_CLAIM = (pc.field("outcome") == "running") & (pc.field("kind") == "refresh")
+_ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("started", "descending"), ("run", "descending")]
 _BROKEN_OFF = "the process ended without a word (killed, or the machine went down); the next run goes on"
 
 
@@ -44,7 +61,7 @@ class Runs:
 
     def finish(self, run: str, outcome: str, **facts: Any) -> None:
         """Record how a run ended that was started."""
-        row = self._rows()[run] | {"outcome": outcome, "finished": datetime.now(UTC)}
+        row = self._rows(pc.field("run") == run)[run] | {"outcome": outcome, "finished": datetime.now(UTC)}
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
     def record(self, run: str, kind: str, outcome: str, started: datetime, **facts: Any) -> None:
@@ -64,28 +81,63 @@ class Runs:
             self.store.upsert(_TABLE, RUNS, "run", list(rows.values()))
         return list(rows)
 
-    def all(self) -> list[dict[str, Any]]:
-        """All runs, newest first; one whose process is gone is told as interrupted before the next run marks it."""
-        rows = self._rows()
+    def all(
+        self,
+        limit: int | None = None,
+        *,
+        columns: Sequence[str] = RUNS.names,
+        outcomes: Collection[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """The runs, newest first; one whose process is gone is told as interrupted before the next run marks it.
+
+        Args:
+            limit: How many, at most; all if None.
+            columns: What of them; only that is read and decoded.
+            outcomes: Those that the store records with one of these outcomes; all if None.
+        """
+        where = None if outcomes is None else pc.field("outcome").isin(list(outcomes))
+        newest = self._newest(where)
+        chosen = newest if limit is None else newest.slice(0, limit)
+        if len(chosen) < len(newest):
+            where = pc.field("run").isin(chosen["run"].to_pylist())
+        rows = self._rows(where, [name for name in RUNS.names if name in {*columns, "run"}])
+        running = "running" in chosen["outcome"].to_pylist()
+        told = self._broken_off() if running else {}
+        rows |= {run: {name: row[name] for name in rows[run]} for run, row in told.items() if run in rows}
+        return [_unpacked(rows[run], columns) for run in chosen["run"].to_pylist() if run in rows]
+
+    def find(self, run: str) -> dict[str, Any] | None:
+        """One run, or None."""
+        rows = self._rows(pc.field("run") == run)
         if any(row["outcome"] == "running" for row in rows.values()):
-            rows |= self._broken_off()
-        return [_unpacked(row) for row in sorted(rows.values(), key=_age, reverse=True)]
+            rows |= {name: row for name, row in self._broken_off().items() if name == run}
+        return _unpacked(rows[run]) if run in rows else None
 
     def get(self, run: str) -> dict[str, Any]:
-        """One run.
+        """One run, by its id or by the beginning that no other run's id has.
 
         Raises:
             InputError: There is no such run.
         """
-        for row in self.all():
-            if row["run"] == run:
-                return row
-        raise InputError(f"{self.store.uri}: there is no run {run!r}; `tidemark runs` lists them")
+        found = self.find(run)
+        if found is None and run:
+            alike = [name for name in map(str, self._newest()["run"].to_pylist()) if name.startswith(run)]
+            found = self.find(alike[0]) if len(alike) == 1 else None
+        if found is None:
+            raise InputError(f"{self.store.uri}: there is no run {run!r}; `tidemark runs` lists them")
+        return found
 
-    def _rows(self, where: str | None = None) -> dict[str, dict[str, Any]]:
+    def _newest(self, where: pc.Expression | None = None) -> pa.Table:
+        """Run, start and outcome, newest first: little of each, so that many are found quickly."""
+        table = self.store.find(_TABLE)
+        columns = ["run", "started", "outcome"]
+        empty = pa.schema([RUNS.field(name) for name in columns]).empty_table()
+        return empty if table is None else read(table, RUNS, columns, where).sort_by(_ORDER)
+
+    def _rows(self, where: pc.Expression | None = None, columns: list[str] | None = None) -> dict[str, dict[str, Any]]:
         """Run to row."""
         table = self.store.find(_TABLE)
-        return {} if table is None else {row["run"]: row for row in table.to_table(filter=where).to_pylist()}
+        return {} if table is None else {row["run"]: row for row in read(table, RUNS, columns, where).to_pylist()}
 
     def _broken_off(self) -> dict[str, dict[str, Any]]:
         """The refreshes that claim to run but hold no lease, as they are to be told.
@@ -98,17 +150,13 @@ class Runs:
             return {}
         living, signs = holder(self.store), signs_of_life(self.store)
         dead = {run: row for run, row in self._rows(_CLAIM).items() if run in claims and run != living}
-        published = {release.run: release.seq for release in Releases(self.store).all()} if dead else {}
+        published = Releases(self.store).made_by(dead) if dead else {}
         for run, row in dead.items():
             release = published.get(run)
             message = _BROKEN_OFF if release is None else f"release {release} is published; after that {_BROKEN_OFF}"
             finished = max(row["started"], signs.get(run, row["started"]))  # the first sign comes before the row
             row |= {"outcome": "interrupted", "finished": finished, "release": release, "message": message}
         return dead
-
-
-def _age(row: Mapping[str, Any]) -> tuple[datetime, str]:
-    return row["started"], row["run"]
 
 
 def _packed(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,5 +171,5 @@ def _packed(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     return full
 
 
-def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}
+def _unpacked(row: Mapping[str, Any], columns: Sequence[str] = RUNS.names) -> dict[str, Any]:
+    return {name: json.loads(row[name]) if name in _JSON and row[name] else row[name] for name in columns}

@@ -18,8 +18,9 @@ from storage.errors import TableMissing
 
 if TYPE_CHECKING:
     import lance
+    import pyarrow.compute as pc
 
-__all__ = ["Store", "cache_folder", "filter_in", "stream", "tags_of"]
+__all__ = ["Store", "cache_folder", "filter_in", "read", "stream", "tags_of"]
 
 AHEAD = 8 * 2**20  # bytes
 
@@ -31,6 +32,8 @@ _HEX = re.compile(r"[0-9a-f]+")
 _LISTINGS = 100  # each is spoilt only by a tag that went while it lasted; a spoilt file must not hold a run for ever
 _TAG_GONE = re.compile(r"[Nn]ot found: \S*/_refs/tags/")
 _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
+_PREEMPTED = re.compile(r"commit conflict|already exists")  # somebody else wrote first, perhaps the same
+_RETRIES = 20
 
 
 def cache_folder() -> Path:
@@ -114,14 +117,14 @@ class Store:
         return datetime.now(last.tzinfo) - last
 
     def ensure(self, table: str, schema: pa.Schema) -> lance.LanceDataset:
-        """Open the head of a table, made empty with `schema` where it does not exist yet."""
+        """Open the head of a table with all columns of `schema`, made empty where it does not exist yet."""
         found = self.find(table)
         if found is not None:
-            return found
+            return found if set(schema.names) <= set(found.schema.names) else self.complete(table, schema)
         import lance
 
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        if self.folder is not None:  # closed to other users of the machine: the texts may be nobody else's business
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Not write_dataset(mode="create"): two at once both "create", and the slower one wipes what the faster wrote.
         empty = lance.LanceOperation.Overwrite(schema, [])
         try:
@@ -131,6 +134,24 @@ class Store:
             if made is None:
                 raise
             return made
+
+    def complete(self, table: str, schema: pa.Schema) -> lance.LanceDataset:
+        """Add the columns of `schema` that the head of a table lacks, null in every row.
+
+        It writes a manifest and no data; other versions stay as they are. Who wrote meanwhile is not disturbed.
+        """
+        for attempt in range(_RETRIES):
+            head = self.open(table)
+            held = set(head.schema.names)
+            lacking = [field for field in schema if field.name not in held]
+            if not lacking:
+                return head
+            try:
+                head.add_columns(pa.schema(lacking))
+            except OSError as error:
+                if not _PREEMPTED.search(str(error)) or attempt == _RETRIES - 1:
+                    raise
+        return self.open(table)
 
     def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:
         """Append a stream of batches in one commit; memory does not grow with the stream."""
@@ -165,14 +186,17 @@ class Store:
         merge = dataset.merge_insert(key).when_not_matched_insert_all().use_index(False).conflict_retries(20)
         return bool(merge.execute(pa.Table.from_pylist([row], schema=schema))["num_inserted_rows"] == 1)
 
-    def restore(self, table: str, version: int) -> lance.LanceDataset:
-        """Make a pinned version the head again (a new version with the same rows), unless it is the head already."""
-        head = self.open(table)
-        if head.version == version:
-            return head
-        pinned = self.open(table, version)
-        pinned.restore()  # type: ignore[no-untyped-call]
-        return self.open(table)
+    def restore(self, table: str, version: int, schema: pa.Schema | None = None) -> lance.LanceDataset:
+        """Make a pinned version the head again (a new version with the same rows), unless it is the head already.
+
+        Args:
+            table: Name of the table.
+            version: The pinned version.
+            schema: Columns that the head has afterwards: a version of an older format brings its own, fewer ones back.
+        """
+        if self.open(table).version != version:
+            self.open(table, version).restore()  # type: ignore[no-untyped-call]
+        return self.open(table) if schema is None else self.complete(table, schema)
 
     def delete_keys(self, table: str, column: str, keys: Iterable[str], batch: int = 2_000) -> int:
         """Delete the rows whose `column` is one of `keys` (hexadecimal hashes); returns how many rows went."""
@@ -200,13 +224,33 @@ class Store:
         with suppress(OSError):  # the run spills beside it
             grave.parent.rmdir()
 
-    def trim(self, table: str, older_than: timedelta) -> int:
+    def vacuum(self, table: str, older_than: timedelta) -> int:
         """Free the untagged versions of a table that are older; returns bytes freed."""
         dataset = self.find(table)
         if dataset is None:
             return 0
         stats = dataset.cleanup_old_versions(older_than=older_than, error_if_tagged_old_versions=False)
         return int(stats.bytes_removed)
+
+
+def read(
+    table: lance.LanceDataset, schema: pa.Schema, columns: list[str] | None = None, where: pc.Expression | None = None
+) -> pa.Table:
+    """Read a small table as this version of the program knows it, whatever version wrote it.
+
+    Args:
+        table: The table.
+        schema: Its columns: those that it lacks are null, others that it has are left out.
+        columns: Which of them; all if None.
+        where: Which rows.
+    """
+    wanted = columns or schema.names
+    held = set(table.schema.names)
+    rows = table.to_table(columns=[name for name in wanted if name in held], filter=where)
+    for position, name in enumerate(wanted):
+        if name not in held:
+            rows = rows.add_column(position, schema.field(name), pa.nulls(len(rows), schema.field(name).type))
+    return rows
 
 
 def stream(

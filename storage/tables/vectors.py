@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from storage.tables.columns import vectors_schema, vectors_table
+from storage.tables.columns import strings
 from storage.tables.releases import Releases
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store, stream
@@ -17,9 +17,19 @@ from storage.tables.store import Store, stream
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["EmbeddingCache", "as_vectors", "staged"]
+__all__ = ["EmbeddingCache", "as_vectors", "stage_vectors", "vectors_schema", "vectors_table"]
 
 _PLACES = {"hash": pl.String, "place": pl.Int16, "offset": pl.Int64}
+
+
+def vectors_table(space: str) -> str:
+    """Name of the staging table that keeps the finished vectors of an unfinished run."""
+    return f"vectors__{space[:16]}"
+
+
+def vectors_schema(dimension: int) -> pa.Schema:
+    """Schema of a staging table: content hash, the document that needed it first, and vector."""
+    return pa.schema([*strings("hash", "key"), pa.field("vector", pa.list_(pa.float32(), dimension))])
 
 
 class EmbeddingCache:
@@ -99,12 +109,21 @@ class EmbeddingCache:
         return out
 
 
-def staged(store: Store, space: str, hashes: pl.Series, vectors: np.ndarray) -> None:
-    """Append finished vectors to the space's staging table, durable when this returns."""
+def stage_vectors(store: Store, space: str, hashes: pl.Series, keys: pl.Series, vectors: np.ndarray) -> None:
+    """Append finished vectors to the space's staging table, durable when this returns.
+
+    Args:
+        store: The store.
+        space: Id of the space.
+        hashes: n content hashes.
+        keys: Of each content the document whose chunk needed its vector first.
+        vectors: Of shape (n, dimension).
+    """
     schema = vectors_schema(vectors.shape[1])
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    batch = pa.record_batch([pa.array(hashes.to_list(), pa.string()), column], schema=schema)
+    named = [pa.array(names.to_list(), pa.string()) for names in (hashes, keys)]
+    batch = pa.record_batch([*named, column], schema=schema)
     store.append(vectors_table(space), schema, iter([batch]))
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from storage.hashing import digest
 from storage.spill import Spill
+from storage.tables.columns import UNITS
 from storage.tables.store import filter_in, stream
 from tasks.build.chunking.cut import chunk_texts
 from tasks.context import Context
@@ -26,6 +27,7 @@ ROWS = {
     "ordinal": pl.Int32,
     "start": pl.Int32,
     "end": pl.Int32,
+    "unit": pl.String,
     "tokens": pl.Int32,
     "hash": pl.String,
     "text": pl.String,
@@ -85,7 +87,8 @@ def chunk_rows(documents: pl.DataFrame, context: Context) -> pl.DataFrame:
             content = digest(one.text)
             n = seen[content] = seen.get(content, -1) + 1
             identity = digest(f"{key}\x1f{content}\x1f{n}")
-            rows.append((identity, key, source, name, one.ordinal, one.start, one.end, one.tokens, content, one.text))
+            place = (one.ordinal, one.start, one.end, UNITS[0])
+            rows.append((identity, key, source, name, *place, one.tokens, content, one.text))
     return pl.DataFrame(rows, schema=ROWS, orient="row")
 
 

@@ -13,7 +13,7 @@ from models.encoder import Encoder
 from models.encoder import Progress as EncoderProgress
 from models.probe import confirm, probe
 from storage.registry import Registry
-from storage.tables.vectors import EmbeddingCache, staged
+from storage.tables.vectors import EmbeddingCache, stage_vectors
 from tasks.build.chunk import ChunkChanges
 from tasks.context import Context
 from tasks.stage import stage
@@ -89,7 +89,7 @@ def embed(context: Context, changes: ChunkChanges, pending: Pending) -> Embeddin
     keep_encoder(context, registry, encoder)
     left = pending.missing.select("hash")
     size = SMALLEST
-    for part in changes.upserts.slices(["hash", "text", "tokens"]):
+    for part in changes.upserts.slices(["hash", "key", "text", "tokens"]):
         fresh = part.unique("hash", keep="first", maintain_order=True).join(left, on="hash", how="semi")
         left = left.join(fresh, on="hash", how="anti")
         at = 0
@@ -100,7 +100,7 @@ def embed(context: Context, changes: ChunkChanges, pending: Pending) -> Embeddin
             report = partial(_report, context, out.embedded, total, out.tokens)
             vectors = encoder.encode_documents(texts["text"].to_list(), report)
             seconds = time.perf_counter() - began
-            staged(context.store, context.space.id, texts["hash"], vectors)
+            stage_vectors(context.store, context.space.id, texts["hash"], texts["key"], vectors)
             out.embedded += texts.height
             out.tokens += int(texts["tokens"].sum())
             context.progress.advance(out.embedded, total, "chunks", out.tokens)

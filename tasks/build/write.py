@@ -58,7 +58,7 @@ def _reset(context: Context, table: str, schema: pa.Schema) -> None:
     context.store.ensure(table, schema)
     base = context.base.tables.get(table) if context.base is not None else None
     if base is not None and not context.afresh:
-        context.store.restore(table, base)
+        context.store.restore(table, base, schema)
     elif context.store.open(table).count_rows():
         context.store.open(table).delete("true")
 
@@ -134,16 +134,21 @@ def _document_rows(
     context: Context, validated: ValidationResult, stale: pl.DataFrame, values: pl.DataFrame
 ) -> Iterator[pa.RecordBatch]:
     for part in validated.accepted.slices():
-        fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"))
+        fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"), pl.lit(None, pl.String).alias("blob"))
         yield from _batches(fresh.join(values, on="key", how="inner", maintain_order="left"))
     if stale.is_empty() or context.base is None:
         return
     table = context.store.open("documents", context.base.tables["documents"])
     where = filter_in("key", stale["key"]) if stale.height <= SLICE else None
     for batch in stream(table, rows=SLICE, where=where):
-        kept = pl.DataFrame(pl.from_arrow(batch)).join(stale, on="key", how="semi", maintain_order="left")
+        kept = _complete(pl.DataFrame(pl.from_arrow(batch))).join(stale, on="key", how="semi", maintain_order="left")
         kept = kept.drop("duplicate_of", "n_chunks").update(validated.touched, on="key")
         yield from _batches(kept.join(values, on="key", how="inner", maintain_order="left"))
+
+
+def _complete(held: pl.DataFrame) -> pl.DataFrame:
+    """Rows that an older format wrote, with nulls where it has no column."""
+    return held.with_columns(pl.lit(None).alias(name) for name in DOCUMENTS.names if name not in held.columns)
 
 
 def _batches(frame: pl.DataFrame) -> Iterable[pa.RecordBatch]:

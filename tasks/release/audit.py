@@ -12,9 +12,9 @@ import polars as pl
 from storage.errors import TableMissing, Unreachable, words
 from storage.hashing import digest
 from storage.registry import Registry
-from storage.tables.columns import LEDGER
+from storage.tables.columns import DOCUMENTS, LEDGER
 from storage.tables.roles import TEXT, Role
-from storage.tables.store import Store, filter_in, stream
+from storage.tables.store import Store, filter_in, read, stream
 from storage.tables.vectors import as_vectors
 from tasks.build.index import IndexConfig, coverage
 from tasks.build.recall import Probes
@@ -157,7 +157,7 @@ def _advised(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Check]:
 
 def _kept(snapshot: Snapshot, chunks: lance.LanceDataset) -> Iterator[Check]:
     """Hold ledger, rows and counts against each other; both are let go before the vectors are read."""
-    ledger = pl.DataFrame(pl.from_arrow(snapshot.documents.to_table(columns=LEDGER)))
+    ledger = pl.DataFrame(pl.from_arrow(read(snapshot.documents, DOCUMENTS, LEDGER)))
     rows = _rows(chunks)
     yield from _ledger(ledger)
     yield from _conservation(ledger, rows)

@@ -8,11 +8,11 @@ from datetime import timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.registry import Registry
-from storage.tables.columns import vectors_table
 from storage.tables.lease import Lease
 from storage.tables.releases import Draft, Release, Releases
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store
+from storage.tables.vectors import vectors_table
 from tasks.context import Context
 from tasks.stage import stage
 
@@ -57,9 +57,9 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
         releases.expire(config.keep)
         kept = releases.retained()
         tables = {name for release in kept for name in release.tables}
-        _drop_spaces(store, tables, {name for release in releases.all() for name in release.tables}, older)
-        for name in sorted(tables | {"releases", "runs", "leases", "quarantine"}):
-            store.trim(name, older)
+        _drop_spaces(store, tables, releases.tables(), older)
+        for name in sorted(tables):  # the others, which every night writes to, are kept small every night
+            store.vacuum(name, older)
     except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)
 

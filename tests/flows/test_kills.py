@@ -36,7 +36,7 @@ from storage.tables.releases import Releases
 from storage.tables.runs import Runs
 from storage.tables.store import Store
 
-TRIM = "commit cleanup_old_versions"
+VACUUM = "commit cleanup_old_versions"
 STARTED, FINISHED = "after commit execute runs 1", "after commit execute runs 2"
 PUBLISHED = "after commit execute releases 1"
 
@@ -153,11 +153,11 @@ def die_at_all(night: Night, moments: Sequence[int], then: Callable[[Night, Path
 
 
 def moments(night: Night, *kinds: str) -> list[int]:
-    """Moments of these kinds; of all the trims only the first."""
+    """Moments of these kinds; of all the vacuums only the first."""
     return [
         at
         for at, moment in enumerate(night.end.moments)
-        if moment.startswith(kinds) and (TRIM not in moment or moment == f"after {TRIM} chunks 1")
+        if moment.startswith(kinds) and (VACUUM not in moment or moment == f"after {VACUUM} chunks 1")
     ]
 
 
@@ -189,7 +189,7 @@ def tidied(night: Night, uri: Path) -> None:
 
 def test_a_clean_up_can_be_killed_at_each_step(tidying: Night) -> None:
     begun = tidying.end.moments.index("after stage publish 1")
-    steps = moments(tidying, "after commit delete", "after commit drop", "after file", f"after {TRIM}")
+    steps = moments(tidying, "after commit delete", "after commit drop", "after file", f"after {VACUUM}")
     chosen = [at for at in steps if begun < at < tidying.end.moments.index(FINISHED)]
     assert len(chosen) >= 8
     die_at_all(tidying, chosen, tidied)

@@ -21,9 +21,9 @@ from flows.rollback import rollback
 from storage.errors import InputError
 from storage.reader import Reader
 from storage.registry import Registry
-from storage.tables.columns import vectors_table
 from storage.tables.releases import Releases
 from storage.tables.store import Store
+from storage.tables.vectors import vectors_table
 
 
 def test_another_chunker_cuts_everything_anew_and_embeds_only_new_cuts(tmp_path: Path) -> None:

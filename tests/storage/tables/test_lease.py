@@ -14,8 +14,7 @@ import pytest
 
 from storage.errors import LeaseHeld, Unreachable
 from storage.tables import lease as module
-from storage.tables.columns import LEASES
-from storage.tables.lease import Lease
+from storage.tables.lease import LEASES, Lease
 from storage.tables.store import Store
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def test_expiry_keeps_the_newest_states_and_what_rollbacks_point_to(releases: Re
     for number in (1, 2, 3):
         night(releases, number)
     releases.rollback(1, "r")
-    assert [release.seq for release in releases.expire(2)] == [2]
+    assert releases.expire(2) == [2]
     assert [release.seq for release in releases.retained()] == [4, 3, 1]
     assert releases.expire(2) == []
 
@@ -159,7 +160,7 @@ def test_what_is_kept_survives_a_clean_up_and_what_is_let_go_does_not(releases: 
     made = [night(releases, number) for number in (1, 2, 3)]
     releases.expire(2)
     for name in TABLES:
-        releases.store.trim(name, timedelta(0))
+        releases.store.vacuum(name, timedelta(0))
     assert [numbers(releases, release, name) for release in made[1:] for name in TABLES] == [[1, 2]] * 2 + [
         [1, 2, 3]
     ] * 2
@@ -191,6 +192,21 @@ def test_a_release_whose_table_is_lost_is_not_retained(releases: Releases) -> No
     assert releases.all() == made[::-1]
 
 
+def test_it_is_known_which_tables_and_runs_there_ever_were(releases: Releases) -> None:
+    assert (releases.tables(), releases.made_by(["run1"])) == (set(), {})
+    night(releases, 1)
+    night(releases, 2, ("documents", "chunks__b"))
+    releases.expire(1)
+    assert releases.tables() == {"documents", "chunks__a", "chunks__b"}
+    assert releases.made_by(["run2", "run9", "' OR '1'='1"]) == {"run2": 2}
+
+
+def test_a_brief_list_leaves_out_what_is_bulky(releases: Releases) -> None:
+    made = night(releases, 1, config={"a": 1}, audit={"ok": True}, code={"c": 1}, counts={"documents": 1})
+    [brief] = releases.all(brief=True)
+    assert brief == replace(made, config={}, audit={}, code={})
+
+
 STEPS = st.lists(st.sampled_from(["night", "back", "expire"]), max_size=8)
 
 
@@ -210,7 +226,7 @@ def test_whatever_happens_the_current_release_is_kept_and_readable(
         elif step == "expire":
             releases.expire(2)
             for name in TABLES:
-                releases.store.trim(name, timedelta(0))
+                releases.store.vacuum(name, timedelta(0))
         else:
             try:
                 wanted = numbers(releases, releases.rollback(None, "r"))

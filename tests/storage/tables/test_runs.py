@@ -109,6 +109,36 @@ def test_a_run_that_ends_while_it_is_looked_at_is_not_told_as_interrupted(
     assert runs.get("r1")["outcome"] == "unchanged"
 
 
+def test_the_newest_are_found_among_many_and_little_is_read_of_each(runs: Runs) -> None:
+    for number in range(5):
+        runs.start(f"r{number}", "refresh", config={"number": number})
+        runs.finish(f"r{number}", "published" if number % 2 else "unchanged", counts={"tokens": number})
+    assert [row["run"] for row in runs.all(2)] == ["r4", "r3"]
+    assert runs.all(1, columns=("counts", "outcome")) == [{"counts": {"tokens": 4}, "outcome": "unchanged"}]
+    assert [row["run"] for row in runs.all(outcomes={"published"})] == ["r3", "r1"]
+    assert runs.all(1, columns=("run",), outcomes={"published"}) == [{"run": "r3"}]
+    assert runs.all(outcomes={"failed"}) == []
+
+
+def test_one_that_broke_off_is_told_so_however_it_is_asked_for(runs: Runs) -> None:
+    runs.start("r1", "refresh")
+    assert runs.all(columns=("outcome",)) == [{"outcome": "interrupted"}]
+    found = runs.find("r1")
+    assert found is not None
+    assert found["outcome"] == "interrupted"
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(runs: Runs) -> None:
+    for name in ("20260101-aaa", "20260101-abb", "20260102-a"):
+        runs.start(name, "audit")
+    assert runs.get("20260102")["run"] == "20260102-a"
+    assert runs.get("20260101-ab")["run"] == "20260101-abb"
+    for unclear in ("2026", "' OR '1'='1", ""):
+        with pytest.raises(InputError, match="there is no run"):
+            runs.get(unclear)
+    assert runs.find("2026") is None
+
+
 def test_an_unknown_run_is_named(runs: Runs) -> None:
     with pytest.raises(InputError, match="no run 'r9'; `tidemark runs` lists them"):
         runs.get("r9")

@@ -1,4 +1,4 @@
-"""Tables of one store: opened, appended to, merged, restored and trimmed."""
+"""Tables of one store: opened, appended to, merged, restored and vacuumed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from threading import Barrier, Thread
 
 import lance
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from storage.errors import InputError
 from storage.hashing import digest
-from storage.tables.columns import _KEY
-from storage.tables.store import Store, filter_in, tags_of
+from storage.tables.columns import key
+from storage.tables.store import Store, filter_in, read, tags_of
 
-SCHEMA = pa.schema([pa.field("key", pa.string(), nullable=False, metadata=_KEY), pa.field("n", pa.int64())])
+SCHEMA = pa.schema([key("key", pa.string()), pa.field("n", pa.int64())])
 
 
 @pytest.fixture
@@ -132,6 +133,68 @@ def test_restore_brings_the_rows_of_a_version_back_as_a_new_version(store: Store
     assert content(store, bad) == {"a": 1, "b": 2}
 
 
+WIDE = pa.schema([SCHEMA.field("key"), pa.field("unit", pa.string()), SCHEMA.field("n")])
+
+
+def test_columns_are_added_without_data_and_old_versions_stay(store: Store) -> None:
+    old = fill(store, {"a": 1})
+    old.tags.create("rel-1", old.version)
+    data = sorted(path.name for path in Path(store.path("t")).rglob("*.lance"))
+    assert store.complete("t", WIDE).schema.names == ["key", "n", "unit"]
+    assert sorted(path.name for path in Path(store.path("t")).rglob("*.lance")) == data
+    assert store.open("t").to_table().to_pylist() == [{"key": "a", "n": 1, "unit": None}]
+    assert store.open("t", "rel-1").schema == SCHEMA
+    assert store.complete("t", WIDE).version == store.complete("t", SCHEMA).version == old.version + 1
+
+
+@pytest.mark.parametrize("write", ["append", "upsert", "insert_new"])
+def test_a_write_of_a_new_column_to_an_old_table_loses_nothing(store: Store, write: str) -> None:
+    fill(store, {"a": 1})
+    row = {"key": "b", "unit": "seconds", "n": 2}
+    if write == "append":
+        store.append("t", WIDE, [pa.RecordBatch.from_pylist([row], schema=WIDE)])
+    elif write == "upsert":
+        store.upsert("t", WIDE, "key", [row])
+    else:
+        assert store.insert_new("t", WIDE, "key", row)
+    rows = {found["key"]: found["unit"] for found in store.open("t").to_table().to_pylist()}
+    assert rows == {"a": None, "b": "seconds"}
+
+
+def test_a_write_that_knows_fewer_columns_keeps_the_others(store: Store) -> None:
+    store.upsert("t", WIDE, "key", [{"key": "a", "unit": "seconds", "n": 1}])
+    store.upsert("t", SCHEMA, "key", [{"key": "a", "n": 2}, {"key": "b", "n": 3}])
+    rows = {row["key"]: (row["unit"], row["n"]) for row in store.open("t").to_table().to_pylist()}
+    assert rows == {"a": ("seconds", 2), "b": (None, 3)}
+
+
+def test_a_restored_version_gets_the_columns_that_it_lacks(store: Store) -> None:
+    old = fill(store, {"a": 1}).version
+    store.upsert("t", WIDE, "key", [{"key": "b", "unit": "seconds", "n": 2}])
+    assert store.restore("t", old).schema.names == ["key", "n"]
+    assert store.restore("t", old, WIDE).to_table().to_pylist() == [{"key": "a", "n": 1, "unit": None}]
+
+
+def test_columns_are_added_whoever_writes_meanwhile(store: Store) -> None:
+    fill(store, {})
+    with ThreadPoolExecutor(4) as pool:
+        adding = [pool.submit(store.complete, "t", WIDE) for _ in range(3)]
+        writing = pool.submit(lambda: [fill(store, {f"k{n}": n}) for n in range(10)])
+        assert {tuple(each.result().schema.names) for each in adding} == {("key", "n", "unit")}
+        writing.result()
+    assert len(content(store)) == 10
+
+
+def test_a_table_is_read_as_the_program_knows_it(store: Store) -> None:
+    fill(store, {"a": 1, "b": 2})
+    rows = read(store.open("t"), WIDE)
+    assert (rows.schema.names, rows["unit"].to_pylist()) == (["key", "unit", "n"], [None, None])
+    wanted = read(store.open("t"), WIDE, ["unit", "key"], pc.field("n") == 2)
+    assert wanted.to_pylist() == [{"unit": None, "key": "b"}]
+    store.complete("t", WIDE)
+    assert read(store.open("t"), SCHEMA).schema.names == ["key", "n"]
+
+
 def test_restoring_the_head_makes_no_version(store: Store) -> None:
     head = fill(store, {"a": 1}).version
     assert store.restore("t", head).version == head
@@ -151,22 +214,22 @@ def test_a_handle_keeps_its_version(store: Store) -> None:
     assert bound.to_table().to_pylist() == [{"key": "a", "n": 1}]
 
 
-def test_trim_frees_old_versions_and_keeps_tagged_ones(store: Store) -> None:
+def test_a_vacuum_frees_old_versions_and_keeps_tagged_ones(store: Store) -> None:
     fill(store, {"a": 1})
     kept = store.open("t").version
     store.open("t").tags.create("rel-1", kept)
     lost = fill(store, {"b": 2}).version
     store.delete_keys("t", "key", ["a", "b"])
     fill(store, {"c": 3})
-    assert store.trim("t", timedelta(0)) > 0
+    assert store.vacuum("t", timedelta(0)) > 0
     assert (content(store), content(store, kept)) == ({"c": 3}, {"a": 1})
     with pytest.raises(InputError, match="at version"):
         store.open("t", lost)
 
 
-def test_what_is_not_there_can_be_dropped_and_trimmed(store: Store) -> None:
+def test_what_is_not_there_can_be_dropped_and_vacuumed(store: Store) -> None:
     store.drop("t")
-    assert store.trim("t", timedelta(0)) == 0
+    assert store.vacuum("t", timedelta(0)) == 0
 
 
 def test_a_dropped_table_is_gone(store: Store) -> None:

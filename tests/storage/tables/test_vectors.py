@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.hashing import digest
-from storage.tables.columns import chunks_schema, vectors_schema, vectors_table
+from storage.tables.columns import chunks_schema
 from storage.tables.releases import Releases
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store
-from storage.tables.vectors import EmbeddingCache, as_vectors, staged
+from storage.tables.vectors import EmbeddingCache, as_vectors, stage_vectors, vectors_schema, vectors_table
 
 SPACE = "ab" * 16
 SCHEMA = vectors_schema(3)
@@ -32,7 +32,7 @@ def shelve(store: Store, name: str, numbers: list[int], place: int = 0) -> Any:
     """A table with these contents, in two appends so that it has two files."""
     half = len(numbers) // 2
     for part in (numbers[:half], numbers[half:]):
-        rows = [{"hash": digest(str(number)), "vector": vector(number, place)} for number in part]
+        rows = [{"key": None, "hash": digest(str(number)), "vector": vector(number, place)} for number in part]
         store.append(name, SCHEMA, [pa.RecordBatch.from_pylist(rows, schema=SCHEMA)] if rows else [])
     return store.open(name)
 
@@ -107,8 +107,8 @@ def test_retained_releases_come_before_staged_vectors_and_other_spaces_never(tmp
     releases.publish(0, drafted({table: chunks(store, [1], 1)}, space=SPACE))
     store.open(table).delete("true")
     releases.publish(1, drafted({table: chunks(store, [2], 2)}, space=SPACE))
-    staged(store, SPACE, hashes([1, 3]), np.array([vector(1, 9), vector(3, 9)], np.float32))
-    staged(store, "cd" * 16, hashes([4]), np.array([vector(4, 9)], np.float32))
+    stage_vectors(store, SPACE, hashes([1, 3]), hashes([7, 7]), np.array([vector(1, 9), vector(3, 9)], np.float32))
+    stage_vectors(store, "cd" * 16, hashes([4]), hashes([7]), np.array([vector(4, 9)], np.float32))
     chunks(store, [5], 5)  # of a run that did not end: not published, perhaps half written
 
     found = EmbeddingCache.of(store, SPACE)
@@ -130,9 +130,10 @@ def test_an_expired_release_is_no_shelf(tmp_path: Path) -> None:
 
 def test_staged_vectors_are_durable_at_once(tmp_path: Path) -> None:
     vectors = np.arange(6, dtype=np.float64).reshape(2, 3)[:, ::-1]  # neither float32 nor contiguous
-    staged(Store(tmp_path), SPACE, hashes([1, 2]), vectors)
+    stage_vectors(Store(tmp_path), SPACE, hashes([1, 2]), hashes([7, 8]), vectors)
     table = Store(tmp_path).open(vectors_table(SPACE)).to_table()
     assert table["hash"].to_pylist() == hashes([1, 2]).to_list()
+    assert table["key"].to_pylist() == hashes([7, 8]).to_list()
     np.testing.assert_array_equal(as_vectors(table["vector"]), vectors.astype(np.float32))
 
 

@@ -16,8 +16,8 @@ from models.encoder import OnProgress, Vectors, open_encoder
 from models.probe import ProbeMismatch
 from models.text.stub import StubEncoder
 from storage.registry import Registry
-from storage.tables.columns import vectors_table
 from tasks import embed as module
+from storage.tables.vectors import vectors_table
 from tasks.context import Context
 from tasks.build.embed import embed, find_pending
 

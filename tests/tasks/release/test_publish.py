@@ -14,10 +14,10 @@ from drafts import drafted
 
 from storage.errors import LeaseHeld, ReleaseMoved, Unreachable
 from storage.registry import Registry
-from storage.tables.columns import LEASES, vectors_table
-from storage.tables.lease import Lease
+from storage.tables.lease import LEASES, Lease
 from storage.tables.releases import Release, Releases
 from storage.tables.store import Store
+from storage.tables.vectors import vectors_table
 from tasks.context import Context
 from tasks.release.publish import ReleasesConfig, clean_up, publish
 
