@@ -14,7 +14,8 @@ from drafts import drafted
 from storage.errors import InputError
 from storage.hashing import digest, document_key
 from storage.reader import Hit, Reader
-from storage.tables.columns import DOCUMENTS, chunks_schema
+from storage.tables.chunks import chunks_schema
+from storage.tables.documents import DOCUMENTS
 from storage.tables.releases import Release, Releases
 from storage.tables.roles import chunks_table
 from storage.tables.runs import Runs

@@ -6,14 +6,17 @@ import pyarrow as pa
 import pytest
 
 from storage.tables import columns as schemas
+from storage.tables.chunks import chunks_schema
+from storage.tables.documents import DOCUMENTS
+from storage.tables.roles import chunks_table
 
 TABLES = {
-    "documents": (schemas.DOCUMENTS, "key"),
+    "documents": (DOCUMENTS, "key"),
     "quarantine": (schemas.QUARANTINE, "key"),
     "runs": (schemas.RUNS, "run"),
     "releases": (schemas.RELEASES, "seq"),
     "leases": (schemas.LEASES, "token"),
-    "chunks": (schemas.chunks_schema(4), "id"),
+    "chunks": (chunks_schema(4), "id"),
 }
 
 
@@ -24,15 +27,11 @@ def test_every_table_declares_one_key_that_is_never_null(name: str) -> None:
     assert declared == [key] == [field.name for field in schema if not field.nullable]
 
 
-def test_the_ledger_is_a_part_of_the_documents() -> None:
-    assert set(schemas.LEDGER) <= set(schemas.DOCUMENTS.names)
-
-
 def test_spaces_have_tables_of_their_own() -> None:
-    names = {make(space) for make in (schemas.chunks_table, schemas.vectors_table) for space in ("a" * 32, "b" * 32)}
+    names = {make(space) for make in (chunks_table, schemas.vectors_table) for space in ("a" * 32, "b" * 32)}
     assert names == {f"{kind}__{space * 16}" for kind in ("chunks", "vectors") for space in "ab"}
 
 
 def test_vectors_are_float32_of_the_dimension_of_the_space() -> None:
     wanted = pa.list_(pa.float32(), 3)
-    assert schemas.chunks_schema(3).field("vector").type == wanted == schemas.vectors_schema(3).field("vector").type
+    assert chunks_schema(3).field("vector").type == wanted == schemas.vectors_schema(3).field("vector").type

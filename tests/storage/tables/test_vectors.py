@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.hashing import digest
-from storage.tables.columns import chunks_schema, vectors_schema, vectors_table
+from storage.tables.chunks import chunks_schema
+from storage.tables.columns import vectors_schema, vectors_table
 from storage.tables.releases import Releases
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store
