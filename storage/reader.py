@@ -142,8 +142,8 @@ class Reader:
             asked = asked.bypass_vector_index()
         else:  # codes of one bit rank too coarsely by themselves: always compare the best again with full vectors
             asked = asked.nprobes(index.nprobes).refine_factor(index.refine_factor)
-        if fits is not None:
-            asked = asked.where(fits, prefilter=True)
+        if fits is not None:  # where the probed cells hold fewer than k rows that fit, the others are searched too
+            asked = asked.where(fits, prefilter=True).maximum_nprobes(0)
         rows: list[dict[str, Any]] = asked.to_arrow().to_pylist()
         return rows
 

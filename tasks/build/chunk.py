@@ -154,7 +154,7 @@ def chunk(context: Context, deduplicated: DeduplicationResult, validated: Valida
 
 def _held_rows(context: Context, keys: pl.Series) -> pl.DataFrame:
     """Identity and place of the rows that the base release holds of some documents."""
-    schema = {name: ROWS[name] for name in PLACE}
+    schema = pl.Schema({name: ROWS[name] for name in PLACE})
     if context.base is None or not len(keys):
         return pl.DataFrame(schema=schema)
     return ChunkTable(context.store, context.table, context.base.tables[context.table]).of(keys, PLACE).cast(schema)

@@ -97,6 +97,6 @@ def index(context: Context, config: IndexConfig, tables: dict[str, int]) -> Inde
             extend(context.store, context.table)
     for name in (context.table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)
-    heads = {context.table: ChunkTable(context.store, context.table), TABLE: DocumentTable(context.store)}
-    facts = tuned(heads[context.table], config)
-    return Indexed(facts, {name: head.version for name, head in heads.items()}, {"rows": rows})
+    chunks = ChunkTable(context.store, context.table)
+    versions = {context.table: chunks.version, TABLE: DocumentTable(context.store).version}
+    return Indexed(tuned(chunks, config), versions, {"rows": rows})

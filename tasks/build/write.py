@@ -49,9 +49,10 @@ def write(
     """Bring both tables from the base release's state to the next one's."""
     _write_chunks(context, changes)
     _write_documents(context, plan, validated, deduplicated, changes)
-    heads = {context.table: ChunkTable(context.store, context.table), documents.TABLE: DocumentTable(context.store)}
+    chunk_table, document_table = ChunkTable(context.store, context.table), DocumentTable(context.store)
     return Written(
-        {name: head.version for name, head in heads.items()}, {name: head.rows for name, head in heads.items()}
+        {context.table: chunk_table.version, documents.TABLE: document_table.version},
+        {context.table: chunk_table.rows, documents.TABLE: document_table.rows},
     )
 
 
