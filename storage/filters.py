@@ -47,7 +47,9 @@ def expression(where: Where) -> Expr:
     """
     _check(where)
     expr = import_lancedb().expr
-    fits = [expr.col(column).isin([expr.lit(value) for value in _values(given)]) for column, given in where.items()]
+    fits: list[Expr] = [
+        expr.col(column).isin([expr.lit(value) for value in _values(given)]) for column, given in where.items()
+    ]
     return reduce(and_, fits)
 
 
