@@ -28,6 +28,7 @@ from tasks.curate.gate import gate
 from tasks.curate.validation import write_docs
 from tasks.release.audit import Snapshot, audit
 from tasks.release.publish import clean_up, publish
+from tasks.release.readable import require_readable
 from tasks.tally import Preparation, causes, tally
 
 __all__ = ["RunResult", "refresh"]
@@ -129,6 +130,8 @@ def _refresh(context: Context, config: Config, lease: Lease, journey: Journey, a
     journey.space = context.space.id
     journey.base = None if context.base is None else context.base.seq
     journey.facts["model"] = json.loads(context.space.to_json())
+    if context.base is not None and not context.afresh:
+        require_readable(context.store, context.base)
     done = prepare(context, clock)
     journey.facts["data"] = {"sources": done.scan.versions}
     journey.counts, journey.causes = tally(context, done), causes(context, done)

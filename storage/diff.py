@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage.reader import Reader
-from storage.tables.store import Store
+from storage.pinned import Pinned
 
 if TYPE_CHECKING:
     import polars as pl
@@ -64,9 +63,8 @@ def diff(uri: str, a: int, b: int) -> Difference:
     Raises:
         InputError: There is no such release, or it is no longer kept.
     """
-    store = Store(uri)
-    first, second = Reader.open(store.uri, a), Reader.open(store.uri, b)
-    documents = compare(_ledger(first), _ledger(second))
+    first, second = Pinned.open(uri, a), Pinned.open(uri, b)
+    documents = compare(first.documents.ledger(COLUMNS), second.documents.ledger(COLUMNS))
     before, after = first.release.to_dict(), second.release.to_dict()
     facts = {name: (before.get(name), after.get(name)) for name in FACTS if before.get(name) != after.get(name)}
     ours, theirs = _flat(before.get("config") or {}, "config"), _flat(after.get("config") or {}, "config")
@@ -108,12 +106,6 @@ def compare(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, list[dict[st
         ],
         "removed": _named(gone.join(new, on=pair, how="anti")),
     }
-
-
-def _ledger(reader: Reader) -> pl.DataFrame:
-    import polars as pl
-
-    return pl.DataFrame(pl.from_arrow(reader.documents.to_table(columns=COLUMNS)))
 
 
 def _numbered(documents: pl.DataFrame) -> pl.DataFrame:

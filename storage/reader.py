@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from storage.errors import InputError, TableMissing
+from storage.database import open_table
+from storage.errors import InputError
+from storage.explain import explain
+from storage.filters import Where, expression
+from storage.pinned import Pinned, found
+from storage.tables.chunks import Span
 from storage.tables.format import check
-from storage.tables.releases import Release, Releases
-from storage.tables.roles import IndexFacts
-from storage.tables.runs import Runs
-from storage.tables.store import Store, filter_in
+from storage.tables.releases import Release
+from storage.tables.store import Store
 
 if TYPE_CHECKING:
-    import lance
-    import pyarrow as pa
+    from lancedb.expr import Expr
 
-__all__ = ["Hit", "Reader", "nearest"]
+__all__ = ["Hit", "Reader"]
 
-_FOUND = ["id", "key", "source", "document", "text", "start", "end"]
+_FOUND = ["id", "key", "source", "document", "text", "start", "end", "_distance"]
 
 
 @dataclass(frozen=True)
@@ -48,47 +50,40 @@ class Hit:
     end: int
     chunk: str
 
+    @property
+    def span(self) -> Span:
+        """Where the chunk stands in its document."""
+        return Span(self.start, self.end)
+
     def to_dict(self) -> dict[str, Any]:
         """The hit as JSON-able values."""
         return asdict(self)
 
 
-def nearest(
-    chunks: lance.LanceDataset, query: np.ndarray, k: int, columns: Sequence[str], index: IndexFacts | None
-) -> pa.Table:
-    """The k rows of highest cosine similarity to a query, best first.
-
-    Args:
-        chunks: A chunk table at one version.
-        query: float32 of shape (dimension,).
-        k: How many rows.
-        columns: Columns to return; `_distance` (1 - cosine) is added.
-        index: How the index is searched; None to compare with every row.
-    """
-    wanted: dict[str, Any] = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
-    if index is None:
-        wanted["use_index"] = False
-    else:  # codes of one bit rank too coarsely by themselves: always compare the best again with full vectors
-        wanted |= {"nprobes": index.nprobes, "refine_factor": index.refine_factor}
-    scanner = chunks.scanner(columns=[*columns, "_distance"], nearest=wanted, disable_scoring_autoprojection=True)
-    return scanner.to_table()
-
-
 class Reader:
-    """A release, opened. Refreshes, rollbacks and clean-ups that happen later do not reach it.
+    """A release, opened in LanceDB. Refreshes, rollbacks and clean-ups that happen later do not reach it.
 
     Args:
         store: The store.
         release: The release to read.
+
+    Raises:
+        TableMissing: A table of the release, or its tag, is gone.
     """
 
     def __init__(self, store: Store, release: Release) -> None:
-        self.store = store
-        self.release = release
-        # By the tag, not the number: a table that was lost and made again has the numbers, and other rows behind them.
-        self.chunks = store.open(release.chunks, release.tag)
-        self.documents = store.open("documents", release.tag)
-        self._index = release.text.index
+        self.pinned = Pinned.of(store, release)
+        self.chunks = open_table(store, release.chunks, release.tag)
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self.pinned.store
+
+    @property
+    def release(self) -> Release:
+        """The release."""
+        return self.pinned.release
 
     @classmethod
     def open(cls, uri: str, release: int | None = None) -> Self:
@@ -100,39 +95,40 @@ class Reader:
         """
         store = Store(uri)
         check(store)
-        releases = Releases(store)
-        while True:
-            found = releases.get(release)
-            try:
-                return cls(store, found)
-            except TableMissing as error:
-                # Between the two looks the current release was replaced and, where one is kept, let go.
-                if release is None and releases.get().seq != found.seq:
-                    continue
-                raise InputError(
-                    f"release {found.seq} is no longer kept (releases.keep); `tidemark releases` lists those that are"
-                ) from error
+        return found(store, release, cls)
 
-    def search(self, queries: np.ndarray, k: int = 10, *, space: str | None = None) -> list[list[Hit]]:
+    def search(
+        self,
+        queries: np.ndarray,
+        k: int = 10,
+        *,
+        space: str | None = None,
+        where: Where | None = None,
+        exact: bool = False,
+    ) -> list[list[Hit]]:
         """Find the nearest chunks of each query.
 
         Args:
             queries: float32 of shape (n, dimension), unit norm, from the release's own encoder.
-            k: Hits a query.
+            k: Hits a query; fewer where fewer chunks fit.
             space: Space id of the encoder that made them.
+            where: Column to the values that a chunk may have in it: `source`, `document` or `key`. It is applied
+                before the search, so that a filter that few chunks fit still gives k hits.
+            exact: Compare with every chunk, also where there is an index.
 
         Raises:
-            InputError: The queries come from another space: their scores would mean nothing.
+            InputError: The queries come from another space: their scores would mean nothing. Or `where` names a
+                column that cannot be filtered.
         """
         if space is not None and space != self.release.space:
             raise InputError(
                 f"queries of space {space} cannot search release {self.release.seq}, which is of space "
                 f"{self.release.space}: use the release's own encoder (models/{self.release.space} in the store)"
             )
-        index = self._index if self._index.approximate else None
-        found = [nearest(self.chunks, query, k, _FOUND, index).to_pylist() for query in queries]
-        titles = self._titles({row["key"] for rows in found for row in rows})
-        return [[_hit(row, titles) for row in rows] for rows in found]
+        fits = expression(where) if where else None
+        rows = [self._nearest(query, k, fits, exact) for query in queries]
+        titles = self.pinned.documents.titles({row["key"] for found in rows for row in found})
+        return [[_hit(row, titles) for row in found] for found in rows]
 
     def explain(self, chunk: str) -> dict[str, Any]:
         """Everything that made one chunk: source, revision, span, chunker, space, run and release.
@@ -140,42 +136,20 @@ class Reader:
         Raises:
             InputError: The release holds no such chunk.
         """
-        columns = ["id", "key", "source", "document", "ordinal", "start", "end", "tokens", "hash", "text"]
-        try:
-            rows = self.chunks.scanner(columns=columns, filter=filter_in("id", [chunk])).to_table().to_pylist()
-        except ValueError:
-            rows = []
-        if not rows:
-            raise InputError(
-                f"release {self.release.seq} holds no chunk {chunk!r}; `tidemark search --json` gives ids of chunks"
-            )
-        row = rows[0]
-        columns = [name for name in self.documents.schema.names if name not in {"text", "key"}]
-        found = self.documents.scanner(columns=columns, filter=filter_in("key", [row["key"]])).to_table().to_pylist()
-        document = found[0]
-        release = self.release
-        return {
-            "chunk": row["id"],
-            "text": row["text"],
-            "span": {"start": row["start"], "end": row["end"], "ordinal": row["ordinal"], "tokens": row["tokens"]},
-            "content_hash": row["hash"],
-            "document": document | {"key": row["key"]},
-            "chunker": release.text.chunker,
-            "space": release.space,
-            "encoder": release.text.encoder.to_dict(),
-            "run": self._run(document["run"]),
-            "release": {"release": release.seq, "created": release.created, "outcome": release.outcome},
-        }
+        return explain(self.pinned, chunk)
 
-    def _titles(self, keys: set[str]) -> dict[str, str | None]:
-        if not keys:
-            return {}
-        scanner = self.documents.scanner(columns=["key", "title"], filter=filter_in("key", sorted(keys)))
-        return {row["key"]: row["title"] for row in scanner.to_table().to_pylist()}
-
-    def _run(self, run: str) -> dict[str, Any]:
-        row = Runs(self.store).find(run)
-        return {name: row[name] for name in ("run", "started", "outcome", "release", "code")} if row else {"run": run}
+    def _nearest(self, query: np.ndarray, k: int, fits: Expr | None, exact: bool) -> list[dict[str, Any]]:
+        index = self.release.text.index
+        asked: Any = self.chunks.search(query, vector_column_name="vector", query_type="vector")
+        asked = asked.distance_type("cosine").limit(k).select(_FOUND)
+        if exact or not index.approximate:
+            asked = asked.bypass_vector_index()
+        else:  # codes of one bit rank too coarsely by themselves: always compare the best again with full vectors
+            asked = asked.nprobes(index.nprobes).refine_factor(index.refine_factor)
+        if fits is not None:  # where the probed cells hold fewer than k rows that fit, the others are searched too
+            asked = asked.where(fits, prefilter=True).maximum_nprobes(0)
+        rows: list[dict[str, Any]] = asked.to_arrow().to_pylist()
+        return rows
 
 
 def _hit(row: Mapping[str, Any], titles: Mapping[str, str | None]) -> Hit:

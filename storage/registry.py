@@ -62,6 +62,13 @@ class Registry:
         if space in self.spaces():
             self._models.remove(space)
 
+    def missing(self, space: str) -> list[str]:
+        """Look for the kept files without reading them; returns which are not there, empty when all are."""
+        if not self.has(space):
+            return [f"models/{space} is missing"]
+        there = self._models.names(space)
+        return [f"models/{space}/{name} is missing" for name in self._models.manifest(space) if name not in there]
+
     def damage(self, space: str) -> list[str]:
         """Compare the kept files with their manifest; returns what is wrong, empty when all is well."""
         if not self.has(space):
@@ -86,6 +93,8 @@ class _Models(Protocol):
     def fetch(self, space: str) -> Path: ...
 
     def manifest(self, space: str) -> dict[str, str]: ...
+
+    def names(self, space: str) -> set[str]: ...
 
     def digest(self, space: str, name: str) -> str | None: ...
 
@@ -119,6 +128,10 @@ class _Folder:
 
     def manifest(self, space: str) -> dict[str, str]:
         return dict(json.loads((self.root / space / _MANIFEST).read_text()))
+
+    def names(self, space: str) -> set[str]:
+        root = self.root / space
+        return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
 
     def digest(self, space: str, name: str) -> str | None:
         file = self.root / space / name
@@ -169,6 +182,11 @@ class _Bucket:
     def manifest(self, space: str) -> dict[str, str]:
         with self.reached():
             return dict(json.loads(self.files.cat_file(self._path(space, _MANIFEST))))
+
+    def names(self, space: str) -> set[str]:
+        root = f"{self.root}/{space}/"
+        with self.reached():
+            return {str(path).removeprefix(root) for path in self.files.find(root)}
 
     def digest(self, space: str, name: str) -> str | None:
         with tempfile.TemporaryDirectory() as folder:

@@ -15,19 +15,15 @@ from models.space import Space
 from models.text.tokenizer import TextTokenizer
 from storage.sources import Source
 from storage.spill import Workspace
-from storage.tables.columns import DOCUMENTS, LEDGER
+from storage.tables.documents import EMPTY_LEDGER, DocumentTable
 from storage.tables.releases import Release
 from storage.tables.roles import chunks_table
-from storage.tables.store import Store, read
+from storage.tables.store import Store
 from tasks.build.chunking.cut import ChunkerConfig
 from tasks.build.chunking.cut import fingerprint as chunker_fingerprint
 from tasks.curate.validation.rules import Suite
 
-__all__ = ["EMPTY_LEDGER", "Context", "Progress"]
-
-EMPTY_LEDGER = pl.DataFrame(
-    schema={name: pl.Int32 if name == "n_chunks" else pl.String for name in LEDGER}  # the columns of an empty store
-)
+__all__ = ["Context", "Progress"]
 
 
 class Progress(Protocol):
@@ -108,7 +104,5 @@ class Context:
             if self.base is None or self.afresh:
                 self._cache["ledger"] = EMPTY_LEDGER
             else:
-                table = self.store.open("documents", self.base.tables["documents"])
-                frame = pl.DataFrame(pl.from_arrow(read(table, DOCUMENTS, LEDGER)))
-                self._cache["ledger"] = frame.cast(dict(EMPTY_LEDGER.schema))  # type: ignore[arg-type]
+                self._cache["ledger"] = DocumentTable(self.store, self.base.tables["documents"]).ledger()
         return self._cache["ledger"]

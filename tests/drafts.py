@@ -18,10 +18,10 @@ def drafted(tables: Mapping[str, int], *, space: str = "a" * 32, run: str = "r",
         tables: Table name to version.
         space: Id of the space.
         run: The run that made it.
-        **facts: Other fields of the draft; `name` and `chunker` of the role.
+        **facts: Other fields of the draft; `name`, `index` and `chunker` of the role.
     """
     encoder = EncoderRecord(id=space, name=facts.pop("name", "stub"))
     table = next((name for name in tables if name.startswith("chunks__")), None)
     version = None if table is None else tables[table]
-    role = Role(space, encoder, table, version, IndexFacts(), facts.pop("chunker", ""))
+    role = Role(space, encoder, table, version, facts.pop("index", IndexFacts()), facts.pop("chunker", ""))
     return Draft(run=run, tables=dict(tables), roles={TEXT: role}, **facts)

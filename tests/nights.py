@@ -18,7 +18,7 @@ from killing import Child, End, Orders, refreshed, vacuum_everything
 from models.config import EncoderConfig
 from models.encoder import open_encoder
 from storage.reader import Reader
-from storage.tables.columns import chunks_schema
+from storage.tables.chunks import chunks_schema
 from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Release, Releases
 from storage.tables.store import Store

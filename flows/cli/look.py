@@ -28,6 +28,15 @@ def search(
         Path | None, typer.Option("--queries", metavar="FILE", help="A file with one query a line, instead of TEXT.")
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=10_000, help="Hits a query.")] = 10,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="COLUMN=VALUE",
+            help="Only chunks with this source, document or key; repeat it for more.",
+            show_default=False,
+        ),
+    ] = None,
     release: InRelease = None,
     as_json: Json = False,
 ) -> None:
@@ -36,13 +45,15 @@ def search(
         raise InputError("give either a text to look for or --queries FILE")
     if text is not None and not text.strip():
         raise InputError("the text to look for is blank")
+    from storage.filters import parse
     from tasks.search.search import Search, read_queries
 
+    fits = parse(where or [])
     asked = [text] if text is not None else read_queries(queries or Path())
     with Output(as_json).reserved() as output:
         config = _config(ctx)
         opened = Search(config.store.uri, release, device=config.encoder.device, threads=config.encoder.threads)
-        for query, hits in opened.find(asked, k):
+        for query, hits in opened.find(asked, k, fits):
             told = {"release": opened.release, "query": query, "hits": hits}
             if queries is not None and as_json:
                 output.line(told)
@@ -119,9 +130,10 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say where a chunk comes from: source, revision, span, chunker, space, run, release."""
-    from storage.reader import Reader
+    from storage.explain import explain as explained
+    from storage.pinned import Pinned
 
-    told = Reader.open(_config(ctx).store.uri, release).explain(chunk)
+    told = explained(Pinned.open(_config(ctx).store.uri, release), chunk)
     Output(as_json).show(told, lambda: _views().facts_view(f"chunk {chunk}", told))
 
 

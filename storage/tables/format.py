@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.errors import InputError
-from storage.tables.columns import TIME, key, strings
+from storage.tables.columns import TIME, key_field, strings
 from storage.tables.lease import Lease
 from storage.tables.store import Store, read
 
@@ -20,7 +20,7 @@ _FIRST = 1  # what stores had that say nothing of a format
 _BORN = "new"
 
 FORMAT = 2  # the number of the last migration
-FORMATS = pa.schema([key("number", pa.int64()), *strings("name"), pa.field("applied", TIME), *strings("code")])
+FORMATS = pa.schema([key_field("number", pa.int64()), *strings("name"), pa.field("applied", TIME), *strings("code")])
 
 
 def number(store: Store) -> int:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import LeaseHeld
-from storage.tables.columns import TIME, key, strings
+from storage.tables.columns import TIME, key_field, strings
 from storage.tables.store import Store, read
 
 __all__ = ["LEASES", "Lease", "holder", "signs_of_life"]
@@ -27,7 +27,7 @@ _EXPIRY = timedelta(seconds=90)  # six missed ones: a holder on another machine 
 
 LEASES = pa.schema(
     [
-        key("token", pa.int64()),
+        key_field("token", pa.int64()),
         *strings("holder", "machine", "host", "run"),
         pa.field("pid", pa.int64()),
         pa.field("pid_started", pa.string()),

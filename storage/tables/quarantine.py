@@ -9,14 +9,14 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from storage.tables.columns import TIME, key, strings
+from storage.tables.columns import TIME, key_field, strings
 from storage.tables.store import Store, read
 
 __all__ = ["QUARANTINE", "Quarantine"]
 
 QUARANTINE = pa.schema(
     [
-        key("key", pa.string()),
+        key_field("key", pa.string()),
         *strings("source", "document", "revision", "rule", "rule_version", "reason", "judged", "excerpt"),
         pa.field("attempts", pa.int32()),
         pa.field("first_seen", TIME),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import InputError, ReleaseMoved
-from storage.tables.columns import TIME, key, strings
+from storage.tables.columns import TIME, key_field, strings
 from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
 from storage.tables.store import Store, read, tags_of
 
@@ -21,7 +21,7 @@ __all__ = ["RELEASES", "Draft", "Release", "Releases"]
 
 RELEASES = pa.schema(
     [
-        key("seq", pa.int64()),
+        key_field("seq", pa.int64()),
         pa.field("created", TIME),
         *strings("outcome", "run", "space", "tag"),
         pa.field("restored", pa.int64()),

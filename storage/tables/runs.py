@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import InputError
-from storage.tables.columns import TIME, key, strings
+from storage.tables.columns import TIME, key_field, strings
 from storage.tables.lease import holder, signs_of_life
 from storage.tables.releases import Releases
 from storage.tables.store import Store, read
@@ -23,7 +23,7 @@ __all__ = ["RUNS", "Runs", "new_run"]
 
 RUNS = pa.schema(
     [
-        key("run", pa.string()),
+        key_field("run", pa.string()),
         *strings("kind", "trigger", "outcome", "message"),
         pa.field("started", TIME),
         pa.field("finished", TIME),

@@ -198,6 +198,20 @@ class Store:
             self.open(table, version).restore()  # type: ignore[no-untyped-call]
         return self.open(table) if schema is None else self.complete(table, schema)
 
+    def reset(self, table: str, schema: pa.Schema, version: int | None) -> None:
+        """Take the head back to a pinned version, or empty the table where there is none to go back to."""
+        self.ensure(table, schema)
+        if version is None:
+            self.clear(table)
+        else:
+            self.restore(table, version, schema)
+
+    def clear(self, table: str) -> None:
+        """Delete every row of the head; an empty one costs no version."""
+        head = self.open(table)
+        if head.count_rows():
+            head.delete("true")
+
     def delete_keys(self, table: str, column: str, keys: Iterable[str], batch: int = 2_000) -> int:
         """Delete the rows whose `column` is one of `keys` (hexadecimal hashes); returns how many rows went."""
         dataset = self.open(table)

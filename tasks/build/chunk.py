@@ -9,8 +9,8 @@ import polars as pl
 
 from storage.hashing import digest
 from storage.spill import Spill
-from storage.tables.columns import UNITS
-from storage.tables.store import filter_in, stream
+from storage.tables.chunks import PLACE, UNITS, ChunkTable
+from storage.tables.documents import DocumentTable
 from tasks.build.chunking.cut import chunk_texts
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
@@ -102,9 +102,8 @@ def difference(new: pl.DataFrame, old: pl.DataFrame) -> tuple[pl.DataFrame, pl.S
     Returns:
         The rows to write, the ids to delete (those written again among them), and how many rows only moved.
     """
-    at = ["id", "ordinal", "start", "end"]
-    write = new.join(old, on=at, how="anti", maintain_order="left")
-    outdated = old.join(new.select(at), on=at, how="anti", maintain_order="left")["id"]
+    write = new.join(old, on=PLACE, how="anti", maintain_order="left")
+    outdated = old.join(new.select(PLACE), on=PLACE, how="anti", maintain_order="left")["id"]
     moved = write.join(old, on="id", how="semi").height
     return write, outdated, moved
 
@@ -120,10 +119,8 @@ def _documents(context: Context, wanted: pl.DataFrame, validated: ValidationResu
     rest = wanted.join(accepted, on="key", how="anti", maintain_order="left")
     if rest.is_empty():
         return
-    table = context.store.open("documents", context.base.tables["documents"])
-    where = filter_in("key", rest["key"]) if rest.height <= SLICE else None
-    for batch in stream(table, columns, rows=SLICE, where=where):
-        yield pl.DataFrame(pl.from_arrow(batch)).join(rest, on="key", how="semi", maintain_order="left")
+    held = DocumentTable(context.store, context.base.tables["documents"])
+    yield from held.slices(columns, rows=SLICE, keys=rest["key"])
 
 
 @stage
@@ -159,9 +156,7 @@ def chunk(context: Context, deduplicated: DeduplicationResult, validated: Valida
 
 def _held_rows(context: Context, keys: pl.Series) -> pl.DataFrame:
     """Identity and place of the rows that the base release holds of some documents."""
-    columns = ["id", "ordinal", "start", "end"]
+    schema = pl.Schema({name: ROWS[name] for name in PLACE})
     if context.base is None or not len(keys):
-        return pl.DataFrame(schema={name: ROWS[name] for name in columns})
-    table = context.store.open(context.table, context.base.tables[context.table])
-    found = table.scanner(columns=columns, filter=filter_in("key", keys)).to_table()
-    return pl.DataFrame(pl.from_arrow(found)).cast({name: ROWS[name] for name in columns})
+        return pl.DataFrame(schema=schema)
+    return ChunkTable(context.store, context.table, context.base.tables[context.table]).of(keys, PLACE).cast(schema)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from storage.reader import nearest
+from storage.tables.chunks import ChunkTable
+from storage.tables.index import nearest
 from storage.tables.roles import IndexFacts
-from storage.tables.store import stream
-from storage.tables.vectors import as_vectors
-
-if TYPE_CHECKING:
-    import lance
 
 __all__ = ["Probes"]
 
@@ -37,7 +33,7 @@ class Probes:
     k: int
 
     @classmethod
-    def of(cls, chunks: lance.LanceDataset, count: int, k: int = K) -> Self:
+    def of(cls, chunks: ChunkTable, count: int, k: int = K) -> Self:
         """Take evenly spread rows as queries and search them exactly, all in one pass over the table.
 
         Args:
@@ -45,19 +41,19 @@ class Probes:
             count: How many queries, at most.
             k: How many neighbours count.
         """
-        rows = chunks.count_rows()
+        rows = chunks.rows
         k = min(k, rows)
         at = np.unique(np.linspace(0, rows - 1, min(count, rows)).astype(np.int64))
-        vectors = as_vectors(chunks.take(at.tolist(), columns=["vector"]).column("vector"))
+        vectors = chunks.take(at.tolist())
         queries = _unit(vectors[np.isfinite(vectors).all(axis=1)])  # another check reports the others
         nearest_yet = np.full((len(queries), k), np.inf, dtype=np.float32)
-        for batch in stream(chunks, ["vector"]):
-            distances = 1 - queries @ _unit(as_vectors(batch.column("vector"))).T
+        for vectors in chunks.vectors():
+            distances = 1 - queries @ _unit(vectors).T
             both = np.concatenate([nearest_yet, np.nan_to_num(distances, nan=np.inf)], axis=1)
             nearest_yet = np.partition(both, k - 1, axis=1)[:, :k]
         return cls(queries, nearest_yet.max(axis=1, initial=0), k)
 
-    def recall(self, chunks: lance.LanceDataset, index: IndexFacts) -> float:
+    def recall(self, chunks: ChunkTable, index: IndexFacts) -> float:
         """Share of the k nearest rows that a search by the index finds; 1 where there is nothing to find.
 
         A found row counts when it is as near as the exact k-th: equal vectors do not count as misses.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
-from storage.tables.columns import DOCUMENTS, chunks_schema
-from storage.tables.store import filter_in, stream
+from storage.tables import chunks, documents
+from storage.tables.chunks import ChunkTable
+from storage.tables.documents import DocumentTable
 from storage.tables.vectors import EmbeddingCache
 from tasks.build.chunk import ChunkChanges
 from tasks.context import Context
@@ -43,56 +43,49 @@ class Written:
 
 
 @stage
-def write(context: Context, plan: Plan, validated: ValidationResult, deduplicated: DeduplicationResult, changes: ChunkChanges) -> Written:
+def write(
+    context: Context, plan: Plan, validated: ValidationResult, deduplicated: DeduplicationResult, changes: ChunkChanges
+) -> Written:
     """Bring both tables from the base release's state to the next one's."""
     _write_chunks(context, changes)
     _write_documents(context, plan, validated, deduplicated, changes)
-    heads = {name: context.store.open(name) for name in (context.table, "documents")}
+    chunk_table, document_table = ChunkTable(context.store, context.table), DocumentTable(context.store)
     return Written(
-        {name: head.version for name, head in heads.items()}, {name: head.count_rows() for name, head in heads.items()}
+        {context.table: chunk_table.version, documents.TABLE: document_table.version},
+        {context.table: chunk_table.rows, documents.TABLE: document_table.rows},
     )
 
 
-def _reset(context: Context, table: str, schema: pa.Schema) -> None:
-    """Take a table back to where the run starts from: what a killed or refused run wrote is forgotten."""
-    context.store.ensure(table, schema)
-    base = context.base.tables.get(table) if context.base is not None else None
-    if base is not None and not context.afresh:
-        context.store.restore(table, base, schema)
-    elif context.store.open(table).count_rows():
-        context.store.open(table).delete("true")
+def _start(context: Context, table: str) -> int | None:
+    """The version of a table that the run starts from; None to start from an empty table."""
+    return None if context.base is None or context.afresh else context.base.tables.get(table)
 
 
 def _write_chunks(context: Context, changes: ChunkChanges) -> None:
-    schema = chunks_schema(context.space.dimension)
-    _reset(context, context.table, schema)
+    store, table, dimension = context.store, context.table, context.space.dimension
+    chunks.reset(store, table, dimension, _start(context, table))
     if context.rebuilds:
-        if context.store.open(context.table).count_rows():
-            context.store.open(context.table).delete("true")
+        chunks.clear(store, table)
     else:
         for part in changes.outdated.slices():
-            context.store.delete_keys(context.table, "id", part["id"])
-        context.store.delete_keys(context.table, "key", changes.dropped)
+            chunks.delete(store, table, ids=part["id"])
+        chunks.delete(store, table, keys=changes.dropped)
     if not changes.upserts.rows:
         return
-    cache = EmbeddingCache.of(context.store, context.space.id, released=not context.afresh)
+    cache = EmbeddingCache.of(store, context.space.id, released=not context.afresh)
     lacking = cache.locate(changes.upserts.frame(["hash"], {"hash": pl.String})["hash"])
     if len(lacking):
         raise RuntimeError(f"{len(lacking)} chunks have no vector after embedding, for example {lacking[0]}")
-    context.store.append(context.table, schema, _with_vectors(context, changes, cache, schema))
+    chunks.append(store, table, dimension, _with_vectors(context, changes, cache))
 
 
 def _with_vectors(
-    context: Context, changes: ChunkChanges, cache: EmbeddingCache, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
+    context: Context, changes: ChunkChanges, cache: EmbeddingCache
+) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
     done = 0
     for part in changes.upserts.slices():
         for rows in part.iter_slices(SLICE):
-            vectors = cache.take(rows["hash"])
-            flat = pa.array(np.ascontiguousarray(vectors).ravel())
-            column = pa.FixedSizeListArray.from_arrays(flat, context.space.dimension)
-            plain = [rows[name].to_arrow().cast(schema.field(name).type) for name in schema.names[:-1]]
-            yield pa.RecordBatch.from_arrays([*plain, column], schema=schema)
+            yield rows, cache.take(rows["hash"])
             done += rows.height
             context.progress.advance(done, changes.upserts.rows, "chunks")
 
@@ -100,7 +93,7 @@ def _with_vectors(
 def _write_documents(
     context: Context, plan: Plan, validated: ValidationResult, deduplicated: DeduplicationResult, changes: ChunkChanges
 ) -> None:
-    _reset(context, "documents", DOCUMENTS)
+    documents.reset(context.store, _start(context, documents.TABLE))
     ledger = context.ledger()
     facts = (
         deduplicated.after.select("key", "duplicate_of")
@@ -124,32 +117,19 @@ def _write_documents(
     stale = facts.filter(pl.col("had").is_not_null() & (moved_on | touched)).join(accepted, on="key", how="anti")
     gone = [*plan.gone["key"], *deduplicated.refused]
     old = ledger.join(accepted, on="key", how="semi")["key"]
-    context.store.delete_keys("documents", "key", [*gone, *old, *stale["key"]])
+    documents.delete(context.store, [*gone, *old, *stale["key"]])
     values = facts.select("key", "duplicate_of", "n_chunks")
-    rows = _document_rows(context, validated, stale.select("key"), values)
-    context.store.append("documents", DOCUMENTS, rows)
+    documents.append(context.store, _document_rows(context, validated, stale["key"], values))
 
 
 def _document_rows(
-    context: Context, validated: ValidationResult, stale: pl.DataFrame, values: pl.DataFrame
-) -> Iterator[pa.RecordBatch]:
+    context: Context, validated: ValidationResult, stale: pl.Series, values: pl.DataFrame
+) -> Iterator[pl.DataFrame]:
     for part in validated.accepted.slices():
         fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"), pl.lit(None, pl.String).alias("blob"))
-        yield from _batches(fresh.join(values, on="key", how="inner", maintain_order="left"))
+        yield fresh.join(values, on="key", how="inner", maintain_order="left")
     if stale.is_empty() or context.base is None:
         return
-    table = context.store.open("documents", context.base.tables["documents"])
-    where = filter_in("key", stale["key"]) if stale.height <= SLICE else None
-    for batch in stream(table, rows=SLICE, where=where):
-        kept = _complete(pl.DataFrame(pl.from_arrow(batch))).join(stale, on="key", how="semi", maintain_order="left")
-        kept = kept.drop("duplicate_of", "n_chunks").update(validated.touched, on="key")
-        yield from _batches(kept.join(values, on="key", how="inner", maintain_order="left"))
-
-
-def _complete(held: pl.DataFrame) -> pl.DataFrame:
-    """Rows that an older format wrote, with nulls where it has no column."""
-    return held.with_columns(pl.lit(None).alias(name) for name in DOCUMENTS.names if name not in held.columns)
-
-
-def _batches(frame: pl.DataFrame) -> Iterable[pa.RecordBatch]:
-    return frame.select(DOCUMENTS.names).to_arrow().cast(DOCUMENTS).to_batches()
+    for held in DocumentTable(context.store, context.base.tables["documents"]).slices(rows=SLICE, keys=stale):
+        kept = held.drop("duplicate_of", "n_chunks").update(validated.touched, on="key")
+        yield kept.join(values, on="key", how="inner", maintain_order="left")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,17 +12,15 @@ import polars as pl
 from storage.errors import TableMissing, Unreachable, words
 from storage.hashing import digest
 from storage.registry import Registry
-from storage.tables.columns import DOCUMENTS, LEDGER
+from storage.tables.chunks import ChunkTable, Span
+from storage.tables.documents import DocumentTable
+from storage.tables.index import statistics
 from storage.tables.roles import TEXT, Role
-from storage.tables.store import Store, filter_in, read, stream
-from storage.tables.vectors import as_vectors
-from tasks.build.index import IndexConfig, coverage
+from storage.tables.store import Store
+from tasks.build.index import IndexConfig
 from tasks.build.recall import Probes
 from tasks.context import Context
 from tasks.stage import stage
-
-if TYPE_CHECKING:
-    import lance
 
 __all__ = ["BACK", "AuditResult", "Check", "Snapshot", "audit", "examine", "examine_deeply"]
 
@@ -108,15 +106,15 @@ class Snapshot:
         return self.roles[TEXT]
 
     @property
-    def chunks(self) -> lance.LanceDataset:
+    def chunks(self) -> ChunkTable:
         """The chunk table of the text role at its version."""
         name = str(self.text.table)
-        return self.store.open(name, self.tables[name])
+        return ChunkTable(self.store, name, self.tables[name])
 
     @property
-    def documents(self) -> lance.LanceDataset:
+    def documents(self) -> DocumentTable:
         """The documents table at its version."""
-        return self.store.open("documents", self.tables["documents"])
+        return DocumentTable(self.store, self.tables["documents"])
 
 
 def examine(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
@@ -155,9 +153,9 @@ def _advised(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Check]:
         yield check if check.ok else replace(check, detail=f"{check.detail}; {snapshot.repair}")
 
 
-def _kept(snapshot: Snapshot, chunks: lance.LanceDataset) -> Iterator[Check]:
+def _kept(snapshot: Snapshot, chunks: ChunkTable) -> Iterator[Check]:
     """Hold ledger, rows and counts against each other; both are let go before the vectors are read."""
-    ledger = pl.DataFrame(pl.from_arrow(read(snapshot.documents, DOCUMENTS, LEDGER)))
+    ledger = snapshot.documents.ledger()
     rows = _rows(chunks)
     yield from _ledger(ledger)
     yield from _conservation(ledger, rows)
@@ -180,7 +178,7 @@ def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
     yield Check("documents.content", again == 0, detail)
 
 
-def _rows(chunks: lance.LanceDataset) -> pl.DataFrame:
+def _rows(chunks: ChunkTable) -> pl.DataFrame:
     """Identity and place of every chunk in 21 bytes: id and key as 64-bit hashes, ordinal, is its span sound.
 
     Two of ten million ids collide by chance once in 400,000 audits.
@@ -188,10 +186,8 @@ def _rows(chunks: lance.LanceDataset) -> pl.DataFrame:
     columns = ["id", "key", "ordinal", "start", "end"]
     sound = (pl.col("start") < pl.col("end")) & (pl.col("start") >= 0)
     parts = [
-        pl.DataFrame(pl.from_arrow(batch)).select(
-            pl.col("id").hash(), pl.col("key").hash(), "ordinal", sound.alias("sound")
-        )
-        for batch in stream(chunks, columns, rows=65_536)
+        part.select(pl.col("id").hash(), pl.col("key").hash(), "ordinal", sound.alias("sound"))
+        for part in chunks.columns(columns)
     ]
     schema = {"id": pl.UInt64, "key": pl.UInt64, "ordinal": pl.Int32, "sound": pl.Boolean}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
@@ -237,16 +233,12 @@ def _promised(counts: Mapping[str, int], documents: int, chunks: int) -> Iterato
     yield Check("run.chunks", ok, detail if ok else f"{detail}, but the table has {chunks:,}")
 
 
-def _vectors(chunks: lance.LanceDataset, snapshot: Snapshot) -> Check:
-    field = chunks.schema.field("vector").type
+def _vectors(chunks: ChunkTable, snapshot: Snapshot) -> Check:
     dimension = snapshot.text.encoder.dimension
-    if field.list_size != dimension:
-        return Check(
-            "vectors.sound", False, f"dimension {field.list_size}, the space has {snapshot.text.encoder.dimension}"
-        )
+    if chunks.dimension != dimension:
+        return Check("vectors.sound", False, f"dimension {chunks.dimension}, the space has {dimension}")
     count = endless = odd = 0
-    for batch in stream(chunks, ["vector"]):
-        vectors = as_vectors(batch.column("vector"))
+    for vectors in chunks.vectors():
         norms = np.linalg.norm(vectors, axis=1)
         finite = np.isfinite(norms)
         endless += int((~finite).sum())
@@ -255,7 +247,7 @@ def _vectors(chunks: lance.LanceDataset, snapshot: Snapshot) -> Check:
         count += len(vectors)
     if endless or odd:
         return Check("vectors.sound", False, f"{endless} not finite, {odd} not of unit norm")
-    return Check("vectors.sound", True, f"{count:,} vectors of {snapshot.text.encoder.dimension}, finite, of unit norm")
+    return Check("vectors.sound", True, f"{count:,} vectors of {dimension}, finite, of unit norm")
 
 
 def _encoder(snapshot: Snapshot) -> Check:
@@ -267,8 +259,9 @@ def _encoder(snapshot: Snapshot) -> Check:
     return Check("encoder.kept", kept, detail)
 
 
-def _coverage(chunks: lance.LanceDataset) -> Check:
-    share = coverage(chunks)
+def _coverage(chunks: ChunkTable) -> Check:
+    stats = statistics(chunks)
+    share = None if stats is None else stats.coverage
     detail = "there is no index" if share is None else f"{share:.1%} of the rows are in the index"
     return Check("index.coverage", share is not None and share >= COVERAGE_FLOOR, detail)
 
@@ -292,8 +285,7 @@ def examine_deeply(snapshot: Snapshot) -> AuditResult:
     """Check what `examine` takes on trust: every text against its hash and span, every file of the encoder."""
     chunks, documents = snapshot.chunks, snapshot.documents
     wrong = texts = 0
-    for batch in stream(documents, ["key", "text", "content_hash"], rows=256):
-        frame = pl.DataFrame(pl.from_arrow(batch))
+    for frame in documents.slices(["key", "text", "content_hash"], rows=256):
         texts += frame.height
         hashes = pl.Series([digest(text) for text in frame["text"]])
         wrong += int((hashes != frame["content_hash"]).sum())
@@ -305,11 +297,10 @@ def examine_deeply(snapshot: Snapshot) -> AuditResult:
     return AuditResult((*_advised([read], snapshot), kept))
 
 
-def _spans(chunks: lance.LanceDataset, documents: pl.DataFrame) -> int:
-    columns = ["key", "start", "end", "hash", "text"]
-    rows = chunks.scanner(columns=columns, filter=filter_in("key", documents["key"])).to_table().to_pylist()
+def _spans(chunks: ChunkTable, documents: pl.DataFrame) -> int:
+    rows = chunks.of(documents["key"], ["key", "start", "end", "hash", "text"])
     texts = dict(documents.select("key", "text").iter_rows())
     return sum(
-        texts[row["key"]][row["start"] : row["end"]] != row["text"] or digest(row["text"]) != row["hash"]
-        for row in rows
+        Span(start, end).of(texts[key]) != text or digest(text) != content
+        for key, start, end, content, text in rows.iter_rows()
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from models.config import EncoderConfig
 from models.encoder import Encoder, open_encoder
 from storage.errors import InputError
+from storage.filters import Where
 from storage.reader import Hit, Reader
 from storage.registry import Registry
 
@@ -25,34 +26,52 @@ class Search:
         release: The release; the current one if None.
         device: Where the encoder runs, as `encoder.device` says it.
         threads: CPU threads; torch's own choice if None.
+        encoder: An encoder of the release's space that is open already; the one that the release keeps if None.
 
     Raises:
         InputError: There is no such release, or its tables or its encoder are no longer kept.
     """
 
     def __init__(
-        self, uri: str, release: int | None = None, *, device: str = "auto", threads: int | None = None
+        self,
+        uri: str,
+        release: int | None = None,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         self.reader = Reader.open(uri, release)
-        folder = Registry(self.reader.store).fetch(self.reader.release.space)
-        self.encoder: Encoder = open_encoder(
-            EncoderConfig.model_validate({"name": str(folder), "device": device, "threads": threads})
-        )
+        if encoder is None:
+            folder = Registry(self.reader.store).fetch(self.reader.release.space)
+            encoder = open_encoder(
+                EncoderConfig.model_validate({"name": str(folder), "device": device, "threads": threads})
+            )
+        self.encoder = encoder
 
     @property
     def release(self) -> int:
         """Number of the release that is searched."""
         return self.reader.release.seq
 
-    def find(self, queries: Iterable[str], k: int) -> Iterator[tuple[str, list[Hit]]]:
-        """Yield each query with its k best hits, in order; a blank query finds nothing."""
+    def find(self, queries: Iterable[str], k: int, where: Where | None = None) -> Iterator[tuple[str, list[Hit]]]:
+        """Yield each query with its k best hits, in order; a blank query finds nothing.
+
+        Args:
+            queries: Texts; they are encoded some together.
+            k: Hits a query.
+            where: Column to the values that a chunk may have in it, as `Reader.search` takes it.
+
+        Raises:
+            InputError: The encoder is of another space, or `where` names a column that cannot be filtered.
+        """
         waiting = iter(queries)
         while batch := list(islice(waiting, BATCH)):
             asked = [query for query in batch if query.strip()]
             found: Iterator[list[Hit]] = iter(())
             if asked:
                 vectors = self.encoder.encode_queries(asked)
-                found = iter(self.reader.search(vectors, k, space=self.encoder.space.id))
+                found = iter(self.reader.search(vectors, k, space=self.encoder.space.id, where=where))
             for query in batch:
                 yield query, next(found) if query.strip() else []
 

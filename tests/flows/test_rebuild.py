@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,42 @@ def test_a_damaged_store_is_made_anew(config: Config, tmp_path: Path, damage: Ca
     assert found(config, "row of the buoy", 9) == before
     assert audit(config, deep=True).failed == []
     assert refresh(config).outcome == "unchanged"
+
+
+def put_back(store: Path) -> None:
+    """Put the chunk table of release 1 back."""
+    [table] = store.glob("chunks__*.lance")
+    keep = Store(store).open(table.stem, Releases(Store(store)).get(1).tag)
+    rows, tags = keep.to_table(), {name: facts["version"] for name, facts in keep.tags.list().items()}
+    shutil.rmtree(table)
+    made = Store(store).append(table.stem, keep.schema, rows.to_batches())
+    made.tags.create(next(name for name in tags if name.startswith("rel-1-")), made.version)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lose("chunks__*.lance/data/*"), r"chunks__\w+\.lance/data/\w+\.lance is missing"),
+        (lose("models"), r"models/\w+ is missing"),
+        (lose("*.lance/_refs/tags/*"), r"there is no table 'chunks__\w+' at version rel-2-"),
+        (put_back, r"there is no table 'chunks__\w+' at version rel-2-"),
+    ],
+)
+@pytest.mark.parametrize("news", [False, True])
+def test_a_release_that_no_reader_can_use_is_neither_unchanged_nor_built_upon(
+    config: Config, tmp_path: Path, damage: Callable[[Path], None], told: str, news: bool
+) -> None:
+    damage(tmp_path / "store")
+    if news:
+        save(tmp_path / "notes", {"c.md": prose("chart")})
+    result = refresh(config)
+    assert (result.outcome, result.release) == ("refused", 2)
+    assert re.match(rf"release 2 cannot be read: .*{told}", result.message)
+    assert result.message.endswith("; `tidemark audit` says more, `tidemark refresh --rebuild` makes it anew")
+    assert not audit(config).ok
+    assert refresh(config, rebuild=True).outcome == "published"
+    assert refresh(config).outcome == "unchanged"
+    assert {hit.document for hit in found(config, "row of the buoy", 9)} >= {"a.md", "b.md"}
 
 
 def test_a_release_of_a_lost_table_is_not_mistaken_for_the_rows_that_came_after(config: Config, tmp_path: Path) -> None:

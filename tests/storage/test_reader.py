@@ -10,19 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from drafts import drafted
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from storage.errors import InputError
 from storage.hashing import digest, document_key
 from storage.reader import Hit, Reader
-from storage.tables.columns import DOCUMENTS, chunks_schema
+from storage.tables.chunks import ChunkTable, Span, chunks_schema
+from storage.tables.documents import DOCUMENTS
+from storage.tables.index import build, nearest
 from storage.tables.releases import Release, Releases
-from storage.tables.roles import chunks_table
+from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.runs import Runs
 from storage.tables.store import Store
 
 SPACE = "ab" * 16
 TABLE = chunks_table(SPACE)
-DIMENSION = 4
+DIMENSION = 8  # the least that the index takes
 AXES = np.eye(DIMENSION, dtype=np.float32)
 
 
@@ -158,3 +162,82 @@ def test_lancedb_opens_the_tables_and_searches_them(store: Store) -> None:
     hits = database.open_table(TABLE).search(AXES[1]).distance_type("cosine").limit(1).to_list()
     assert [(hit["document"], hit["text"]) for hit in hits] == [("b", "b")]
     assert database.open_table("documents").count_rows("source = 'notes'") == 2
+
+
+VECTORS = st.lists(st.sampled_from([(1, 0), (0, 1), (1, 1), (-1, 0)]), min_size=1, max_size=12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(vectors=VECTORS, k=st.integers(1, 14))
+def test_hits_come_as_pylance_has_them_equal_scores_too(
+    tmp_path_factory: pytest.TempPathFactory, vectors: list[tuple[int, int]], k: int
+) -> None:
+    store = Store(tmp_path_factory.mktemp("store"))
+    release = publish(store, {f"{n}": np.array([*one, *[0] * 6], np.float32) for n, one in enumerate(vectors)})
+    reader = Reader.open(store.uri)
+    for query, hits in zip(AXES[:2], reader.search(AXES[:2], k), strict=True):
+        wanted = nearest(ChunkTable(store, TABLE, release.tag), query, k, ["id"], None).to_pylist()
+        assert [(hit.chunk, hit.score) for hit in hits] == [(r["id"], round(1 - r["_distance"], 6)) for r in wanted]
+
+
+def indexed(store: Store, count: int = 400) -> np.ndarray:
+    """A release of random vectors with an index that is searched with the least effort."""
+    vectors = np.random.default_rng(0).normal(size=(count, DIMENSION)).astype(np.float32)
+    publish(store, {f"{number}": vector for number, vector in enumerate(vectors)})
+    build(store, TABLE, 16)
+    tables = {name: store.open(name).version for name in ("documents", TABLE)}
+    facts = IndexFacts("IVF_RQ", count, nprobes=1, refine_factor=1, partitions=16)
+    Releases(store).publish(1, drafted(tables, space=SPACE, run="r1", index=facts))
+    return vectors
+
+
+def test_the_index_is_searched_as_the_release_says_and_left_aside_where_asked(store: Store) -> None:
+    vectors = indexed(store)
+    reader = Reader.open(store.uri)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    wanted = [[str(n) for n in np.argsort(-(units @ query), kind="stable")[:10]] for query in units[:20]]
+    assert names(reader.search(units[:20], 10, exact=True)) == wanted
+    quick = names(reader.search(units[:20], 10))
+    assert quick != wanted
+    table = ChunkTable(store, TABLE, reader.release.tag)
+    by_pylance = [nearest(table, query, 10, ["document"], reader.release.text.index) for query in units[:20]]
+    assert quick == [found["document"].to_pylist() for found in by_pylance]
+
+
+def test_a_filter_is_applied_before_the_search_also_by_the_index(store: Store) -> None:
+    indexed(store)
+    reader = Reader.open(store.uri)
+    few = ["3", "77", "399"]
+    for exact in (True, False):
+        [hits] = reader.search(AXES[:1], 3, where={"source": "notes", "document": few}, exact=exact)
+        assert sorted(hit.document for hit in hits) == sorted(few)
+    assert reader.search(AXES[:1], 3, where={"source": "other"}) == [[]]
+    assert names(reader.search(AXES[:1], 9, where={"key": document_key("notes", "77")})) == [["77"]]
+
+
+def test_a_column_that_cannot_be_filtered_is_named(store: Store) -> None:
+    publish(store, {"a": AXES[0]})
+    with pytest.raises(InputError, match="there is no column 'text' to filter"):
+        Reader.open(store.uri).search(AXES[:1], where={"text": "a"})
+
+
+QUOTED = ["' OR true --", "it's", 'q"q', "a\\", "%", "_", "`id`", "$1", "?", ""]
+ODD = ["a", "\x00", "a\x00b", "\u2028", "é", "e\u0301", "🌊"]
+NAMES = st.lists(st.sampled_from([*QUOTED, *ODD]) | st.text(max_size=8), min_size=1, max_size=8, unique=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(held=NAMES, asked=NAMES)
+def test_a_filter_lets_exactly_the_asked_values_pass_whatever_is_in_them(
+    tmp_path_factory: pytest.TempPathFactory, held: list[str], asked: list[str]
+) -> None:
+    store = Store(tmp_path_factory.mktemp("store"))
+    publish(store, dict.fromkeys(held, AXES[0]))
+    [hits] = Reader.open(store.uri).search(AXES[:1], 20, where={"document": [*asked, *held[:1]]})
+    assert {hit.document for hit in hits} == set(held) & {*asked, *held[:1]}
+
+
+def test_a_hit_says_where_it_stands(store: Store) -> None:
+    publish(store, {"tide": AXES[0]})
+    [[hit]] = Reader.open(store.uri).search(AXES[:1])
+    assert (hit.span, hit.span.of("tide table")) == (Span(0, 4), "tide")

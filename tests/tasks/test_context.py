@@ -12,7 +12,7 @@ from corpus import NOTES, configure, context, prose
 from flows import context as opening
 from flows.refresh import refresh
 from models.text.tokenizer import WordTokenizer
-from storage.tables.columns import LEDGER
+from storage.tables.documents import LEDGER
 from tasks.build.chunking import cut as chunking
 from tasks.build.chunking.cut import ChunkerConfig
 from tasks.context import Context

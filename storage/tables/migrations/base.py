@@ -7,7 +7,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from storage.tables.columns import DOCUMENTS, chunks_schema
+from storage.tables.chunks import chunks_schema
+from storage.tables.documents import DOCUMENTS
 from storage.tables.lease import LEASES
 from storage.tables.quarantine import QUARANTINE
 from storage.tables.releases import RELEASES

@@ -117,6 +117,12 @@ def test_a_search_tells_hits_best_first(published: Path) -> None:
     assert "moon" not in older["hits"][0]["text"]
 
 
+def test_a_search_is_narrowed_by_what_its_conditions_name(published: Path) -> None:
+    hits = told(published, "search", "moon", "--where", "document=n1.md", "--where", "document=n2.md")["hits"]
+    assert {hit["document"] for hit in hits} == {"n1.md", "n2.md"}
+    assert told(published, "search", "moon", "--where", "document=n1.md", "--where", "source=none")["hits"] == []
+
+
 def test_queries_of_a_file_are_answered_one_a_line_in_order(published: Path, tmp_path: Path) -> None:
     queries = ["moon", "", *(f"tide at pier {number % 6}" for number in range(70))]
     file = tmp_path / "queries.txt"
@@ -201,6 +207,8 @@ def test_every_command_has_a_view_for_people(published: Path, arguments: tuple[s
         (("search", "x", "--queries", "q.txt"), "either a text"),
         (("search", " "), "blank"),
         (("search", "x", "-k", "0"), "-k"),
+        (("search", "x", "--where", "source"), "where 'source': write COLUMN=VALUE"),
+        (("search", "x", "--where", "text=x"), "no column 'text' to filter; there are source, document, key"),
         (("search", "--queries", "none.txt"), "none.txt: the queries cannot be read"),
         (("search", "x", "--release", "9"), "no release 9"),
         (("show", "9"), "no release 9"),

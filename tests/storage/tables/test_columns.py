@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from storage.tables.columns import DOCUMENTS, LEDGER, chunks_schema
+from storage.tables.chunks import chunks_schema
+from storage.tables.documents import DOCUMENTS, LEDGER
 from storage.tables.format import FORMATS
 from storage.tables.lease import LEASES
 from storage.tables.quarantine import QUARANTINE

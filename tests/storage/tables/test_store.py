@@ -15,10 +15,10 @@ import pytest
 
 from storage.errors import InputError
 from storage.hashing import digest
-from storage.tables.columns import key
+from storage.tables.columns import key_field
 from storage.tables.store import Store, filter_in, read, tags_of
 
-SCHEMA = pa.schema([key("key", pa.string()), pa.field("n", pa.int64())])
+SCHEMA = pa.schema([key_field("key", pa.string()), pa.field("n", pa.int64())])
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.hashing import digest
-from storage.tables.columns import chunks_schema
+from storage.tables.chunks import chunks_schema
 from storage.tables.releases import Releases
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store

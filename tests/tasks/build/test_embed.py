@@ -16,7 +16,7 @@ from models.encoder import OnProgress, Vectors, open_encoder
 from models.probe import ProbeMismatch
 from models.text.stub import StubEncoder
 from storage.registry import Registry
-from tasks import embed as module
+from tasks.build import embed as module
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
 from tasks.build.embed import embed, find_pending

@@ -11,9 +11,11 @@ import pytest
 from corpus import configure, context
 
 from storage.hashing import digest
-from storage.tables.columns import DOCUMENTS, chunks_schema
+from storage.tables.chunks import ChunkTable, chunks_schema
+from storage.tables.documents import DOCUMENTS
+from storage.tables.index import statistics
+from tasks.build.index import IndexConfig, index
 from tasks.context import Context
-from tasks.build.index import IndexConfig, coverage, index, partitions, vector_index
 
 CONFIG = IndexConfig(min_rows=256)
 
@@ -43,20 +45,17 @@ def indexed(shared: Context) -> tuple[str, int | None, float | None]:
     result = index(shared, CONFIG, tables)
     heads = {name: shared.store.open(name).version for name in tables}
     assert result.tables == heads
-    table = shared.store.open(shared.table)
-    assert result.facts.rows == table.count_rows()
-    return result.facts.kind, result.facts.partitions, coverage(table)
-
-
-def test_an_index_has_half_the_root_of_the_rows_in_cells() -> None:
-    assert [partitions(rows) for rows in (0, 1, 256, 10_000, 1_000_000)] == [1, 1, 8, 50, 500]
+    chunks = ChunkTable(shared.store, shared.table)
+    assert result.facts.rows == chunks.rows
+    stats = statistics(chunks)
+    return result.facts.kind, result.facts.partitions, None if stats is None else stats.coverage
 
 
 def test_a_small_table_is_left_to_exact_search(shared: Context) -> None:
     assert indexed(shared) == ("exact", None, None)
     grow(shared, 255)
     assert indexed(shared) == ("exact", None, None)
-    assert vector_index(shared.store.open(shared.table)) is None
+    assert statistics(ChunkTable(shared.store, shared.table)) is None
 
 
 def test_an_index_is_built_extended_and_built_anew_when_the_table_has_grown_fourfold(shared: Context) -> None:

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.hashing import document_key
-from storage.tables.columns import LEDGER
-from tasks.context import EMPTY_LEDGER
+from storage.tables.documents import EMPTY_LEDGER, LEDGER
 from tasks.ingest.plan import Plan, classify
 from tasks.ingest.scan import LISTED
 

@@ -14,7 +14,7 @@ import pytest
 from corpus import configure, prose
 
 from flows.refresh import refresh
-from storage.tables.columns import chunks_schema
+from storage.tables.chunks import chunks_schema
 from storage.tables.releases import Releases
 from storage.tables.roles import TEXT
 from storage.tables.store import Store

@@ -1,0 +1,49 @@
+"""Explain a chunk: everything that made it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage.errors import InputError
+from storage.pinned import Pinned
+from storage.tables.runs import Runs
+from storage.tables.store import Store
+
+__all__ = ["explain"]
+
+
+def explain(pinned: Pinned, chunk: str) -> dict[str, Any]:
+    """Tell source, revision, span, chunker, space, run and release of a chunk.
+
+    Args:
+        pinned: The release.
+        chunk: Id of the chunk.
+
+    Raises:
+        InputError: The release holds no such chunk.
+    """
+    release = pinned.release
+    try:
+        row = pinned.chunks.facts(chunk)
+    except KeyError:
+        raise InputError(
+            f"release {release.seq} holds no chunk {chunk!r}; `tidemark search --json` gives ids of chunks"
+        ) from None
+    document = pinned.documents.facts(row["key"])
+    return {
+        "chunk": row["id"],
+        "text": row["text"],
+        "span": {name: row[name] for name in ("start", "end", "ordinal", "tokens")},
+        "content_hash": row["hash"],
+        "document": document,
+        "chunker": release.text.chunker,
+        "space": release.space,
+        "encoder": release.text.encoder.to_dict(),
+        "run": _run(pinned.store, document["run"]),
+        "release": {"release": release.seq, "created": release.created, "outcome": release.outcome},
+    }
+
+
+def _run(store: Store, run: str) -> dict[str, Any]:
+    row = Runs(store).find(run)
+    return {name: row[name] for name in ("run", "started", "outcome", "release", "code")} if row else {"run": run}

@@ -1,0 +1,84 @@
+"""A release opened by its tag: tables that neither a refresh nor a clean-up moves or mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from storage.errors import InputError, TableMissing
+from storage.tables.chunks import ChunkTable
+from storage.tables.documents import DocumentTable
+from storage.tables.format import check
+from storage.tables.releases import Release, Releases
+from storage.tables.store import Store
+
+__all__ = ["Pinned", "found"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A release and the tables of its text role.
+
+    Attributes:
+        store: The store.
+        release: The release.
+        chunks: Its chunks.
+        documents: Its documents.
+    """
+
+    store: Store
+    release: Release
+    chunks: ChunkTable
+    documents: DocumentTable
+
+    @classmethod
+    def of(cls, store: Store, release: Release) -> Self:
+        """Open the tables of a release.
+
+        By the tag, not the number: a table that was lost and made again has the numbers, and other rows behind them.
+
+        Raises:
+            TableMissing: A table or its tag is gone.
+        """
+        chunks = ChunkTable(store, release.chunks, release.tag)
+        return cls(store, release, chunks, DocumentTable(store, release.tag))
+
+    @classmethod
+    def open(cls, uri: str, release: int | None = None) -> Self:
+        """Open a release of a store, the current one by default.
+
+        Raises:
+            InputError: Nothing is published, the release is unknown or no longer kept, or a later version of Tidemark
+                made the store.
+        """
+        store = Store(uri)
+        check(store)
+        return found(store, release, cls.of)
+
+
+def found(store: Store, seq: int | None, open_: Callable[[Store, Release], T]) -> T:
+    """Look a release up and open it; where it is the current one, look again when it was replaced meanwhile.
+
+    Args:
+        store: The store.
+        seq: Number of the release; the current one if None.
+        open_: Opens its tables; raises TableMissing where they are not kept.
+
+    Raises:
+        InputError: Nothing is published, or the release is unknown or no longer kept.
+    """
+    releases = Releases(store)
+    while True:
+        release = releases.get(seq)
+        try:
+            return open_(store, release)
+        except TableMissing as error:
+            # Between the two looks the current release was replaced and, where one is kept, let go.
+            if seq is None and releases.get().seq != release.seq:
+                continue
+            raise InputError(
+                f"release {release.seq} is no longer kept (releases.keep); `tidemark releases` lists those that are"
+            ) from error

@@ -1,0 +1,179 @@
+"""A chunk table: one row a span of a document, with its vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from storage.tables.columns import key_field, strings
+from storage.tables.store import Store, filter_in, stream
+from storage.tables.vectors import as_vectors
+
+__all__ = ["PLACE", "UNITS", "ChunkTable", "Span", "Unit", "append", "chunks_schema", "clear", "delete", "reset"]
+
+Unit = Literal["characters", "region", "seconds"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
+
+PLACE = ["id", "ordinal", "start", "end"]  # what tells whether a row must be written again
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of a document that a chunk stands for.
+
+    Attributes:
+        start: Where it begins, in the unit.
+        end: Where it ends; what lies at `end` itself is outside.
+        unit: What is counted: characters of a text, the region of an image in reading order, or seconds of sound.
+    """
+
+    start: float
+    end: float
+    unit: Unit = "characters"
+
+    def of(self, text: str) -> str:
+        """The characters of a text that lie in the span.
+
+        Raises:
+            ValueError: The span counts something else.
+        """
+        if self.unit != "characters":
+            raise ValueError(f"a span of {self.unit} has no text")
+        return text[int(self.start) : int(self.end)]
+
+
+def chunks_schema(dimension: int) -> pa.Schema:
+    """Schema of a chunk table: the span of a document beside its vector of `dimension` float32.
+
+    A null unit, as older formats wrote it, says characters.
+    """
+    return pa.schema(
+        [
+            key_field("id", pa.string()),
+            *strings("key", "source", "document"),
+            pa.field("ordinal", pa.int32()),
+            pa.field("start", pa.int32()),
+            pa.field("end", pa.int32()),
+            *strings("unit"),
+            pa.field("tokens", pa.int32()),
+            *strings("hash", "text"),
+            pa.field("vector", pa.list_(pa.float32(), dimension)),
+        ]
+    )
+
+
+class ChunkTable:
+    """The chunks of one space at one version of their table.
+
+    Args:
+        store: The store.
+        name: Name of the table.
+        version: Number or tag of the version; the head if None.
+
+    Raises:
+        TableMissing: The store has no such table, or not at that version.
+    """
+
+    def __init__(self, store: Store, name: str, version: int | str | None = None) -> None:
+        self.dataset = store.open(name, version)
+
+    @property
+    def version(self) -> int:
+        """Number of the version."""
+        return int(self.dataset.version)
+
+    @property
+    def rows(self) -> int:
+        """How many chunks it holds."""
+        return int(self.dataset.count_rows())
+
+    @property
+    def dimension(self) -> int:
+        """Length of its vectors."""
+        return int(self.dataset.schema.field("vector").type.list_size)
+
+    def columns(self, names: list[str], *, rows: int = 65_536) -> Iterator[pl.DataFrame]:
+        """Read some columns of every chunk in order, slice by slice.
+
+        Args:
+            names: Which columns.
+            rows: Chunks a slice, at most.
+        """
+        for batch in stream(self.dataset, names, rows=rows):
+            yield pl.DataFrame(pl.from_arrow(batch))
+
+    def of(self, keys: Iterable[str], columns: list[str]) -> pl.DataFrame:
+        """Some columns of the chunks of some documents.
+
+        Args:
+            keys: Keys of the documents.
+            columns: Which columns.
+        """
+        found = self.dataset.scanner(columns=columns, filter=filter_in("key", keys)).to_table()
+        return pl.DataFrame(pl.from_arrow(found))
+
+    def vectors(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Every vector in order, as float32 of shape (rows, dimension) a slice."""
+        for batch in stream(self.dataset, ["vector"]):
+            yield as_vectors(batch.column("vector"))
+
+    def take(self, offsets: Iterable[int]) -> npt.NDArray[np.float32]:
+        """The vectors at some offsets, as float32 of shape (offsets, dimension)."""
+        return as_vectors(self.dataset.take(list(offsets), columns=["vector"]).column("vector"))
+
+    def facts(self, chunk: str) -> dict[str, Any]:
+        """One chunk without its vector.
+
+        Raises:
+            KeyError: There is no such chunk.
+        """
+        columns = [name for name in self.dataset.schema.names if name != "vector"]
+        try:
+            where = filter_in("id", [chunk])
+        except ValueError:  # what is no hash is no id
+            raise KeyError(chunk) from None
+        found = self.dataset.scanner(columns=columns, filter=where).to_table().to_pylist()
+        if not found:
+            raise KeyError(chunk)
+        return dict(found[0])
+
+
+def reset(store: Store, table: str, dimension: int, version: int | None) -> None:
+    """Take the head back to a pinned version, or empty it: what a killed or refused run wrote is forgotten."""
+    store.reset(table, chunks_schema(dimension), version)
+
+
+def clear(store: Store, table: str) -> None:
+    """Delete every chunk from the head."""
+    store.clear(table)
+
+
+def delete(store: Store, table: str, *, ids: Iterable[str] = (), keys: Iterable[str] = ()) -> int:
+    """Delete chunks from the head, by their id or by the key of their document; returns how many went."""
+    return store.delete_keys(table, "id", ids) + store.delete_keys(table, "key", keys)
+
+
+def append(store: Store, table: str, dimension: int, chunks: Iterable[tuple[pl.DataFrame, np.ndarray]]) -> None:
+    """Append chunks to the head in one commit.
+
+    Args:
+        store: The store.
+        table: Name of the table.
+        dimension: Length of the vectors.
+        chunks: Slices: the columns of a chunk table but for the vector, and float32 of shape (rows, dimension).
+    """
+    schema = chunks_schema(dimension)
+    store.append(table, schema, (_batch(rows, vectors, schema) for rows, vectors in chunks))
+
+
+def _batch(rows: pl.DataFrame, vectors: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
+    flat = pa.array(np.ascontiguousarray(vectors).ravel())
+    column = pa.FixedSizeListArray.from_arrays(flat, schema.field("vector").type.list_size)
+    plain = [rows[name].to_arrow().cast(schema.field(name).type) for name in schema.names[:-1]]
+    return pa.RecordBatch.from_arrays([*plain, column], schema=schema)

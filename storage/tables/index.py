@@ -1,0 +1,135 @@
+"""The vector index of a chunk table: built, extended, measured and asked; and tables kept compact."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from storage.tables.chunks import ChunkTable
+from storage.tables.roles import IndexFacts
+from storage.tables.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["IndexStatistics", "build", "compact", "extend", "nearest", "partitions", "statistics"]
+
+NAME = "vector_idx"
+KIND = "IVF_RQ"
+SAMPLED = 32  # vectors a cell that training holds at once
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class IndexStatistics:
+    """What an index holds.
+
+    Attributes:
+        partitions: Its cells.
+        indexed: Rows in it.
+        unindexed: Rows of the table that are not.
+    """
+
+    partitions: int
+    indexed: int
+    unindexed: int
+
+    @property
+    def coverage(self) -> float:
+        """Share of the rows that the index holds."""
+        total = self.indexed + self.unindexed
+        return self.indexed / total if total else 1.0
+
+
+def statistics(chunks: ChunkTable) -> IndexStatistics | None:
+    """What the index of a chunk table holds; None where there is none."""
+    if not any(found.name == NAME for found in chunks.dataset.describe_indices()):
+        return None
+    stats: dict[str, Any] = chunks.dataset.stats.index_stats(NAME)
+    cells = int(stats["indices"][0]["num_partitions"])
+    return IndexStatistics(cells, int(stats["num_indexed_rows"]), int(stats["num_unindexed_rows"]))
+
+
+def partitions(rows: int) -> int:
+    """Cells of the index: half the root of the rows, so that 80 probes look into half of them at 100,000."""
+    return max(1, round(sqrt(rows) / 2))
+
+
+def build(store: Store, table: str, cells: int) -> None:
+    """Train an index on the head of a chunk table, in place of the one that it may have.
+
+    Args:
+        store: The store.
+        table: Name of the table.
+        cells: Partitions of the index.
+    """
+    store.open(table).create_index(
+        "vector",
+        KIND,
+        name=NAME,
+        metric="cosine",
+        num_partitions=cells,
+        num_bits=1,
+        streaming_sample_rate=SAMPLED,
+        replace=True,
+    )
+
+
+def extend(store: Store, table: str) -> None:
+    """Take the rows of the head into its index that are not in it yet."""
+    # Never Table.optimize(): it raises once a tagged version is a week old, and skips this step.
+    store.open(table).optimize.optimize_indices(num_indices_to_merge=1)
+
+
+def compact(store: Store, table: str, *, fragments: int, dead: float) -> None:
+    """Merge the files of a table once there are many, and drop dead rows once they are many.
+
+    Args:
+        store: The store.
+        table: Name of the table.
+        fragments: Files up to which a table is left as it is.
+        dead: Share of deleted rows up to which it is.
+    """
+    for attempt in range(ATTEMPTS):
+        head = store.open(table)
+        files = head.get_fragments()
+        deleted = sum(fragment.num_deletions for fragment in files)
+        if len(files) <= fragments and deleted <= dead * (head.count_rows() + deleted):
+            return
+        try:
+            head.optimize.compact_files()
+            return
+        except OSError as error:
+            if "conflict" not in str(error).lower() or attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.1 * 2**attempt)
+
+
+def nearest(
+    chunks: ChunkTable, query: np.ndarray, k: int, columns: Sequence[str], index: IndexFacts | None
+) -> pa.Table:
+    """The k rows of highest cosine similarity to a query, best first.
+
+    By pylance: a night, which measures recall with it, does not pay a second for the import of LanceDB.
+
+    Args:
+        chunks: A chunk table at one version.
+        query: float32 of shape (dimension,).
+        k: How many rows.
+        columns: Columns to return; `_distance` (1 - cosine) is added.
+        index: How the index is searched; None to compare with every row.
+    """
+    wanted: dict[str, Any] = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
+    if index is None:
+        wanted["use_index"] = False
+    else:  # codes of one bit rank too coarsely by themselves: always compare the best again with full vectors
+        wanted |= {"nprobes": index.nprobes, "refine_factor": index.refine_factor}
+    scanner = chunks.dataset.scanner(
+        columns=[*columns, "_distance"], nearest=wanted, disable_scoring_autoprojection=True
+    )
+    return scanner.to_table()

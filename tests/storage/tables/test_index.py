@@ -1,0 +1,85 @@
+"""The vector index of a chunk table, and tables kept compact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from storage.hashing import digest
+from storage.tables import chunks
+from storage.tables.chunks import ChunkTable
+from storage.tables.index import build, compact, extend, nearest, partitions, statistics
+from storage.tables.roles import IndexFacts
+from storage.tables.store import Store
+
+TABLE = "chunks__t"
+DIMENSION = 16
+FACTS = IndexFacts("IVF_RQ", nprobes=8, refine_factor=60)  # every row is compared again
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def grow(store: Store, count: int, seed: int = 0) -> np.ndarray:
+    """Append chunks with random vectors of unit length, and give the vectors."""
+    vectors = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    names = chunks.chunks_schema(DIMENSION).names[:-1]
+    plain = dict.fromkeys(names, "") | {"ordinal": 0, "start": 0, "end": 1, "tokens": 1}
+    rows = pl.DataFrame([plain | {"id": digest(f"{seed}-{number}")} for number in range(count)])
+    chunks.append(store, TABLE, DIMENSION, [(rows.select(names), vectors)])
+    return vectors
+
+
+def test_an_index_has_half_the_root_of_the_rows_in_cells() -> None:
+    assert [partitions(rows) for rows in (0, 1, 256, 10_000, 1_000_000)] == [1, 1, 8, 50, 500]
+
+
+def test_an_index_is_built_extended_and_measured(store: Store) -> None:
+    grow(store, 300)
+    assert statistics(ChunkTable(store, TABLE)) is None
+    build(store, TABLE, 8)
+    found = statistics(ChunkTable(store, TABLE))
+    assert found is not None
+    assert (found.partitions, found.indexed, found.unindexed, found.coverage) == (8, 300, 0, 1.0)
+    grow(store, 100, seed=1)
+    found = statistics(ChunkTable(store, TABLE))
+    assert found is not None
+    assert (found.unindexed, found.coverage) == (100, 0.75)
+    extend(store, TABLE)
+    found = statistics(ChunkTable(store, TABLE))
+    assert found is not None
+    assert (found.indexed, found.coverage) == (400, 1.0)
+
+
+def test_the_nearest_rows_come_best_first_with_and_without_the_index(store: Store) -> None:
+    vectors = grow(store, 300)
+    build(store, TABLE, 8)
+    table = ChunkTable(store, TABLE)
+    wanted = np.argsort(-(vectors @ vectors[7]), kind="stable")[:5]
+    for index in (None, FACTS):
+        found = nearest(table, vectors[7], 5, ["id"], index)
+        assert found["id"].to_pylist() == [digest(f"0-{number}") for number in wanted]
+        np.testing.assert_allclose(found["_distance"].to_numpy(), 1 - vectors[wanted] @ vectors[7], atol=1e-5)
+
+
+def test_a_table_is_rewritten_only_where_it_pays(store: Store) -> None:
+    for seed in range(4):
+        grow(store, 2, seed)
+    compact(store, TABLE, fragments=4, dead=0.25)
+    assert len(ChunkTable(store, TABLE).dataset.get_fragments()) == 4
+    compact(store, TABLE, fragments=3, dead=0.25)
+    assert len(ChunkTable(store, TABLE).dataset.get_fragments()) == 1
+    version = ChunkTable(store, TABLE).version
+    chunks.delete(store, TABLE, ids=[digest("0-0"), digest("0-1")])
+    compact(store, TABLE, fragments=3, dead=0.25)
+    assert ChunkTable(store, TABLE).version == version + 1  # a quarter is dead, and not more
+    chunks.delete(store, TABLE, ids=[digest("1-0")])
+    compact(store, TABLE, fragments=3, dead=0.25)
+    table = ChunkTable(store, TABLE)
+    assert (table.rows, sum(fragment.num_deletions for fragment in table.dataset.get_fragments())) == (5, 0)
