@@ -31,12 +31,13 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(["makefile", "dockerfile", "jenkinsfile", "justfile", "rakefile", "gemfile"], "code"),
 }
 
+# No pattern here may take more than linear time, whatever it is run over: a lazy or greedy part before another that
+# takes the same characters does, and one line of a few kB would then hold a run, and its lease, for minutes.
 # Titles stand at the top; looking further costs time on files that have none.
 _TITLE_WINDOW = 64 * 1024
 _TITLE_LENGTH = 300
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_FRONT_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t\r]*$", re.MULTILINE)
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _RST_LINE = re.compile(r"([!-/:-@\[-`{-~])\1+\s*$")
@@ -89,8 +90,8 @@ def _tidy(title: str | None) -> str | None:
 def _markdown_title(text: str) -> str | None:
     front = _FRONT_MATTER.match(text)
     if front:
-        named = _FRONT_TITLE.search(front[1])
-        if named and (title := named[1].strip("\"'")):
+        title = _front_title(front[1]).strip("\"'")
+        if title:
             return title
         text = text[front.end() :]
     fence = ""
@@ -103,14 +104,31 @@ def _markdown_title(text: str) -> str | None:
         opening = _FENCE.match(line)
         if opening:
             fence, previous = opening[1], ""
-        elif (heading := _HEADING.match(line)) and heading[1]:
-            return heading[1]
+        elif heading := _heading(line):
+            return heading
         elif previous.strip() and _SETEXT.match(line):
             return previous
         else:
             # A list item, a quote or a table row above a rule is no heading.
             previous = "" if line.lstrip().startswith(("-", "*", "+", ">", "|")) else line
     return None
+
+
+def _front_title(front: str) -> str:
+    """The first `title:` of front matter, with its quotes; empty where there is none."""
+    for line in front.split("\n"):
+        name, colon, value = line.partition(":")
+        if colon and value and name.startswith("title") and not name[5:].strip(" \t"):
+            # A title of spaces is one all the same: no other is looked for.
+            kept = value.lstrip(" \t") or value[-1]
+            return kept.rstrip(" \t\r") or kept[0]
+    return ""
+
+
+def _heading(line: str) -> str:
+    """The text of an ATX heading without its closing `#`; empty where the line is none."""
+    opening = _HEADING.match(line)
+    return line[opening.end() :].rstrip(" \t").rstrip("#").rstrip(" \t") if opening else ""
 
 
 def _rst_title(text: str) -> str | None:
