@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal, NamedTuple
@@ -27,6 +27,7 @@ from storage.sources.base import (
     located,
 )
 from storage.sources.patterns import matcher
+from storage.sources.worker import HtmlReader
 
 __all__ = ["FolderConfig", "FolderSource"]
 
@@ -40,9 +41,15 @@ STORE_MARK = "leases.lance"
 # The kernel stamps files by its tick: two writes within one can leave the same times.
 _TICK_NS = 20_000_000
 
+# Files read ahead of the one at hand.
+_WINDOW_FILES = 64
+_WINDOW_BYTES = 1024 * 1024
+
 
 class FolderConfig(SourceConfig):
     """A folder; the id of a document is its path below it, with forward slashes."""
+
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"max_seconds"})
 
     kind: Literal["folder"] = Field(description="A folder of files.")
     path: str = Field(min_length=1, description="The folder, relative to the configuration file's folder.")
@@ -59,6 +66,9 @@ class FolderConfig(SourceConfig):
     )
     max_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Larger files are quarantined instead of being read."
+    )
+    max_seconds: float = Field(
+        default=30.0, gt=0, description="HTML files that take longer to read are quarantined and tried again next time."
     )
 
     @field_validator("include", "exclude")
@@ -198,15 +208,24 @@ class FolderSource:
         return "-".join(map(str, parts))
 
     def _documents(self, ids: pl.Series) -> Iterator[Document]:
-        for identity in ids:
-            path = PurePosixPath(identity)
-            if path.is_absolute() or ".." in path.parts:
-                continue  # never one of ours
-            document = self._document(identity, self._root / path)
-            if document is not None:
-                yield document
+        with HtmlReader(self._config.max_seconds) as html:
+            for files in _windows(self._opened(identity) for identity in ids):
+                asked = [file.raw for file in files if isinstance(file, _File) and file.is_html]
+                pages = iter(html.pages(asked))
+                for file in files:
+                    if isinstance(file, Document):
+                        yield file
+                    elif file.is_html:
+                        yield self._document(file, next(pages))
+                    else:
+                        yield self._document(file, markup.page(file.raw, file.path.name))
 
-    def _document(self, identity: str, path: Path) -> Document | None:
+    def _opened(self, identity: str) -> _File | Document | None:
+        """Read a file; a document that tells what is wrong where that fails, None where it is gone or not taken."""
+        relative = PurePosixPath(identity)
+        if relative.is_absolute() or ".." in relative.parts:
+            return None  # never one of ours
+        path = self._root / relative
         try:
             status = path.stat()
             if self._problem(status):
@@ -215,25 +234,54 @@ class FolderSource:
             with path.open("rb") as file:
                 # Taken before the bytes: a write in between shows at the next listing.
                 status = os.fstat(file.fileno())
-                raw = file.read()
+                return _File(identity, path, status, file.read())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             revision = digest(identity.encode())
             return Document(identity, "", None, "{}", self._config.licence, None, (), revision, _reason(error, path))
-        name = path.name
-        text, title = markup.page(raw, name)
-        metadata = {"bytes": len(raw), "path": identity, "suffix": path.suffix.lower()}
+
+    def _document(self, file: _File, page: markup.Page) -> Document:
+        metadata = {"bytes": len(file.raw), "path": file.id, "suffix": file.path.suffix.lower()}
         return Document(
-            identity,
-            text,
-            title,
+            file.id,
+            page.text,
+            page.title,
             orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS).decode(),
             self._config.licence,
-            datetime.fromtimestamp(status.st_mtime, tz=UTC),
+            datetime.fromtimestamp(file.status.st_mtime, tz=UTC),
             (),
-            self._revision(status),
+            self._revision(file.status),
+            page.problem,
         )
+
+
+class _File(NamedTuple):
+    """A file as it was read."""
+
+    id: str
+    path: Path
+    status: os.stat_result
+    raw: bytes
+
+    @property
+    def is_html(self) -> bool:
+        return markup.kind_of(self.path.name) == "html"
+
+
+def _windows(files: Iterable[_File | Document | None]) -> Iterator[Sequence[_File | Document]]:
+    """Gather files for one exchange with the process that reads HTML."""
+    gathered: list[_File | Document] = []
+    size = 0
+    for file in files:
+        if file is None:
+            continue
+        gathered.append(file)
+        size += len(file.raw) if isinstance(file, _File) else 0
+        if len(gathered) >= _WINDOW_FILES or size >= _WINDOW_BYTES:
+            yield gathered
+            gathered, size = [], 0
+    yield gathered
 
 
 class _Entry(NamedTuple):

@@ -1,17 +1,13 @@
-"""Titles and visible text of the kinds of file that a folder holds."""
+"""The kinds of file that a folder holds, and the titles of those that are text as they are."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from bs4 import BeautifulSoup, Tag
-from bs4.dammit import EncodingDetector
-from bs4.element import NavigableString, PageElement
+from storage.encoding import decode
 
-from storage.sources.base import decode
-
-__all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page"]
+__all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page", "tidy"]
 
 _KINDS = {
     "markdown": ".md .markdown .mdown .mkd .mdx",
@@ -41,22 +37,14 @@ _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _RST_LINE = re.compile(r"([!-/:-@\[-`{-~])\1+\s*$")
-_BLOCKS = frozenset(
-    """address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure
-    footer form h1 h2 h3 h4 h5 h6 header hgroup html li main menu nav ol p pre section summary table tbody tfoot
-    thead tr ul""".split()  # noqa: SIM905 - a list of fifty quoted words reads worse
-)
-_BREAKS = {"br": "\n", "hr": "\n", "td": " ", "th": " "}
-_SPACES = re.compile(r"\s+")
-_UNSEEN = ["script", "style", "template", "noscript", "head", "svg", "iframe", "object"]
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
 class Page(NamedTuple):
-    """What a reader of a file sees."""
+    """What a reader of a file sees, or why nothing."""
 
     text: str
     title: str | None
+    problem: str | None = None
 
 
 def kind_of(name: str) -> str | None:
@@ -68,10 +56,8 @@ def kind_of(name: str) -> str | None:
 
 
 def page(raw: bytes, name: str) -> Page:
-    """Decode a file and find its title; of HTML only the visible text remains."""
+    """Decode a file of any kind but HTML, which `storage.sources.worker` reads, and find its title."""
     kind = kind_of(name)
-    if kind == "html":
-        return _html(raw)
     text = decode(raw)
     title = None
     if kind == "code":
@@ -80,10 +66,11 @@ def page(raw: bytes, name: str) -> Page:
         title = _markdown_title(text[:_TITLE_WINDOW])
     elif kind == "rst":
         title = _rst_title(text[:_TITLE_WINDOW])
-    return Page(text, _tidy(title))
+    return Page(text, tidy(title))
 
 
-def _tidy(title: str | None) -> str | None:
+def tidy(title: str | None) -> str | None:
+    """A title on one line, cut where it is long; None where nothing is left of it."""
     return " ".join(title.split())[:_TITLE_LENGTH] or None if title else None
 
 
@@ -140,60 +127,3 @@ def _rst_title(text: str) -> str | None:
                 return heading
         previous = line
     return None
-
-
-def _html(raw: bytes) -> Page:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        declared = EncodingDetector.find_declared_encoding(raw[:4096], is_html=True)
-        try:
-            text = raw.decode(declared) if declared and declared.lower() not in {"utf-8", "utf8"} else decode(raw)
-        except (LookupError, UnicodeDecodeError):
-            text = decode(raw)
-    soup = BeautifulSoup(text, "html.parser")
-    title = soup.title.get_text() if soup.title else None
-    for tag in soup.find_all(_UNSEEN):
-        tag.extract()
-    for tag in soup.find_all(_hidden):
-        tag.extract()
-    return Page(_visible_text(soup), _tidy(title))
-
-
-def _hidden(tag: Tag) -> bool:
-    return tag.has_attr("hidden") or bool(_HIDDEN_STYLE.search(str(tag.get("style") or "")))
-
-
-def _visible_text(soup: BeautifulSoup) -> str:
-    """Join the text nodes: a line a block, runs of white space inside a line as one space, `<pre>` as it is."""
-    blocks: list[str] = []
-    pieces: list[str] = []
-    current: PageElement | None = None
-    for node in soup.descendants:
-        if isinstance(node, Tag):
-            if node.name in _BREAKS:
-                pieces.append(_BREAKS[node.name])
-            continue
-        # Comments, doctypes and declarations are subclasses; what a reader sees is the class itself.
-        if type(node) is not NavigableString:
-            continue
-        block = node.parent
-        while block is not None and block.name not in _BLOCKS:
-            block = block.parent
-        if block is not current:
-            blocks.append(_block_text(pieces, current))
-            pieces, current = [], block
-        pieces.append(str(node) if _preformatted(block) else _SPACES.sub(" ", str(node)))
-    blocks.append(_block_text(pieces, current))
-    return "\n".join(block for block in blocks if block)
-
-
-def _preformatted(block: PageElement | None) -> bool:
-    return isinstance(block, Tag) and block.name == "pre"
-
-
-def _block_text(pieces: list[str], block: PageElement | None) -> str:
-    text = "".join(pieces)
-    if _preformatted(block):
-        return text.strip("\n")
-    return "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()
