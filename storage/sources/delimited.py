@@ -63,12 +63,12 @@ class CsvSource(TableSource):
             except StopIteration:
                 break
             except csv.Error as error:
-                broken.append(_broken(file, number, f"not valid CSV: {error}", ""))
+                broken.append(_broken(file, number, reader.line_num, f"not valid CSV: {error}", ""))
                 continue
             if len(row) != len(header):
                 if row:
                     why = f"{len(row)} values where the header has {len(header)}"
-                    broken.append(_broken(file, number, why, self._separator.join(row)))
+                    broken.append(_broken(file, number, reader.line_num, why, self._separator.join(row)))
                 continue
             rows.append(row)
             numbers.append(number)
@@ -84,7 +84,10 @@ def _picked(rows: Sequence[Sequence[str]], positions: dict[str, int]) -> dict[st
     return {column: [row[at] for row in rows] for column, at in positions.items()}
 
 
-def _broken(file: DataFile, number: int, why: str, content: str) -> Item:
-    where = f"{file.label}#L{number}"
+def _broken(file: DataFile, first: int, last: int, why: str, content: str) -> Item:
+    """Name what is wrong by its lines: a quote that is not closed swallows rows, which nothing else would tell."""
+    where, lines = f"{file.label}#L{first}", f"line {first}"
     revision = digest(content.encode(errors="surrogatepass"), why.encode())
-    return Item(where, revision, len(content) or None, f"{file.label} line {number}: {why}")
+    if last > first:
+        where, lines, why = f"{where}-L{last}", f"{lines} to {last}", f"{why} ({last - first + 1:,} lines)"
+    return Item(where, revision, len(content) or None, f"{file.label} {lines}: {why}")
