@@ -18,7 +18,7 @@ __all__ = ["THREADS"]
 MODULES = (
     *("flows.refresh", "flows.rollback", "flows.audit", "flows.cli", "flows.commands_run", "flows.render"),
     *("models.stub", "models.tokenizer", "storage.reader", "storage.sources.folder", "storage.sources.markup"),
-    *("lance", "pandas", "fsspec.implementations.local", "bs4", "jinja2.ext", "orjson"),
+    *("lance", "pandas", "fsspec.implementations.local", "jinja2.ext", "orjson"),
 )
 
 for module in MODULES:
