@@ -102,10 +102,7 @@ def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
             export_encoder=partial(export, config.encoder, base=config.base),
             chunker=config.chunker,
             suite=suite,
-            judged={
-                source.name: fingerprint([NORMALISER, rules, source.model_dump(mode="json")])
-                for source in config.sources
-            },
+            judged={source.name: fingerprint([NORMALISER, rules, source.identity()]) for source in config.sources},
             progress=progress,
         )
     finally:

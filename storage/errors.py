@@ -29,13 +29,14 @@ __all__ = [
     "words",
 ]
 
-# Where in its own source a library of Rust gave up, and what it prints of its innards.
-_PLACE = re.compile(r",? /\S+\.rs:[\d:]+|\s*Debug source:.*", re.DOTALL)
+# Where in its own source a library of Rust gave up, and what it prints of its innards behind that.
+_PLACE = re.compile(r",? /\S+\.rs:[\d:]+")
+_INNARDS = "Debug source:"
 
 
 def words(error: BaseException) -> str:
     """What an error of a library says to an operator: one line, without secrets or places in its source."""
-    return redacted(" ".join(_PLACE.sub("", str(error)).split()))
+    return redacted(" ".join(_PLACE.sub("", str(error).partition(_INNARDS)[0]).split()))
 
 
 def summary(error: BaseException) -> str:

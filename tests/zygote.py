@@ -24,7 +24,7 @@ MODULES = (
         "storage.sources.folder",
         "storage.sources.markup",
     ),
-    *("lance", "pandas", "fsspec.implementations.local", "bs4", "jinja2.ext", "orjson"),
+    *("lance", "pandas", "fsspec.implementations.local", "jinja2.ext", "orjson"),
 )
 
 for module in MODULES:

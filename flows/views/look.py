@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,8 @@ def excerpt(text: str, query: str, length: int = EXCERPT) -> Text:
     start = 0
     if len(flat) > length:
         starts = [0, *(max(0, at - length // 6) for at, _ in marks)]
-        start = max(starts, key=lambda at: (sum(at <= a and b <= at + length for a, b in marks), -at))
+        firsts, lasts = [a for a, _ in marks], [b for _, b in marks]
+        start = max(starts, key=lambda at: (max(0, bisect_right(lasts, at + length) - bisect_left(firsts, at)), -at))
         start = flat.rfind(" ", 0, start) + 1 if start else 0
     stop = min(len(flat), start + length)
     if stop < len(flat):

@@ -29,8 +29,8 @@ __all__ = [
 SOURCES: dict[str, str] = {
     "folder": "storage.sources.folder:FolderSource",
     "jsonl": "storage.sources.jsonl:JsonlSource",
-    "csv": "storage.sources.tables:CsvSource",
-    "parquet": "storage.sources.tables:ParquetSource",
+    "csv": "storage.sources.delimited:CsvSource",
+    "parquet": "storage.sources.parquet:ParquetSource",
     "python": "storage.sources.python:PythonSource",
 }
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -23,7 +22,6 @@ __all__ = [
     "Source",
     "SourceConfig",
     "Wanted",
-    "decode",
     "digest",
     "document_slices",
     "listing_slices",
@@ -50,19 +48,23 @@ SLICE_ROWS = 2_000
 SLICE_BYTES = 16 * 1024 * 1024
 LISTING_ROWS = 20_000
 
-_BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-
 
 class SourceConfig(BaseModel):
     """What all kinds of source have in common; each kind adds its own fields beside its class."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    # Settings of how a source is read that change no document.
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the source: lower-case letters, digits, `_` and `-`."
     )
     kind: str = Field(description="folder, jsonl, csv, parquet, python, or `module:Class` for a class of your own.")
     licence: str | None = Field(default=None, description="Licence (SPDX) of the documents that state none themselves.")
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that documents may depend on, as JSON has them: where these change, all are judged anew."""
+        return self.model_dump(mode="json", exclude=set(self.WITHOUT_EFFECT))
 
 
 @runtime_checkable
@@ -132,14 +134,6 @@ def digest(*parts: bytes) -> str:
         hasher.update(b"%d:" % len(part))
         hasher.update(part)
     return hasher.hexdigest()
-
-
-def decode(raw: bytes) -> str:
-    """Decode UTF-8, or UTF-16 by its byte order mark; what is invalid becomes U+FFFD, which validation refuses."""
-    for bom, encoding in _BOMS.items():
-        if raw.startswith(bom):
-            return raw[len(bom) :].decode(encoding, errors="replace")
-    return raw.decode("utf-8", errors="replace")
 
 
 def row_revisions(rows: pl.DataFrame) -> pl.Series:

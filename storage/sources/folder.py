@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal, NamedTuple
 
 import orjson
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from storage.errors import InputError
 from storage.sources import markup
@@ -27,6 +26,8 @@ from storage.sources.base import (
     listing_slices,
     located,
 )
+from storage.sources.patterns import matcher
+from storage.sources.worker import HtmlReader
 
 __all__ = ["FolderConfig", "FolderSource"]
 
@@ -40,21 +41,41 @@ STORE_MARK = "leases.lance"
 # The kernel stamps files by its tick: two writes within one can leave the same times.
 _TICK_NS = 20_000_000
 
+# Files read ahead of the one at hand.
+_WINDOW_FILES = 64
+_WINDOW_BYTES = 1024 * 1024
+
 
 class FolderConfig(SourceConfig):
     """A folder; the id of a document is its path below it, with forward slashes."""
+
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"max_seconds"})
 
     kind: Literal["folder"] = Field(description="A folder of files.")
     path: str = Field(min_length=1, description="The folder, relative to the configuration file's folder.")
     include: tuple[str, ...] = Field(
         default=(),
-        description="Glob patterns of the files to take (`**` crosses folders, a pattern without `/` holds at any "
-        "depth); files of an unknown suffix are then taken as text. Empty: all files of a known suffix.",
+        description="Patterns of the files to take, as in .gitignore: `**` crosses folders, a pattern without `/` "
+        "holds at any depth, one that names a folder takes all that is below it, and `!` takes back. Files of an "
+        "unknown suffix are then taken as text. Empty: all files of a known suffix.",
     )
-    exclude: tuple[str, ...] = Field(default=(), description="Glob patterns of files and folders to leave out.")
+    exclude: tuple[str, ...] = Field(
+        default=(),
+        description="Patterns of files and folders to leave out, as in .gitignore: `name/` is a folder alone, and `!` "
+        "takes back, though nothing below a folder that is left out.",
+    )
     max_bytes: int = Field(
         default=256 * 1024 * 1024, gt=0, description="Larger files are quarantined instead of being read."
     )
+    max_seconds: float = Field(
+        default=30.0, gt=0, description="HTML files that take longer to read are quarantined and tried again next time."
+    )
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        matcher(patterns)
+        return patterns
 
 
 class FolderSource:
@@ -66,8 +87,8 @@ class FolderSource:
         self.name = config.name
         self._config = config
         self._root = located(config.path, base_dir)
-        self._include = [_glob_regex(pattern) for pattern in config.include]
-        self._exclude = [_glob_regex(pattern) for pattern in config.exclude]
+        self._include = matcher(config.include)
+        self._exclude = matcher(config.exclude)
         # What changes the documents beside the files themselves must change their revision too.
         self._salt = digest(str(READER_VERSION).encode(), (config.licence or "").encode())[:8]
         self._check_root()
@@ -97,7 +118,7 @@ class FolderSource:
                 yield entry
                 continue
             for child in sorted(self._children(entry), reverse=True):
-                if child.is_folder and not _enters(child, root, visited):
+                if child.is_folder and not self._enters(child, root, visited):
                     continue
                 pending.append(child)
 
@@ -108,23 +129,52 @@ class FolderSource:
         except (FileNotFoundError, NotADirectoryError):
             return []  # gone since its parent was listed
         except OSError as error:
-            # Going on would make every document below it look deleted.
-            raise InputError(
-                f"source {self.name!r}: cannot list the folder {folder.id or str(self._root)!r}: {error.strerror}; "
-                "make it readable or exclude it"
-            ) from error
+            raise self._unlisted(folder, error) from error
         if any(child.id.rpartition("/")[2] == STORE_MARK for child in found):
             return []
         return [child for child in found if self._takes(child)]
 
+    def _enters(self, folder: _Entry, root: Path, visited: set[tuple[int, int]]) -> bool:
+        """Tell whether the walk goes into a folder: once each, and into a link only if it leads out of the tree.
+
+        A link to a place inside the tree would list the same files twice, one to a parent of the tree would list the
+        world.
+        """
+        path = Path(folder.path)
+        try:
+            identity = _identity(path.stat())
+            if path.is_symlink():
+                target = path.resolve()
+                if target.is_relative_to(root) or root.is_relative_to(target):
+                    return False
+        except (FileNotFoundError, NotADirectoryError, RuntimeError):
+            return False  # gone since its parent was listed, or, as pathlib tells it, a link in a circle
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return False
+            raise self._unlisted(folder, error) from error
+        if identity in visited:
+            return False
+        visited.add(identity)
+        return True
+
+    def _unlisted(self, folder: _Entry, error: OSError) -> InputError:
+        """What stops the listing: to go on without the folder would make every document below it look deleted."""
+        return InputError(
+            f"source {self.name!r}: cannot list the folder {folder.id or str(self._root)!r}: {error.strerror}; "
+            "make it readable or exclude it"
+        )
+
     def _takes(self, entry: _Entry) -> bool:
         name = entry.id.rpartition("/")[2]
-        if name.startswith(".") or any(pattern.fullmatch(entry.id) for pattern in self._exclude):
+        if name.startswith(".") or (entry.is_folder and name in SKIPPED_FOLDERS):
+            return False
+        if self._exclude is not None and self._exclude(f"{entry.id}/" if entry.is_folder else entry.id):
             return False
         if entry.is_folder:
-            return name not in SKIPPED_FOLDERS
-        if self._include:
-            return any(pattern.fullmatch(entry.id) for pattern in self._include)
+            return True
+        if self._include is not None:
+            return self._include(entry.id)
         return markup.kind_of(name) is not None
 
     def _item(self, entry: _Entry) -> Item:
@@ -158,15 +208,24 @@ class FolderSource:
         return "-".join(map(str, parts))
 
     def _documents(self, ids: pl.Series) -> Iterator[Document]:
-        for identity in ids:
-            path = PurePosixPath(identity)
-            if path.is_absolute() or ".." in path.parts:
-                continue  # never one of ours
-            document = self._document(identity, self._root / path)
-            if document is not None:
-                yield document
+        with HtmlReader(self._config.max_seconds) as html:
+            for files in _windows(self._opened(identity) for identity in ids):
+                asked = [file.raw for file in files if isinstance(file, _File) and file.is_html]
+                pages = iter(html.pages(asked))
+                for file in files:
+                    if isinstance(file, Document):
+                        yield file
+                    elif file.is_html:
+                        yield self._document(file, next(pages))
+                    else:
+                        yield self._document(file, markup.page(file.raw, file.path.name))
 
-    def _document(self, identity: str, path: Path) -> Document | None:
+    def _opened(self, identity: str) -> _File | Document | None:
+        """Read a file; a document that tells what is wrong where that fails, None where it is gone or not taken."""
+        relative = PurePosixPath(identity)
+        if relative.is_absolute() or ".." in relative.parts:
+            return None  # never one of ours
+        path = self._root / relative
         try:
             status = path.stat()
             if self._problem(status):
@@ -175,25 +234,54 @@ class FolderSource:
             with path.open("rb") as file:
                 # Taken before the bytes: a write in between shows at the next listing.
                 status = os.fstat(file.fileno())
-                raw = file.read()
+                return _File(identity, path, status, file.read())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             revision = digest(identity.encode())
             return Document(identity, "", None, "{}", self._config.licence, None, (), revision, _reason(error, path))
-        name = path.name
-        text, title = markup.page(raw, name)
-        metadata = {"bytes": len(raw), "path": identity, "suffix": path.suffix.lower()}
+
+    def _document(self, file: _File, page: markup.Page) -> Document:
+        metadata = {"bytes": len(file.raw), "path": file.id, "suffix": file.path.suffix.lower()}
         return Document(
-            identity,
-            text,
-            title,
+            file.id,
+            page.text,
+            page.title,
             orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS).decode(),
             self._config.licence,
-            datetime.fromtimestamp(status.st_mtime, tz=UTC),
+            datetime.fromtimestamp(file.status.st_mtime, tz=UTC),
             (),
-            self._revision(status),
+            self._revision(file.status),
+            page.problem,
         )
+
+
+class _File(NamedTuple):
+    """A file as it was read."""
+
+    id: str
+    path: Path
+    status: os.stat_result
+    raw: bytes
+
+    @property
+    def is_html(self) -> bool:
+        return markup.kind_of(self.path.name) == "html"
+
+
+def _windows(files: Iterable[_File | Document | None]) -> Iterator[Sequence[_File | Document]]:
+    """Gather files for one exchange with the process that reads HTML."""
+    gathered: list[_File | Document] = []
+    size = 0
+    for file in files:
+        if file is None:
+            continue
+        gathered.append(file)
+        size += len(file.raw) if isinstance(file, _File) else 0
+        if len(gathered) >= _WINDOW_FILES or size >= _WINDOW_BYTES:
+            yield gathered
+            gathered, size = [], 0
+    yield gathered
 
 
 class _Entry(NamedTuple):
@@ -222,26 +310,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _enters(folder: _Entry, root: Path, visited: set[tuple[int, int]]) -> bool:
-    """Tell whether the walk goes into a folder: once each, and into a link only if it leads out of the tree.
-
-    A link to a place inside the tree would list the same files twice, one to a parent of the tree would list the world.
-    """
-    path = Path(folder.path)
-    try:
-        identity = _identity(path.stat())
-        if path.is_symlink():
-            target = path.resolve()
-            if target.is_relative_to(root) or root.is_relative_to(target):
-                return False
-    except (OSError, RuntimeError):
-        return False
-    if identity in visited:
-        return False
-    visited.add(identity)
-    return True
-
-
 def _settle(status: os.stat_result) -> None:
     """Wait until a further write must change the file's times, so that its revision is sure."""
     ahead = status.st_ctime_ns + _TICK_NS - time.time_ns()
@@ -253,27 +321,3 @@ def _reason(error: OSError, path: Path) -> str:
     if error.errno == errno.ENOENT and path.is_symlink():
         return f"a symbolic link to {os.fsencode(path.readlink()).decode(errors='backslashreplace')!r}, which is gone"
     return f"cannot be read: {error.strerror or error}"
-
-
-def _glob_regex(pattern: str) -> re.Pattern[str]:
-    """Translate a glob pattern on relative paths; a pattern without `/` holds at any depth, as in .gitignore."""
-    pattern = pattern.removeprefix("./").rstrip("/")
-    if "/" not in pattern:
-        pattern = f"**/{pattern}"
-    pieces: list[str] = []
-    parts = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
-    for part in parts.findall(pattern.removeprefix("/")):
-        if part == "**/":
-            pieces.append("(?:.*/)?")
-        elif part == "**":
-            pieces.append(".*")
-        elif part == "*":
-            pieces.append("[^/]*")
-        elif part == "?":
-            pieces.append("[^/]")
-        elif part.startswith("[") and len(part) > 1:
-            inner = part[1:-1].replace("\\", r"\\")
-            pieces.append("[^" + inner[1:] + "]" if inner.startswith("!") else f"[{inner}]")
-        else:
-            pieces.append(re.escape(part))
-    return re.compile("".join(pieces), re.DOTALL)

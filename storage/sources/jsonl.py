@@ -14,7 +14,7 @@ from storage.errors import InputError
 from storage.sources.base import Item, SourceConfig, digest
 from storage.sources.files import DataFile, text_encoding
 from storage.sources.rows import Batch
-from storage.sources.tables import BATCH_BYTES, TableConfig, TableSource
+from storage.sources.table import BATCH_BYTES, TableConfig, TableSource
 
 __all__ = ["JsonlConfig", "JsonlSource"]
 

@@ -1,17 +1,13 @@
-"""Titles and visible text of the kinds of file that a folder holds."""
+"""The kinds of file that a folder holds, and the titles of those that are text as they are."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from bs4 import BeautifulSoup, Tag
-from bs4.dammit import EncodingDetector
-from bs4.element import NavigableString, PageElement
+from storage.encoding import decode
 
-from storage.sources.base import decode
-
-__all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page"]
+__all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page", "tidy"]
 
 _KINDS = {
     "markdown": ".md .markdown .mdown .mkd .mdx",
@@ -31,31 +27,24 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(["makefile", "dockerfile", "jenkinsfile", "justfile", "rakefile", "gemfile"], "code"),
 }
 
+# No pattern here may take more than linear time, whatever it is run over: a lazy or greedy part before another that
+# takes the same characters does, and one line of a few kB would then hold a run, and its lease, for minutes.
 # Titles stand at the top; looking further costs time on files that have none.
 _TITLE_WINDOW = 64 * 1024
 _TITLE_LENGTH = 300
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_FRONT_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t\r]*$", re.MULTILINE)
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _RST_LINE = re.compile(r"([!-/:-@\[-`{-~])\1+\s*$")
-_BLOCKS = frozenset(
-    """address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure
-    footer form h1 h2 h3 h4 h5 h6 header hgroup html li main menu nav ol p pre section summary table tbody tfoot
-    thead tr ul""".split()  # noqa: SIM905 - a list of fifty quoted words reads worse
-)
-_BREAKS = {"br": "\n", "hr": "\n", "td": " ", "th": " "}
-_SPACES = re.compile(r"\s+")
-_UNSEEN = ["script", "style", "template", "noscript", "head", "svg", "iframe", "object"]
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
 class Page(NamedTuple):
-    """What a reader of a file sees."""
+    """What a reader of a file sees, or why nothing."""
 
     text: str
     title: str | None
+    problem: str | None = None
 
 
 def kind_of(name: str) -> str | None:
@@ -67,10 +56,8 @@ def kind_of(name: str) -> str | None:
 
 
 def page(raw: bytes, name: str) -> Page:
-    """Decode a file and find its title; of HTML only the visible text remains."""
+    """Decode a file of any kind but HTML, which `storage.sources.worker` reads, and find its title."""
     kind = kind_of(name)
-    if kind == "html":
-        return _html(raw)
     text = decode(raw)
     title = None
     if kind == "code":
@@ -79,18 +66,19 @@ def page(raw: bytes, name: str) -> Page:
         title = _markdown_title(text[:_TITLE_WINDOW])
     elif kind == "rst":
         title = _rst_title(text[:_TITLE_WINDOW])
-    return Page(text, _tidy(title))
+    return Page(text, tidy(title))
 
 
-def _tidy(title: str | None) -> str | None:
+def tidy(title: str | None) -> str | None:
+    """A title on one line, cut where it is long; None where nothing is left of it."""
     return " ".join(title.split())[:_TITLE_LENGTH] or None if title else None
 
 
 def _markdown_title(text: str) -> str | None:
     front = _FRONT_MATTER.match(text)
     if front:
-        named = _FRONT_TITLE.search(front[1])
-        if named and (title := named[1].strip("\"'")):
+        title = _front_title(front[1]).strip("\"'")
+        if title:
             return title
         text = text[front.end() :]
     fence = ""
@@ -103,14 +91,31 @@ def _markdown_title(text: str) -> str | None:
         opening = _FENCE.match(line)
         if opening:
             fence, previous = opening[1], ""
-        elif (heading := _HEADING.match(line)) and heading[1]:
-            return heading[1]
+        elif heading := _heading(line):
+            return heading
         elif previous.strip() and _SETEXT.match(line):
             return previous
         else:
             # A list item, a quote or a table row above a rule is no heading.
             previous = "" if line.lstrip().startswith(("-", "*", "+", ">", "|")) else line
     return None
+
+
+def _front_title(front: str) -> str:
+    """The first `title:` of front matter, with its quotes; empty where there is none."""
+    for line in front.split("\n"):
+        name, colon, value = line.partition(":")
+        if colon and value and name.startswith("title") and not name[5:].strip(" \t"):
+            # A title of spaces is one all the same: no other is looked for.
+            kept = value.lstrip(" \t") or value[-1]
+            return kept.rstrip(" \t\r") or kept[0]
+    return ""
+
+
+def _heading(line: str) -> str:
+    """The text of an ATX heading without its closing `#`; empty where the line is none."""
+    opening = _HEADING.match(line)
+    return line[opening.end() :].rstrip(" \t").rstrip("#").rstrip(" \t") if opening else ""
 
 
 def _rst_title(text: str) -> str | None:
@@ -122,60 +127,3 @@ def _rst_title(text: str) -> str | None:
                 return heading
         previous = line
     return None
-
-
-def _html(raw: bytes) -> Page:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        declared = EncodingDetector.find_declared_encoding(raw[:4096], is_html=True)
-        try:
-            text = raw.decode(declared) if declared and declared.lower() not in {"utf-8", "utf8"} else decode(raw)
-        except (LookupError, UnicodeDecodeError):
-            text = decode(raw)
-    soup = BeautifulSoup(text, "html.parser")
-    title = soup.title.get_text() if soup.title else None
-    for tag in soup.find_all(_UNSEEN):
-        tag.extract()
-    for tag in soup.find_all(_hidden):
-        tag.extract()
-    return Page(_visible_text(soup), _tidy(title))
-
-
-def _hidden(tag: Tag) -> bool:
-    return tag.has_attr("hidden") or bool(_HIDDEN_STYLE.search(str(tag.get("style") or "")))
-
-
-def _visible_text(soup: BeautifulSoup) -> str:
-    """Join the text nodes: a line a block, runs of white space inside a line as one space, `<pre>` as it is."""
-    blocks: list[str] = []
-    pieces: list[str] = []
-    current: PageElement | None = None
-    for node in soup.descendants:
-        if isinstance(node, Tag):
-            if node.name in _BREAKS:
-                pieces.append(_BREAKS[node.name])
-            continue
-        # Comments, doctypes and declarations are subclasses; what a reader sees is the class itself.
-        if type(node) is not NavigableString:
-            continue
-        block = node.parent
-        while block is not None and block.name not in _BLOCKS:
-            block = block.parent
-        if block is not current:
-            blocks.append(_block_text(pieces, current))
-            pieces, current = [], block
-        pieces.append(str(node) if _preformatted(block) else _SPACES.sub(" ", str(node)))
-    blocks.append(_block_text(pieces, current))
-    return "\n".join(block for block in blocks if block)
-
-
-def _preformatted(block: PageElement | None) -> bool:
-    return isinstance(block, Tag) and block.name == "pre"
-
-
-def _block_text(pieces: list[str], block: PageElement | None) -> str:
-    text = "".join(pieces)
-    if _preformatted(block):
-        return text.strip("\n")
-    return "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()

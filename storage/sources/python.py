@@ -36,6 +36,7 @@ SOURCE_LENGTH = 2_000
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|no|fig|eq)\.$", re.IGNORECASE)
+_LONGEST = 8  # characters of an abbreviation with its stop and the character before it: no more is looked at
 
 
 class PythonConfig(SourceConfig):
@@ -197,9 +198,9 @@ def _source(node: ast.Module | _Definition, lines: Sequence[str]) -> str:
 def _first_sentence(docstring: str) -> str:
     paragraph = " ".join(docstring.partition("\n\n")[0].split())
     for end in re.finditer(r"[.!?](?=\s)", paragraph):
-        sentence = paragraph[: end.end()]
-        if not _ABBREVIATION.search(sentence):
-            return sentence
+        stop = end.end()
+        if not _ABBREVIATION.search(paragraph[max(0, stop - _LONGEST) : stop]):
+            return paragraph[:stop]
     return paragraph
 
 

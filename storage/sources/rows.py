@@ -11,8 +11,9 @@ import orjson
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from storage.encoding import decode
 from storage.errors import InputError
-from storage.sources.base import DOCUMENTS, Item, decode, digest, row_revisions
+from storage.sources.base import DOCUMENTS, Item, digest, row_revisions
 
 __all__ = ["Batch", "Columns", "check_columns", "documents_of"]
 

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import LeaseHeld
+from storage.heartbeat import Understudy
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.store import Store, read
 
-__all__ = ["LEASES", "Lease", "holder", "signs_of_life"]
+__all__ = ["LEASES", "Lease", "holder", "renew", "signs_of_life"]
 
 _TABLE = "leases"
 _RENEW = 15.0  # seconds between signs of life
@@ -42,8 +43,10 @@ class Lease:
     """Exclusive right to write a store, taken by inserting the next token.
 
     A holder that died on this machine is noticed at once (its process is gone); one on another machine once its signs
-    of life stop for 90 seconds. A writer that slept through its expiry finds a higher token when it checks before it
-    publishes, and stops (fencing, Kleppmann 2016, "How to do distributed locking").
+    of life stop for 90 seconds. A thread gives them, and where it cannot run, a process that listens to it
+    (`storage.heartbeat`); a holder that was stopped (SIGSTOP) gives none. A writer that slept through its expiry finds
+    a higher token when it checks before it publishes, and stops (fencing, Kleppmann 2016, "How to do distributed
+    locking").
 
     Args:
         store: The store to hold.
@@ -56,6 +59,7 @@ class Lease:
         self.token = 0
         self._stop = threading.Event()
         self._beat: threading.Thread | None = None
+        self._understudy: Understudy | None = None
         self._row: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -84,6 +88,7 @@ class Lease:
             }
             if self.store.insert_new(_TABLE, LEASES, "token", self._row):
                 self.token = token
+                self._understudy = Understudy(__name__, self.store.uri, token, _RENEW)
                 self._beat = threading.Thread(target=self._renew, name="tidemark-lease", daemon=True)
                 self._beat.start()
                 return self
@@ -96,6 +101,9 @@ class Lease:
         self._stop.set()
         if self._beat is not None:
             self._beat.join()
+        if self._understudy is not None:
+            # Before the lease is given back: a late sign of life would take that back.
+            self._understudy.dismiss()
         with suppress(OSError):  # the store went away: the lease expires by itself
             self._write(released=True)
 
@@ -116,6 +124,8 @@ class Lease:
         while not self._stop.wait(_RENEW):
             with suppress(OSError):  # one missed sign of life is no reason to end a run
                 self._write(released=False)
+            if self._understudy is not None:
+                self._understudy.tell()
 
     def _write(self, *, released: bool) -> None:
         self._row |= {"renewed": datetime.now(UTC), "released": released}
@@ -126,6 +136,21 @@ def holder(store: Store) -> str | None:
     """The run that holds the lease and lives."""
     last = _newest(store)
     return str(last["run"]) if last is not None and _holds(last) else None
+
+
+def renew(uri: str, token: int) -> bool:
+    """Give a sign of life for the holder of a token; tells whether the lease is still its own.
+
+    Args:
+        uri: The store.
+        token: The holder's.
+    """
+    store = Store(uri)
+    last = _newest(store)
+    if last is None or int(last["token"]) != token or last["released"]:
+        return False
+    store.upsert(_TABLE, LEASES, "token", [last | {"renewed": datetime.now(UTC)}])
+    return True
 
 
 def signs_of_life(store: Store) -> dict[str, datetime]:

@@ -17,9 +17,8 @@ __all__ = ["write_docs"]
 
 # the page as rendered fetches seventeen style sheets and scripts from five networks, and a logo that reports the visit
 FETCHED: Final = re.compile(
-    r"<link\b[^>]*?https?://[^>]*>"
-    r"|<script\b[^>]*?\bsrc=[^>]*>\s*</script>"
-    r"|<img\b[^>]*?https?://[^>]*>",
+    r"<(?:link|img)\b(?=[^<>]*https?://)[^<>]*>"
+    r"|<script\b(?=[^<>]*\bsrc=)[^<>]*>\s*</script>",
     re.DOTALL,
 )
 SCRIPTS: Final = re.compile(r"<script\b.*?</script>", re.DOTALL)
@@ -146,7 +145,9 @@ def escaped(value: Any) -> Any:
 
 def offline(page: str) -> str:
     """Take out what the page would fetch, and style it with what it carries."""
-    for pattern in (FETCHED, SCRIPTS, FOOTER):
-        page = pattern.sub("", page)
-    page = URL.sub("none", page)
+    page = FETCHED.sub("", page)
+    for pattern, end, instead in ((SCRIPTS, "</script>", ""), (FOOTER, "</footer>", ""), (URL, ")", "none")):
+        # Behind the last end each start would look for one in vain, to the end of the page.
+        closed = page.rfind(end) + len(end) if end in page else 0
+        page = pattern.sub(instead, page[:closed]) + page[closed:]
     return page.replace("</head>", f"<style>{STYLE}</style></head>", 1)

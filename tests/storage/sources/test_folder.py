@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -61,12 +62,26 @@ def test_hidden_files_and_tool_folders_are_left_out(tmp_path: Path) -> None:
         ({"exclude": ["drafts/"]}, ["a.md", "z.txt"]),
         ({"exclude": ["[!z]*"]}, ["z.txt"]),
         ({"include": ["*.data"]}, ["x.data"]),
+        ({"include": ["./drafts"]}, ["drafts/b.md", "drafts/deep/c.md"]),
+        ({"include": ["*.md", "!b.md"]}, ["a.md", "drafts/deep/c.md"]),
+        ({"include": ["/*.md"]}, ["a.md"]),
+        ({"exclude": ["deep/", "z.txt/"]}, ["a.md", "drafts/b.md", "z.txt"]),
+        ({"exclude": ["*.md", "!a.md"]}, ["a.md", "z.txt"]),
+        ({"exclude": ["drafts", "!drafts/b.md"]}, ["a.md", "z.txt"]),
     ],
 )
 def test_include_and_exclude_choose_files(tmp_path: Path, keys: dict[str, object], expected: list[str]) -> None:
     for name in ["a.md", "drafts/b.md", "drafts/deep/c.md", "x.data", "z.txt"]:
         write(tmp_path / name, "x")
     assert listed(tmp_path, **keys)["id"].to_list() == expected
+
+
+@pytest.mark.parametrize("key", ["include", "exclude"])
+@pytest.mark.parametrize("pattern", ["a[", "[z-a]", "!", "a\\", "", "  ", "# note", "!*.md"])
+def test_a_pattern_that_cannot_hold_is_refused_with_its_text(tmp_path: Path, key: str, pattern: str) -> None:
+    with pytest.raises(ValueError, match="pattern") as refused:
+        folder(tmp_path, **{key: [pattern]})
+    assert repr(pattern) in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +201,23 @@ def test_an_unreadable_folder_stops_the_listing(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir(mode=0)
     with pytest.raises(InputError, match="cannot list the folder 'd'"):
         listed(tmp_path)
+
+
+def test_a_folder_whose_state_cannot_be_seen_stops_the_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "d" / "a.md", "x")
+    write(tmp_path / "gone" / "b.md", "x")
+    look, errors = Path.stat, {"d": errno.EIO, "gone": errno.ENOENT}
+
+    def failing(path: Path, **named: bool) -> os.stat_result:
+        if path.name in errors:
+            raise OSError(errors[path.name], os.strerror(errors[path.name]))
+        return look(path, **named)
+
+    monkeypatch.setattr(Path, "stat", failing)
+    with pytest.raises(InputError, match=r"cannot list the folder 'd': Input/output error; make it readable"):
+        listed(tmp_path)
+    errors.pop("d")
+    assert listed(tmp_path)["id"].to_list() == ["d/a.md"]
 
 
 def test_a_file_above_the_limit_is_a_problem(tmp_path: Path) -> None:

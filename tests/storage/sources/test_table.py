@@ -1,16 +1,12 @@
-"""CSV and Parquet sources, and what all tables share, on real files."""
+"""What all tables share, on real files."""
 
 from __future__ import annotations
 
 import csv
 import datetime
 import json
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
-import fsspec
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,11 +33,6 @@ ROW = {
     "asked": '["q"]',
     "lang": "en",
 }
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def table(base: Path, kind: str, path: str, **keys: object) -> Source:
@@ -133,108 +124,6 @@ def test_a_row_without_id_or_text_is_a_problem_with_its_number(tmp_path: Path, k
         ("3", f"t.{kind} {unit} 3: no text in column 'text'"),
     ]
     assert read(source)["id"].to_list() == ["1"]
-
-
-def test_a_csv_row_of_another_width_is_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text('id,text\na,"two\nlines"\nb\n\nc,d,e\nf,"g"h\ni,j\n"k')
-    source = table(tmp_path, "csv", "t.csv")
-    assert listed(source).sort("id").select("id", "problem").rows() == [
-        ("a", None),
-        ("i", None),
-        ("t.csv#L4", "t.csv line 4: 1 values where the header has 2"),
-        ("t.csv#L6", "t.csv line 6: 3 values where the header has 2"),
-        ("t.csv#L7", "t.csv line 7: not valid CSV: ',' expected after '\"'"),
-        ("t.csv#L9", "t.csv line 9: not valid CSV: unexpected end of data"),
-    ]
-    assert read(source)["text"].to_list() == ["two\nlines", "j"]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
-def test_csv_is_decoded_by_its_mark_or_replaced(tmp_path: Path, encoding: str) -> None:
-    (tmp_path / "t.csv").write_text("id;text\na;café\n", encoding=encoding)
-    text = "café" if encoding != "latin-1" else "caf\ufffd"
-    assert read(table(tmp_path, "csv", "t.csv", separator=";"))["text"].to_list() == [text]
-
-
-def test_a_cell_beyond_the_parsers_default_is_read(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.csv", [{"id": "a", "text": "x" * 1_000_000}])
-    assert read(table(tmp_path, "csv", path))["text"].str.len_bytes().to_list() == [1_000_000]
-
-
-def test_parquet_types_become_plain(tmp_path: Path) -> None:
-    frame = pl.DataFrame(
-        {
-            "id": [1.0, 2.5],
-            "text": [b"caf\xe9", b"x"],
-            "time": [datetime.date(2026, 1, 2), None],
-            "asked": [["p", "q"], []],
-            "nested": [{"b": 1, "a": [True, None]}, None],
-        }
-    )
-    frame.write_parquet(tmp_path / "t.parquet")
-    columns = {"timestamp": "time", "queries": "asked", "metadata": ["nested"]}
-    source = table(tmp_path, "parquet", "t.parquet", columns=columns)
-    assert listed(source)["problem"].to_list() == [
-        None,
-        "t.parquet row 2: column 'id' is no id: '2.5'; write it as a string",
-    ]
-    document = read(source).row(0, named=True)
-    assert (document["id"], document["text"], document["queries"]) == ("1", "caf\ufffd", ["p", "q"])
-    assert document["timestamp"] == datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
-    assert document["metadata"] == '{"nested":{"a":[true,null],"b":1}}'
-
-
-def test_a_file_that_is_no_parquet_is_an_input_error(tmp_path: Path) -> None:
-    (tmp_path / "t.parquet").write_bytes(b"id,text\n")
-    with pytest.raises(InputError, match=r"t\.parquet is no sound Parquet file"):
-        listed(table(tmp_path, "parquet", "t.parquet"))
-
-
-@pytest.mark.parametrize(
-    ("path", "what"),
-    [("no.csv", "does not exist"), ("*.csv", "no file matches"), ("d", "is a folder"), ("nix://a", "cannot open path")],
-)
-def test_a_path_with_nothing_there_is_an_input_error(tmp_path: Path, path: str, what: str) -> None:
-    (tmp_path / "d").mkdir()
-    with pytest.raises(InputError, match=what):
-        table(tmp_path, "csv", path)
-
-
-def test_globs_urls_and_compressed_files_are_read_in_the_order_of_names(tmp_path: Path) -> None:
-    base = tmp_path / "odd [name]"
-    (base / "deep").mkdir(parents=True)
-    write(base / "deep" / "b.csv", [{"id": "b", "text": "x"}])
-    with fsspec.open(str(base / "a.csv.gz"), "wt", compression="gzip") as file:
-        file.write("id,text\na,x\n")
-    assert read(table(base, "csv", "**/*.csv*"))["id"].to_list() == ["a", "b"]
-    with fsspec.open("memory://tables/c.csv", "wt") as file:
-        file.write("id,text\nc,x\nd\n")
-    source = table(base, "csv", "memory://tables/*.csv")
-    assert listed(source)["id"].to_list() == ["c", "memory:///tables/c.csv#L3"]
-
-
-def test_files_behind_http_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("id,text\na,the tide\nb\n")
-    handler = partial(Quiet, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        host = f"127.0.0.1:{server.server_port}"
-        source = table(tmp_path, "csv", f"http://{host}/a.csv?token=hunter2")
-        ids, rows = listed(source)["id"].to_list(), read(source)
-        with pytest.raises(InputError, match=r"nothing is at path 'http://.*/none.csv\?token=\*\*\*'"):
-            listed(table(tmp_path, "csv", f"http://{host}/none.csv?token=hunter2"))
-        server.shutdown()
-    assert ids == ["a", f"http://{host}/a.csv?token=***#L3"]
-    assert rows["text"].to_list() == ["the tide"]
-
-
-def test_a_damaged_archive_is_an_input_error(tmp_path: Path) -> None:
-    with fsspec.open(str(tmp_path / "a.csv.gz"), "wt", compression="gzip") as file:
-        file.write("id,text\n" + "".join(f"{number},{number * 7919}\n" for number in range(1000)))
-    whole = (tmp_path / "a.csv.gz").read_bytes()
-    (tmp_path / "a.csv.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"cannot read a\.csv\.gz"):
-        listed(table(tmp_path, "csv", "a.csv.gz"))
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -1,0 +1,93 @@
+"""CSV as a source: a row that is wrong is named with its line, the rest goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from storage.sources.base import Item, SourceConfig, digest
+from storage.sources.files import DataFile, text_encoding
+from storage.sources.rows import Batch, check_columns
+from storage.sources.table import BATCH_BYTES, BATCH_ROWS, TableConfig, TableSource
+
+__all__ = ["CsvConfig", "CsvSource"]
+
+# An unclosed quote would otherwise gather the rest of the file in one cell.
+_CELL_LENGTH = 256 * 1024 * 1024
+
+
+class CsvConfig(TableConfig):
+    """CSV files with a header line; every value is a string."""
+
+    kind: Literal["csv"] = Field(description="CSV files.")
+    separator: str = Field(default=",", min_length=1, max_length=1, description="What separates the values.")
+
+
+class CsvSource(TableSource):
+    """The rows of CSV files; see `CsvConfig`."""
+
+    Config: ClassVar[type[SourceConfig]] = CsvConfig
+
+    def __init__(self, config: CsvConfig, base_dir: Path) -> None:
+        self._separator = config.separator
+        super().__init__(config, base_dir)
+
+    def _batches(self) -> Iterator[Batch]:
+        csv.field_size_limit(_CELL_LENGTH)
+        for file in self._files():
+            # A cell may hold line breaks of any kind: newline="" leaves them to the parser.
+            with (
+                file.open(source=self.name) as stream,
+                io.TextIOWrapper(stream, text_encoding(stream), errors="replace", newline="") as lines,
+            ):
+                reader = csv.reader(lines, delimiter=self._separator, strict=True)
+                header = next(reader, [])
+                check_columns(self._columns, header, source=self.name, file=file.label)
+                yield from self._rows(file, reader, header)
+
+    def _rows(self, file: DataFile, reader: Any, header: Sequence[str]) -> Iterator[Batch]:
+        positions = {column: at for at, column in enumerate(header) if column in self._columns.wanted()}
+        rows: list[list[str]] = []
+        numbers: list[int] = []
+        broken: list[Item] = []
+        size = 0
+        while True:
+            number = reader.line_num + 1
+            try:
+                row = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                broken.append(_broken(file, number, reader.line_num, f"not valid CSV: {error}", ""))
+                continue
+            if len(row) != len(header):
+                if row:
+                    why = f"{len(row)} values where the header has {len(header)}"
+                    broken.append(_broken(file, number, reader.line_num, why, self._separator.join(row)))
+                continue
+            rows.append(row)
+            numbers.append(number)
+            size += sum(map(len, row))
+            if size > BATCH_BYTES or len(rows) >= BATCH_ROWS:
+                yield Batch(file.label, "L", numbers, _picked(rows, positions), broken)
+                rows, numbers, broken, size = [], [], [], 0
+        if rows or broken:
+            yield Batch(file.label, "L", numbers, _picked(rows, positions), broken)
+
+
+def _picked(rows: Sequence[Sequence[str]], positions: dict[str, int]) -> dict[str, list[str]]:
+    return {column: [row[at] for row in rows] for column, at in positions.items()}
+
+
+def _broken(file: DataFile, first: int, last: int, why: str, content: str) -> Item:
+    """Name what is wrong by its lines: a quote that is not closed swallows rows, which nothing else would tell."""
+    where, lines = f"{file.label}#L{first}", f"line {first}"
+    revision = digest(content.encode(errors="surrogatepass"), why.encode())
+    if last > first:
+        where, lines, why = f"{where}-L{last}", f"{lines} to {last}", f"{why} ({last - first + 1:,} lines)"
+    return Item(where, revision, len(content) or None, f"{file.label} {lines}: {why}")
