@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from models.tokenizer import WordTokenizer, part_pattern, pieces
+from models.text.tokenizer import WordTokenizer, part_pattern, pieces
 
 from flows.views.look import excerpt
 from storage.errors import words
