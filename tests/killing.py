@@ -32,7 +32,7 @@ _REAPING = threading.Lock()
 
 STAGES = {
     "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "find_pending"),
-    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean-up"),
+    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean_up"),
 }
 COMMITS = {
     "lance:LanceDataset": ("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),
@@ -157,11 +157,11 @@ class Child:
 
 
 def refreshed(mapping: Mapping[str, Any], base: Path, accept_deletions: bool = False) -> Any:
-    """The work of a refresh."""
+    """The work of a refresh; a change of the encoder is approved, for what befalls the run is what is looked at."""
     from flows.config.schema import Config
     from flows.refresh import refresh
 
-    return refresh(Config.from_mapping(mapping, base), accept_deletions=accept_deletions)
+    return refresh(Config.from_mapping(mapping, base), accept_deletions=accept_deletions, accept_encoder=True)
 
 
 def rolled_back(mapping: Mapping[str, Any], base: Path, to: int | None = None) -> Any:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.context import Context
-from storage.tables.roles import IndexFacts
+from models.encoder import EncoderFolder
+from storage.tables.roles import IndexFacts, chunks_table
 from tasks.build.recall import Probes
+from tasks.context import Context
 from tasks.stage import stage
 
 if TYPE_CHECKING:
@@ -112,9 +113,10 @@ def tuned(table: lance.LanceDataset, config: IndexConfig) -> IndexFacts:
 
 
 @stage
-def index(context: Context, config: IndexConfig, tables: dict[str, int]) -> Indexed:
+def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables: dict[str, int]) -> Indexed:
     """Build the index, extend it by the night's rows, or leave a small table to exact search."""
-    table = context.store.open(context.table)
+    chunks = chunks_table(encoder.space.id)
+    table = context.store.open(chunks)
     rows = table.count_rows()
     stats = vector_index(table)
     if rows >= config.min_rows:
@@ -134,10 +136,10 @@ def index(context: Context, config: IndexConfig, tables: dict[str, int]) -> Inde
         elif stats is not None and stats["num_unindexed_rows"]:
             # Never Table.optimize(): it raises once a tagged version is a week old, and skips this step.
             table.optimize.optimize_indices(num_indices_to_merge=1)
-    for name in (context.table, "documents"):
+    for name in (chunks, "documents"):
         _compact(context, name)
     heads = {name: context.store.open(name) for name in tables}
-    facts = tuned(heads[context.table], config)
+    facts = tuned(heads[chunks], config)
     return Indexed(facts, {name: head.version for name, head in heads.items()}, {"rows": rows})
 
 

@@ -9,15 +9,16 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from models.encoder import EncoderFolder
 from storage.tables.columns import DOCUMENTS, chunks_schema
 from storage.tables.store import filter_in, stream
 from storage.tables.vectors import EmbeddingCache
 from tasks.build.chunk import ChunkChanges
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
+from tasks.curate.validate import ValidationResult
 from tasks.ingest.plan import Plan
 from tasks.stage import stage
-from tasks.curate.validate import ValidationResult
 
 __all__ = ["Written", "write"]
 
@@ -43,11 +44,18 @@ class Written:
 
 
 @stage
-def write(context: Context, plan: Plan, validated: ValidationResult, deduplicated: DeduplicationResult, changes: ChunkChanges) -> Written:
+def write(
+    context: Context,
+    encoder: EncoderFolder,
+    plan: Plan,
+    validated: ValidationResult,
+    deduplicated: DeduplicationResult,
+    changes: ChunkChanges,
+) -> Written:
     """Bring both tables from the base release's state to the next one's."""
-    _write_chunks(context, changes)
+    _write_chunks(context, encoder, changes)
     _write_documents(context, plan, validated, deduplicated, changes)
-    heads = {name: context.store.open(name) for name in (context.table, "documents")}
+    heads = {name: context.store.open(name) for name in (changes.table, "documents")}
     return Written(
         {name: head.version for name, head in heads.items()}, {name: head.count_rows() for name, head in heads.items()}
     )
@@ -57,29 +65,29 @@ def _reset(context: Context, table: str, schema: pa.Schema) -> None:
     """Take a table back to where the run starts from: what a killed or refused run wrote is forgotten."""
     context.store.ensure(table, schema)
     base = context.base.tables.get(table) if context.base is not None else None
-    if base is not None and not context.afresh:
+    if base is not None and not context.rebuild:
         context.store.restore(table, base)
     elif context.store.open(table).count_rows():
         context.store.open(table).delete("true")
 
 
-def _write_chunks(context: Context, changes: ChunkChanges) -> None:
-    schema = chunks_schema(context.space.dimension)
-    _reset(context, context.table, schema)
-    if context.rebuilds:
-        if context.store.open(context.table).count_rows():
-            context.store.open(context.table).delete("true")
+def _write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> None:
+    schema = chunks_schema(encoder.space.dimension)
+    _reset(context, changes.table, schema)
+    if changes.rechunks_all:
+        if context.store.open(changes.table).count_rows():
+            context.store.open(changes.table).delete("true")
     else:
         for part in changes.outdated.slices():
-            context.store.delete_keys(context.table, "id", part["id"])
-        context.store.delete_keys(context.table, "key", changes.dropped)
+            context.store.delete_keys(changes.table, "id", part["id"])
+        context.store.delete_keys(changes.table, "key", changes.dropped)
     if not changes.upserts.rows:
         return
-    cache = EmbeddingCache.of(context.store, context.space.id, released=not context.afresh)
+    cache = EmbeddingCache.of(context.store, encoder.space.id, released=not context.rebuild)
     lacking = cache.locate(changes.upserts.frame(["hash"], {"hash": pl.String})["hash"])
     if len(lacking):
         raise RuntimeError(f"{len(lacking)} chunks have no vector after embedding, for example {lacking[0]}")
-    context.store.append(context.table, schema, _with_vectors(context, changes, cache, schema))
+    context.store.append(changes.table, schema, _with_vectors(context, changes, cache, schema))
 
 
 def _with_vectors(
@@ -90,7 +98,7 @@ def _with_vectors(
         for rows in part.iter_slices(SLICE):
             vectors = cache.take(rows["hash"])
             flat = pa.array(np.ascontiguousarray(vectors).ravel())
-            column = pa.FixedSizeListArray.from_arrays(flat, context.space.dimension)
+            column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
             plain = [rows[name].to_arrow().cast(schema.field(name).type) for name in schema.names[:-1]]
             yield pa.RecordBatch.from_arrays([*plain, column], schema=schema)
             done += rows.height

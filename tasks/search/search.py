@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from models.config import EncoderConfig
-from models.encoder import Encoder, open_encoder
+from models.encoder import Encoder, resolve
 from storage.errors import InputError
 from storage.reader import Hit, Reader
 from storage.registry import Registry
@@ -35,9 +35,9 @@ class Search:
     ) -> None:
         self.reader = Reader.open(uri, release)
         folder = Registry(self.reader.store).fetch(self.reader.release.space)
-        self.encoder: Encoder = open_encoder(
+        self.encoder: Encoder = resolve(
             EncoderConfig.model_validate({"name": str(folder), "device": device, "threads": threads})
-        )
+        ).open()
 
     @property
     def release(self) -> int:
