@@ -20,6 +20,7 @@ from models.space import Modality, Space
 __all__ = [
     "ENCODERS",
     "NORM_TOLERANCE",
+    "STUB_FILE",
     "Encoder",
     "EncoderClass",
     "EncoderFolder",
@@ -35,11 +36,11 @@ __all__ = [
 Vectors = npt.NDArray[np.float32]
 Spans = npt.NDArray[np.int64]
 
-STUB = "tidemark_stub.json"
+STUB_FILE = "tidemark_stub.json"
 # The file that tells each kind of folder, and its class; the first that fits is taken. A row and its module are all
 # that another kind of encoder takes.
 ENCODERS: dict[str, str] = {
-    STUB: "models.text.stub:StubEncoder",
+    STUB_FILE: "models.text.stub:StubEncoder",
     "modules.json": "models.text.sentence:SentenceEncoder",
     "config.json": "models.text.sentence:SentenceEncoder",
 }
@@ -214,7 +215,7 @@ def resolve(config: EncoderConfig | Path, base: Path | None = None) -> EncoderFo
         config = EncoderConfig(name=str(config))
     found = locate(config, base)
     folder, revision = (None, None) if found is None else (found.folder, found.revision)
-    kind = _class(ENCODERS[STUB]) if folder is None else _kind(folder)
+    kind = _class(ENCODERS[STUB_FILE]) if folder is None else _kind(folder)
     stamp = _stamp(folder)  # before the digest: what changes while it is computed counts as a change
     return EncoderFolder(config, folder, revision, kind.identify(folder, config), kind, stamp)
 

@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.config import EncoderConfig, stub_seed
-from models.encoder import OnProgress, Progress, Vectors, check_vectors
+from models.encoder import STUB_FILE, OnProgress, Progress, Vectors, check_vectors
 from models.space import Modality, Space, digest
 from models.text.identity import CONFIGURABLE
 from models.text.tokenizer import WordTokenizer
 
-__all__ = ["STUB_FILE", "StubEncoder"]
+__all__ = ["StubEncoder"]
 
-STUB_FILE = "tidemark_stub.json"
 VERSION = 1  # of the projection: raised when vectors change
 DIMENSION = 384
 WINDOW = 256
