@@ -1,4 +1,4 @@
-"""Open everything that a run needs, from the configuration, before anything is written."""
+"""Open what every stage of a run shares, from the configuration, before anything is written."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import which
 from subprocess import run as run_command
 
 from flows.config.schema import Config
-from models.encoder import export, identify, open_encoder
-from models.tokens import open_tokenizer
 from storage.errors import InputError
 from storage.hashing import fingerprint
 from storage.sources import open_source
@@ -71,7 +69,7 @@ def docs_folder(config: Config) -> Path:
 
 @contextmanager
 def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
-    """Open sources, rules and the encoder's identity; the work folder goes when the block ends.
+    """Open sources and rules; the work folder goes when the block ends.
 
     The base release is not looked up yet: a run that writes does so under its lease (`rebased`).
 
@@ -86,7 +84,6 @@ def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
     sources = [open_source(source, config.base) for source in config.sources]
     suite = load_suite(config.validation)
     rules = rules_fingerprint(config.validation, suite)
-    space = identify(config.encoder, config.base)
     workspace = Workspace(store, run)
     try:
         yield Context(
@@ -96,12 +93,6 @@ def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
             workspace=workspace,
             base=None,
             sources=sources,
-            space=space,
-            tokenizer=open_tokenizer(config.encoder, config.base),
-            open_encoder=partial(open_encoder, config.encoder, config.base),
-            export_encoder=partial(export, config.encoder, base=config.base),
-            chunker=config.chunker,
-            suite=suite,
             judged={source.name: fingerprint([NORMALISER, rules, source.identity()]) for source in config.sources},
             progress=progress,
         )

@@ -29,12 +29,15 @@ STATES = {"refused": "Refused", "needs-approval": "NeedsApproval", "failed": "Fa
 
 
 @flow(persist_result=False)
-def refresh(config: str = "", accept_deletions: bool = False, rebuild: bool = False) -> State[Any]:
+def refresh(
+    config: str = "", accept_deletions: bool = False, accept_encoder: bool = False, rebuild: bool = False
+) -> State[Any]:
     """Bring the index up to date with its sources and publish what changed as one release.
 
     Args:
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
         accept_deletions: Approve that a source lost more documents than it may lose unasked.
+        accept_encoder: Approve that another encoder replaces that of the current release.
         rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
     """
     from flows.config.schema import Config
@@ -42,8 +45,8 @@ def refresh(config: str = "", accept_deletions: bool = False, rebuild: bool = Fa
 
     def night() -> Any:
         loaded = Config.load(config or None)
-        options = {"accept_deletions": accept_deletions, "rebuild": rebuild}
-        return run(loaded, **options, trigger=_trigger(), console=OnDashboard())
+        approved = {"accept_deletions": accept_deletions, "accept_encoder": accept_encoder}
+        return run(loaded, **approved, rebuild=rebuild, trigger=_trigger(), console=OnDashboard())
 
     return _concluded(night, _run_state)
 

@@ -8,6 +8,7 @@ from flows.config.schema import Config
 from flows.context import opened, rebased
 from flows.prepare import Clock, prepare
 from flows.views.progress import Progress, Silent
+from models.encoder import resolve
 from storage.tables.runs import Runs, new_run
 from tasks.context import Context
 from tasks.curate.gate import gate
@@ -58,17 +59,21 @@ def plan(config: Config, console: Progress | None = None, *, rebuild: bool = Fal
 
     Raises:
         InputError: The configuration names something that is not there.
+        ModelError: The encoder cannot be used.
     """
     progress = console or Silent()
+    encoder = resolve(config.encoder, config.base)
     with opened(config, f"plan-{new_run()}", progress) as unbound:
-        context = replace(rebased(unbound), afresh=rebuild)
+        context = replace(rebased(unbound), rebuild=rebuild)
         clock = Clock(progress)
-        done = prepare(context, clock)
-        verdict = gate(context, config.limits, done.scan, done.plan, done.validated, done.deduplicated, False)
-        ending = "published" if done.publishes(context) else "unchanged"
+        done = prepare(context, encoder, config, clock)
+        verdict = gate(
+            context, encoder, config.limits, done.scan, done.plan, done.validated, done.deduplicated, done.pending
+        )
+        ending = "published" if done.publishes else "unchanged"
         outcome = ending if verdict.outcome == "pass" else verdict.outcome
         counts = tally(context, done)
-        width = context.space.dimension * 4
+        width = encoder.space.dimension * 4
         texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.changes.upserts.slices(["text"]))
         bodies = sum(int(part["text"].str.len_bytes().sum()) for part in done.validated.accepted.slices(["text"]))
         return Forecast(
@@ -77,7 +82,7 @@ def plan(config: Config, console: Progress | None = None, *, rebuild: bool = Fal
             counts=counts,
             causes=causes(context, done),
             tokens=done.pending.tokens,
-            estimated_seconds=round(_speed(context, done) + clock.total()["total"], 1),
+            estimated_seconds=round(_speed(context, encoder.space.id, done) + clock.total()["total"], 1),
             bytes=done.changes.upserts.rows * width + texts + bodies,
             seconds=clock.total(),
             message="; ".join(verdict.reasons) or _message(counts, outcome),
@@ -85,13 +90,13 @@ def plan(config: Config, console: Progress | None = None, *, rebuild: bool = Fal
         )
 
 
-def _speed(context: Context, done: Preparation) -> float:
+def _speed(context: Context, space: str, done: Preparation) -> float:
     """Seconds that embedding and writing will take, from what earlier runs in this space took."""
     # A night without news embeds nothing: of years of them only those are read that may tell a speed.
     worked = {"published", "refused", "failed", "interrupted"}
     for run in Runs(context.store).all(_REMEMBERED, columns=("counts", "seconds", "model"), outcomes=worked):
         counts, seconds, model = run["counts"] or {}, run["seconds"] or {}, run["model"] or {}
-        if counts.get("tokens", 0) > 10_000 and model.get("id") == context.space.id and seconds.get("embed"):
+        if counts.get("tokens", 0) > 10_000 and model.get("id") == space and seconds.get("embed"):
             return float(done.pending.tokens * seconds["embed"] / counts["tokens"])
     return done.pending.tokens / TOKENS_PER_SECOND
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
+from flows.config.schema import Config
 from flows.views.progress import Progress
+from models.encoder import EncoderFolder
 from tasks.build.chunk import chunk
 from tasks.build.embed import find_pending
 from tasks.context import Context
 from tasks.curate.deduplicate import deduplicate
 from tasks.curate.validate import validate
+from tasks.curate.validation.suite import load_suite
 from tasks.ingest.plan import plan
 from tasks.ingest.scan import scan
 from tasks.tally import Preparation
@@ -42,17 +45,17 @@ class Clock:
         return self.seconds | {"total": round(perf_counter() - self._began, 3)}
 
 
-def prepare(context: Context, clock: Clock) -> Preparation:
+def prepare(context: Context, encoder: EncoderFolder, config: Config, clock: Clock) -> Preparation:
     """Run the stages that write nothing to the store."""
     with clock.stage("scan"):
         scanned = scan(context)
     with clock.stage("plan"):
         planned = plan(context, scanned)
     with clock.stage("validate"):
-        validated = validate(context, planned)
+        validated = validate(context, load_suite(config.validation), planned)
     with clock.stage("deduplicate"):
         deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):
-        changes = chunk(context, deduplicated, validated)
-        wanted = find_pending(context, changes)
+        changes = chunk(context, encoder, config.chunker, deduplicated, validated)
+        wanted = find_pending(context, encoder, changes)
     return Preparation(scanned, planned, validated, deduplicated, changes, wanted)

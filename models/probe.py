@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from models.encoder import Encoder, Vectors
+from models.errors import ProbeMismatch
 
-__all__ = ["PROBE_TEXTS", "TOLERANCE", "ProbeMismatch", "confirm", "probe"]
+__all__ = ["PROBE_TEXTS", "TOLERANCE", "confirm", "probe"]
 
 # Threads and batch shapes move vectors by 1.5e-7, weights through float16 by 2e-4, bfloat16 by 1e-3.
 TOLERANCE = 1e-5
@@ -23,10 +24,6 @@ PROBE_TEXTS: tuple[str, ...] = (
     "How do I undo the last commit without losing my changes?",
     " ".join(f"Line {number}: nothing here but one more sentence about the sea." for number in range(60)),
 )
-
-
-class ProbeMismatch(RuntimeError):
-    """Files that say they are the same space gave other vectors."""
 
 
 def probe(encoder: Encoder) -> Vectors:
@@ -52,14 +49,14 @@ def confirm(stored: Vectors, encoder: Encoder, tolerance: float = TOLERANCE) -> 
     space = encoder.space
     if found.shape != stored.shape:
         raise ProbeMismatch(
-            f"space {space.short} ({space.name}): the stored probe has the shape {stored.shape}, this encoder gives "
+            f"space {space.id} ({space.name}): the stored probe has the shape {stored.shape}, this encoder gives "
             f"{found.shape}; another release of Tidemark stored it: rebuild the index"
         )
     difference = float(np.abs(found - stored).max(initial=0))
     # Written so that nan is a mismatch too.
     if not difference <= tolerance:
         raise ProbeMismatch(
-            f"space {space.short} ({space.name}): the same files give other vectors than before, by up to "
+            f"space {space.id} ({space.name}): the same files give other vectors than before, by up to "
             f"{difference:.1e} where {tolerance:.0e} is allowed. Something beside the files changed: the precision "
             "(bfloat16, float16, TF32) or the versions of torch, tokenizers or sentence-transformers. Bring that back, "
             "or rebuild the index in a new store; mixing both would make distances wrong"

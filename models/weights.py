@@ -8,6 +8,8 @@ import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.errors import DamagedModel
+
 __all__ = ["Tensor", "digest_tensors", "list_tensors", "weight_files"]
 
 HEADER_LIMIT = 100_000_000  # the limit of the safetensors library itself
@@ -38,7 +40,7 @@ def weight_files(folder: Path) -> list[Path]:
     """List the safetensors files that are loaded from a module's folder: one, or the shards of an index.
 
     Raises:
-        ValueError: a shard that the index names is missing.
+        DamagedModel: a shard that the index names is missing, or the index is broken.
     """
     single = folder / "model.safetensors"
     index = folder / "model.safetensors.index.json"
@@ -48,11 +50,14 @@ def weight_files(folder: Path) -> list[Path]:
         return [single, *adapter]
     if not index.is_file():
         return adapter
-    names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DamagedModel(f"{index} is no index of weights: {error}; copy the whole model folder again") from error
     shards = [folder / name for name in names]
     for shard in shards:
         if not shard.is_file():
-            raise ValueError(f"{index} names {shard.name}, which is missing; copy the whole model folder again")
+            raise DamagedModel(f"{index} names {shard.name}, which is missing; copy the whole model folder again")
     return [*shards, *adapter]
 
 
@@ -60,24 +65,24 @@ def list_tensors(file: Path) -> list[Tensor]:
     """Read the header of a safetensors file.
 
     Raises:
-        ValueError: the file is cut off or is no safetensors file.
+        DamagedModel: the file is cut off or is no safetensors file.
     """
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if size < 8 or not 0 < length <= min(HEADER_LIMIT, size - 8):
-            raise ValueError(f"{file} is no safetensors file, or is cut off: its header is broken")
+            raise DamagedModel(f"{file} is no safetensors file, or is cut off: its header is broken")
         try:
             header = json.loads(stream.read(length))
         except ValueError as error:
-            raise ValueError(f"{file} is no safetensors file: its header is no JSON ({error})") from error
+            raise DamagedModel(f"{file} is no safetensors file: its header is no JSON ({error})") from error
     tensors = []
     for name, entry in header.items():
         if name == "__metadata__":
             continue
         start, end = (8 + length + offset for offset in entry["data_offsets"])
         if not 8 + length <= start <= end <= size:
-            raise ValueError(f"{file}: tensor {name!r} ends at byte {end} of {size}; the file is cut off")
+            raise DamagedModel(f"{file}: tensor {name!r} ends at byte {end} of {size}; the file is cut off")
         tensors.append(Tensor(name, entry["dtype"], tuple(entry["shape"]), file, start, end))
     return tensors
 

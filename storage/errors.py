@@ -3,7 +3,7 @@
 TidemarkError
 ├── InputError (also a ValueError)   wrong configuration or input: exit 2
 │   └── TableMissing                 a store has no such table, or not at that version
-├── NeedsApproval                    a source lost too much: exit 3
+├── NeedsApproval                    a source lost too much, or the encoder is another: exit 3
 ├── LeaseHeld                        another run holds the store: exit 4
 ├── Refused                          a limit, an audit or a gate said no: exit 5
 ├── Unreachable (also an OSError)    an object store does not answer: exit 1, try again
@@ -65,7 +65,7 @@ class TableMissing(InputError):
 
 
 class NeedsApproval(TidemarkError):
-    """A source lost more documents than it may lose unasked."""
+    """A source lost more documents than it may lose unasked, or the encoder is another than that of the release."""
 
     exit_code = 3
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 import polars as pl
 
-from models.encoder import Encoder
-from models.space import Space
-from models.text.tokenizer import TextTokenizer
 from storage.sources import Source
 from storage.spill import Workspace
 from storage.tables.documents import EMPTY_LEDGER, DocumentTable
 from storage.tables.releases import Release
-from storage.tables.roles import chunks_table
 from storage.tables.store import Store
-from tasks.build.chunking.cut import ChunkerConfig
-from tasks.build.chunking.cut import fingerprint as chunker_fingerprint
-from tasks.curate.validation.rules import Suite
 
 __all__ = ["Context", "Progress"]
 
@@ -38,7 +30,10 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """One run: what it reads, what it starts from and the rules that hold.
+    """One run: what it reads and what it starts from.
+
+    Encoders, chunker and rules are no part of it: a stage that needs one takes it as a parameter, so that one run can
+    hold two encoders.
 
     Attributes:
         run: Id of the run.
@@ -46,17 +41,11 @@ class Context:
         store: The store; nothing in it is written before `embed`.
         workspace: Folder that the stages spill to.
         base: The release that the run starts from; None before the first.
-        afresh: Take nothing over from any release: every document is read, judged, cut and embedded again. For a
-            store whose tables are damaged.
         sources: Where documents come from.
-        space: Identity of the encoder's vector space.
-        tokenizer: The encoder's tokenizer.
-        open_encoder: Loads the encoder; costs seconds, so only `embed` calls it.
-        export_encoder: Copies the encoder's files to a folder.
-        chunker: Parameters of the chunker.
-        suite: Rules of validation.
         judged: Fingerprint of normaliser, rules and sources: what an accepted document was judged by.
         progress: Where the run says how far it is.
+        rebuild: Take nothing over from any release: every document is read, judged, cut and embedded again. For a
+            store whose tables are damaged.
     """
 
     run: str
@@ -65,43 +54,15 @@ class Context:
     workspace: Workspace
     base: Release | None
     sources: Sequence[Source]
-    space: Space
-    tokenizer: TextTokenizer
-    open_encoder: Callable[[], Encoder]
-    export_encoder: Callable[[Path], object]
-    chunker: ChunkerConfig
-    suite: Suite
     judged: Mapping[str, str]
     progress: Progress
-    afresh: bool = False
+    rebuild: bool = False
     _cache: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
-
-    @property
-    def table(self) -> str:
-        """Name of the chunk table of the run's space."""
-        return chunks_table(self.space.id)
-
-    @property
-    def window(self) -> int:
-        """Tokens that a chunk may have: the encoder's window less the two special tokens."""
-        return self.space.window - 2 if self.space.window else 1_000_000
-
-    @property
-    def cutting(self) -> str:
-        """Fingerprint of the chunker with this tokenizer and window."""
-        return chunker_fingerprint(self.chunker, self.tokenizer.digest, self.window)
-
-    @property
-    def rebuilds(self) -> bool:
-        """Whether every chunk is cut anew: another space, another chunker, nothing published yet, or asked for."""
-        if self.base is None or self.afresh:
-            return True
-        return self.table not in self.base.tables or self.base.text.chunker != self.cutting
 
     def ledger(self) -> pl.DataFrame:
         """The documents that the run starts from, those of the base release, without their text; read once."""
         if "ledger" not in self._cache:
-            if self.base is None or self.afresh:
+            if self.base is None or self.rebuild:
                 self._cache["ledger"] = EMPTY_LEDGER
             else:
                 self._cache["ledger"] = DocumentTable(self.store, self.base.tables["documents"]).ledger()

@@ -28,10 +28,11 @@ class Preparation:
     changes: ChunkChanges
     pending: Pending
 
-    def publishes(self, context: Context) -> bool:
+    @property
+    def publishes(self) -> bool:
         """Whether the next release would differ from the base for anybody who reads it."""
         return bool(
-            context.rebuilds
+            self.changes.rechunks_all
             or self.validated.accepted.rows
             or self.plan.gone.height
             or len(self.deduplicated.refused)
@@ -57,7 +58,7 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     added = found.get("new", 0) - moved
     changed = found.get("content", 0) + found.get("metadata", 0)
     written = done.changes.upserts.rows
-    stay = 0 if context.rebuilds else int(ledger["n_chunks"].sum() or 0) - _outdated(ledger, done.changes)
+    stay = 0 if done.changes.rechunks_all else int(ledger["n_chunks"].sum() or 0) - _outdated(ledger, done.changes)
     embedded = done.pending.missing.height
     return {
         "documents": done.scan.listed.height - done.validated.absent,
@@ -86,9 +87,9 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
     """Say why there is work: documents a cause, and chunks written because the encoder or the chunker changed."""
     found = {name: count for name, count in done.validated.causes.items() if count}
     base = context.base
-    if base is not None and context.rebuilds:
-        name = "encoder" if context.table not in base.tables else "chunker"
-        found["rebuild" if context.afresh else name] = done.changes.sizes.height
+    if base is not None and done.changes.rechunks_all:
+        name = "encoder" if done.changes.table not in base.tables else "chunker"
+        found["rebuild" if context.rebuild else name] = done.changes.sizes.height
     extra = {
         "moved": done.deduplicated.moved.height,
         "deleted": done.deduplicated.deleted.height,

@@ -7,8 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from hub import Cache
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -23,6 +27,18 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny import build
 
     return build(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    """An empty cache of the hub for the repository `owner/tiny`; the hub itself cannot be reached."""
+    from hub import Cache
+    from huggingface_hub import constants
+
+    folder = tmp_path / "hub"
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))  # read from the variable when it was imported
+    return Cache(folder, "owner/tiny")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,9 @@ from flows.context import opened, rebased
 from flows.prepare import Clock, prepare
 from flows.refresh import RunResult, refresh
 from flows.views.progress import Silent
+from models.encoder import EncoderFolder, resolve
 from storage.reader import Hit, Reader
+from storage.registry import Registry
 from storage.sources.base import DOCUMENTS, LISTING, SourceConfig
 from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Releases
@@ -32,6 +34,7 @@ __all__ = [
     "context",
     "counted",
     "documents",
+    "encoder",
     "found",
     "held",
     "item",
@@ -88,9 +91,14 @@ def context(config: Config, run: str = "20260101-000000-aaaaaa") -> Iterator[Con
         yield rebased(unbound)
 
 
-def prepared(context: Context) -> Preparation:
+def encoder(config: Config) -> EncoderFolder:
+    """The configured encoder, found."""
+    return resolve(config.encoder, config.base)
+
+
+def prepared(context: Context, config: Config) -> Preparation:
     """What the stages that only read say."""
-    return prepare(context, Clock(Silent()))
+    return prepare(context, encoder(config), config, Clock(Silent()))
 
 
 def documents(config: Config, release: int | None = None) -> dict[str, dict[str, Any]]:
@@ -110,17 +118,14 @@ def rows(config: Config, release: int | None = None) -> list[dict[str, Any]]:
 
 def found(config: Config, text: str, k: int = 3, release: int | None = None) -> list[Hit]:
     """Search a release with the encoder that it keeps."""
-    from models.encoder import open_encoder
-    from storage.registry import Registry
-
     reader = Reader.open(config.store.uri, release)
-    encoder = open_encoder(Registry(reader.store).fetch(reader.release.space))
-    return reader.search(encoder.encode_queries([text]), k, space=encoder.space.id)[0]
+    opened = resolve(Registry(reader.store).fetch(reader.release.space)).open()
+    return reader.search(opened.encode_queries([text]), k, space=opened.space.id)[0]
 
 
-def night(config: Config, *, accept_deletions: bool = False) -> RunResult:
+def night(config: Config, **approved: bool) -> RunResult:
     """A refresh, its invariants checked."""
-    result = refresh(config, accept_deletions=accept_deletions)
+    result = refresh(config, **approved)
     counts = result.counts
     assert counts["documents"] == sum(counts[part] for part in PARTS)
     assert counts["chunks"] == counts["embedded"] + counts["reused"]

@@ -160,11 +160,11 @@ class Child:
 
 
 def refreshed(mapping: Mapping[str, Any], base: Path, accept_deletions: bool = False) -> Any:
-    """The work of a refresh."""
+    """The work of a refresh; a change of the encoder is approved, for what befalls the run is what is looked at."""
     from flows.config.schema import Config
     from flows.refresh import refresh
 
-    return refresh(Config.from_mapping(mapping, base), accept_deletions=accept_deletions)
+    return refresh(Config.from_mapping(mapping, base), accept_deletions=accept_deletions, accept_encoder=True)
 
 
 def rolled_back(mapping: Mapping[str, Any], base: Path, to: int | None = None) -> Any:

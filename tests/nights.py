@@ -16,7 +16,7 @@ import numpy as np
 from killing import Child, End, Orders, refreshed, vacuum_everything
 
 from models.config import EncoderConfig
-from models.encoder import open_encoder
+from models.encoder import resolve
 from storage.reader import Reader
 from storage.tables.chunks import chunks_schema
 from storage.tables.quarantine import Quarantine
@@ -248,7 +248,7 @@ def answer(reader: Reader) -> Answer:
 
 @functools.cache
 def _queries(encoder: str) -> np.ndarray:
-    return open_encoder(EncoderConfig(name=encoder)).encode_queries(QUERIES)
+    return resolve(EncoderConfig(name=encoder)).open().encode_queries(QUERIES)
 
 
 def staged(uri: Path | str, space: str) -> list[str]:

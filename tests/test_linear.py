@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from models.text.tokenizer import WordTokenizer, part_pattern, pieces
 
 from flows.views.look import excerpt
+from models.text.tokenizer import WordTokenizer, part_pattern, pieces
 from storage.errors import words
 from storage.redaction import redacted
 from storage.remote import explained

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from flows.environment import OURS
+from models.errors import ModelError, ProbeMismatch
 from storage.errors import TidemarkError
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def exit_code(error: BaseException) -> int:
     """The exit code of an error that ends a command: its own, 2 for a mistake of the user's, else 1."""
     if isinstance(error, TidemarkError):
         return error.exit_code
+    if isinstance(error, ModelError):
+        return 1 if isinstance(error, ProbeMismatch) else 2  # a mismatch is of the machine, not of the configuration
     return 2 if isinstance(error, ValueError) and _raised_by_us(error.__traceback__) else 1
 
 

@@ -47,6 +47,9 @@ def refresh(
             "--accept-deletions", help="Approve that a source lost more documents than limits.max_lost_share."
         ),
     ] = False,
+    accept_encoder: Annotated[
+        bool, typer.Option("--accept-encoder", help="Approve that another encoder replaces that of the release.")
+    ] = False,
     rebuild: Rebuild = False,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +57,8 @@ def refresh(
     config, began = _config(ctx), datetime.now(UTC)
     with Output(as_json).reserved() as output:
         try:
-            result = _run(config, ctx.obj, "refresh", accept_deletions=accept_deletions, rebuild=rebuild)
+            approved = {"accept_deletions": accept_deletions, "accept_encoder": accept_encoder}
+            result = _run(config, ctx.obj, "refresh", **approved, rebuild=rebuild)
         except Exception as error:
             if as_json and exit_code(error) == 1:  # a run that began has its shape, however it ended
                 output.line(_failure(config, error, began))

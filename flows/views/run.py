@@ -94,7 +94,7 @@ def plan_view(found: Forecast) -> RenderableType:
     )
     next_steps = {
         "published": ["tidemark refresh"],
-        "needs-approval": ["tidemark refresh --accept-deletions"],
+        "needs-approval": [_approval(found.message)],
         "refused": ["tidemark quarantine list"],
     }
     return Group(
@@ -219,6 +219,12 @@ def _message(message: str, outcome: str) -> list[RenderableType]:
     return [Text(clean(message), style=OUTCOMES.get(outcome, "default"))]
 
 
+def _approval(message: str) -> str:
+    """Find the command that approves what a run waits for: its message names it."""
+    named = re.search(r"`(tidemark refresh [^`]+)`", message)
+    return named[1] if named else "tidemark refresh --accept-deletions"
+
+
 def _bars(seconds: Mapping[str, float]) -> RenderableType:
     """Draw the seconds of each stage, the longest as a full bar."""
     stages = {name: value for name, value in seconds.items() if name != "total"}
@@ -237,7 +243,7 @@ def _bars(seconds: Mapping[str, float]) -> RenderableType:
 def _next(result: RunResult) -> list[str]:
     """Name the commands that make sense after a run."""
     if result.outcome == "needs-approval":
-        return ["tidemark plan", "tidemark refresh --accept-deletions"]
+        return ["tidemark plan", _approval(result.message)]
     if result.outcome in {"refused", "failed"}:
         return ["tidemark quarantine list", f"tidemark show {result.run}"]
     commands = ['tidemark search "..."'] if result.release is not None else []

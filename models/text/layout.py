@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.errors import DamagedModel
+
 __all__ = ["SETTINGS", "Layout", "Module", "read_layout"]
 
 SETTINGS = "tidemark_encoder.json"  # written by `export`: the settings that belong to the space
@@ -63,18 +65,18 @@ class Module:
         """Refuse a module whose weights are missing, or are there only as pickles.
 
         Raises:
-            ValueError: so it is.
+            DamagedModel: so it is.
         """
         if weights:
             return
         pickles = sorted(file.name for pattern in PICKLES for file in self.folder.glob(pattern))
         if pickles:
-            raise ValueError(
+            raise DamagedModel(
                 f"{self.folder} holds its weights as {pickles[0]}, a pickle, which can run code when it is opened; save"
                 " the model as safetensors (SentenceTransformer(...).save_pretrained(...) does) and give that folder"
             )
         if self.kind in WEIGHTED:
-            raise ValueError(
+            raise DamagedModel(
                 f"{self.folder} has no model.safetensors, which its {self.kind} needs; copy the folder again"
             )
 
@@ -135,12 +137,12 @@ class Layout:
         """The file that defines the tokens.
 
         Raises:
-            ValueError: the folder has no `tokenizer.json`.
+            DamagedModel: the folder has no `tokenizer.json`.
         """
         for folder in (self.folder, self.modules[0].folder):
             if (folder / "tokenizer.json").is_file():
                 return folder / "tokenizer.json"
-        raise ValueError(
+        raise DamagedModel(
             f"{self.folder} has no tokenizer.json; save the model once with a current sentence-transformers "
             "(SentenceTransformer(...).save_pretrained(...)) and give that folder"
         )
@@ -150,7 +152,7 @@ def read_layout(folder: Path) -> Layout:
     """Read modules.json and the configuration of each module; a bare transformer is pooled by its mean.
 
     Raises:
-        ValueError: the folder is no encoder, or one of its files is broken.
+        DamagedModel: the folder is no encoder, or one of its files is broken.
     """
     folder = folder.resolve()
     listed = folder / "modules.json"
@@ -160,9 +162,9 @@ def read_layout(folder: Path) -> Layout:
         # sentence-transformers does the same with a folder of plain transformers.
         modules = (_module(folder, {"type": "Transformer", "path": ""}), Module("Pooling", folder, {}))
     else:
-        raise ValueError(f"{folder} is not the folder of an encoder: it has neither modules.json nor config.json")
+        raise DamagedModel(f"{folder} is not the folder of an encoder: it has neither modules.json nor config.json")
     if not modules:
-        raise ValueError(f"{listed} names no module")
+        raise DamagedModel(f"{listed} names no module")
     first = modules[0]
     sentence = _optional(first.folder / "sentence_bert_config.json")
     prompts = _optional(folder / "config_sentence_transformers.json").get("prompts") or {}
@@ -179,7 +181,7 @@ def read_layout(folder: Path) -> Layout:
 def _module(folder: Path, entry: dict[str, Any]) -> Module:
     place = (folder / entry.get("path", "")).resolve()
     if not place.is_relative_to(folder):
-        raise ValueError(f"{folder / 'modules.json'} names {entry['path']!r}, which is not inside the folder")
+        raise DamagedModel(f"{folder / 'modules.json'} names {entry['path']!r}, which is not inside the folder")
     return Module(entry["type"].rpartition(".")[2], place, _optional(place / "config.json"))
 
 
@@ -199,7 +201,7 @@ def _optional(file: Path) -> dict[str, Any]:
         return {}
     content = _load(file)
     if not isinstance(content, dict):
-        raise ValueError(f"{file} holds no JSON object")
+        raise DamagedModel(f"{file} holds no JSON object")
     return content
 
 
@@ -207,4 +209,4 @@ def _load(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is broken: {error}") from error
+        raise DamagedModel(f"{file} is broken: {error}") from error

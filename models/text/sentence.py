@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from models.config import EncoderConfig
 from models.encoder import OnProgress, Progress, Vectors, check_vectors
-from models.space import Modality, Space, space_of
+from models.errors import ModelError, UnknownModel
+from models.space import Modality, Space
 from models.text.bert import Bert
+from models.text.identity import space_of
 from models.text.layout import SETTINGS, Layout, read_layout
 from models.text.pooling import head, head_fits, pool
 from models.text.tokenizer import Tokenizer
@@ -62,7 +64,6 @@ class SentenceEncoder:
 
     def __init__(self, space: Space, layout: Layout, network: Network, batch_tokens: int) -> None:
         self.space = space
-        self.tokenizer = Tokenizer.from_folder(layout.tokenizer_file.parent)
         self._tokenise = _tokeniser(layout, space.window)
         self._lowercase = layout.lowercase
         self._network = network
@@ -74,22 +75,26 @@ class SentenceEncoder:
         return space_of(_given(folder), config)
 
     @classmethod
-    def open(cls, folder: Path | None, config: EncoderConfig, dtype: str = "float32") -> Self:
+    def tokenizer(cls, folder: Path | None) -> Tokenizer:
+        """Open the folder's tokenizer."""
+        return Tokenizer.from_folder(read_layout(_given(folder)).tokenizer_file.parent)
+
+    @classmethod
+    def open(cls, folder: Path | None, config: EncoderConfig, space: Space, dtype: str = "float32") -> Self:
         """Load a model folder.
 
         Args:
             folder: The folder.
-            config: Device, threads, window and prompts.
+            config: Device and threads.
+            space: What `identify` found; its window and prompts hold.
             dtype: Precision of the arithmetic. Only float32 gives the vectors of the space; others are for trials.
 
         Raises:
-            ValueError: the folder is no encoder, or the machine has no such device.
+            ModelError: the folder is no encoder, or the machine has no such device.
         """
         import torch
 
-        folder = _given(folder)
-        layout = read_layout(folder)
-        space = space_of(folder, config)
+        layout = read_layout(_given(folder))
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         # TF32 would keep 10 bits of each product: other vectors on a GPU than on a CPU, so another space.
@@ -105,11 +110,10 @@ class SentenceEncoder:
         return cls(space, layout, network, config.batch_tokens)
 
     @classmethod
-    def files(cls, folder: Path | None, config: EncoderConfig) -> dict[str, Path | dict[str, Any]]:
+    def files(cls, folder: Path | None, config: EncoderConfig, space: Space) -> dict[str, Path | dict[str, Any]]:
         """List what an export needs: weights, JSON and vocabularies, and the settings that belong to the space."""
         folder = _given(folder)
         layout = read_layout(folder)
-        space = space_of(folder, config)
         places = dict.fromkeys([folder, *(module.folder for module in layout.modules)])
         found = [file for place in places for pattern in COPIED for file in sorted(place.glob(pattern))]
         found += [file for place in places for file in weight_files(place)]
@@ -164,7 +168,7 @@ def batched(tokens: Sequence[Tokens], budget: int) -> Iterator[npt.NDArray[np.in
 
 def _given(folder: Path | None) -> Path:
     if folder is None:
-        raise ValueError("an encoder of this kind needs the folder of its model")
+        raise UnknownModel("an encoder of this kind needs the folder of its model")
     return folder
 
 
@@ -244,7 +248,7 @@ def _device(wanted: str) -> str:
     """Choose the device.
 
     Raises:
-        ValueError: the machine has no such device.
+        ModelError: the machine has no such device.
     """
     import torch
 
@@ -252,5 +256,5 @@ def _device(wanted: str) -> str:
     if wanted == "auto":
         return next(name for name, available in there.items() if available)
     if not there[wanted]:
-        raise ValueError(f'encoder.device "{wanted}": this machine has none; choose "auto" or "cpu"')
+        raise ModelError(f'encoder.device "{wanted}": this machine has none; choose "auto" or "cpu"')
     return wanted

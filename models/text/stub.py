@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.config import EncoderConfig, stub_seed
-from models.encoder import OnProgress, Progress, Vectors, check_vectors
-from models.space import CONFIGURABLE, Modality, Space, digest
+from models.encoder import STUB_FILE, OnProgress, Progress, Vectors, check_vectors
+from models.space import Modality, Space, digest
+from models.text.identity import CONFIGURABLE
 from models.text.tokenizer import WordTokenizer
 
-__all__ = ["STUB_FILE", "StubEncoder"]
+__all__ = ["StubEncoder"]
 
-STUB_FILE = "tidemark_stub.json"
 VERSION = 1  # of the projection: raised when vectors change
 DIMENSION = 384
 WINDOW = 256
@@ -35,7 +35,6 @@ class StubEncoder:
 
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
-        self.tokenizer = WordTokenizer()
         self._seed = seed
         random = np.random.default_rng(seed)
         self._codes = _byte_codes(random)
@@ -48,14 +47,19 @@ class StubEncoder:
         return _described(folder, config)[0]
 
     @classmethod
-    def open(cls, folder: Path | None, config: EncoderConfig) -> Self:
-        """Make the encoder; there is nothing to load."""
-        return cls(*_described(folder, config))
+    def tokenizer(cls, folder: Path | None) -> WordTokenizer:
+        """Make the tokenizer of words: the same for every stub."""
+        return WordTokenizer()
 
     @classmethod
-    def files(cls, folder: Path | None, config: EncoderConfig) -> dict[str, Path | dict[str, Any]]:
+    def open(cls, folder: Path | None, config: EncoderConfig, space: Space) -> Self:
+        """Make the encoder; there is nothing to load."""
+        return cls(space, _described(folder, config)[1])
+
+    @classmethod
+    def files(cls, folder: Path | None, config: EncoderConfig, space: Space) -> dict[str, Path | dict[str, Any]]:
         """List the one small file of an export."""
-        space, seed = _described(folder, config)
+        seed = _described(folder, config)[1]
         kept = {key: getattr(space, key) for key in ("name", "dimension", "window", "normalise")}
         prompts = {"query_prompt": space.query_prompt, "document_prompt": space.document_prompt}
         return {STUB_FILE: {"seed": seed, **kept, **prompts}}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["Spans", "TextTokenizer", "Tokenizer", "WordTokenizer"]
+from models.encoder import Spans
+from models.errors import DamagedModel
 
-Spans = npt.NDArray[np.int64]
+__all__ = ["Tokenizer", "WordTokenizer"]
 
 # A long text is tokenised in pieces: several times faster to read back, and a 50 MB line needs no 10 GB of encodings.
 PIECE_CHARACTERS = 8_192
@@ -31,20 +32,6 @@ WORD = re.compile(r"\w+|[^\w\s]")
 PUNCTUATION = r"!-/:-@\[-`{-~"
 CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff"
 SPACE = re.compile(r"\s")
-
-
-class TextTokenizer(Protocol):
-    """What the chunker asks of a tokenizer."""
-
-    @property
-    def digest(self) -> str:
-        """Identity of the tokenizer: 32 hex characters."""
-
-    def spans(self, texts: Sequence[str]) -> list[Spans]:
-        """Return the character spans (start, end) of each text's tokens, shape (tokens, 2), without special tokens."""
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text, without special tokens."""
 
 
 class Tokenizer:
@@ -67,7 +54,7 @@ class Tokenizer:
             path: Folder of the model.
 
         Raises:
-            ValueError: If the folder has no `tokenizer.json`, or a broken one.
+            DamagedModel: If the folder has no `tokenizer.json`, or a broken one.
         """
         import tokenizers
 
@@ -75,13 +62,13 @@ class Tokenizer:
         try:
             content = file.read_text(encoding="utf-8")
         except OSError as error:
-            raise ValueError(
+            raise DamagedModel(
                 f"{file} cannot be read ({error.strerror}): give a model folder with a tokenizer.json"
             ) from error
         try:
             inner = tokenizers.Tokenizer.from_str(content)
         except Exception as error:
-            raise ValueError(f"{file} is not a tokenizer that can be read: {error}") from error
+            raise DamagedModel(f"{file} is not a tokenizer that can be read: {error}") from error
         parsed = json.loads(content)
         return cls(inner, tokenizer_digest(parsed), part_pattern(parsed))
 

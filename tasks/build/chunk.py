@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from models.encoder import EncoderFolder, TextTokenizer
+from models.space import Space
 from storage.hashing import digest
 from storage.spill import Spill
 from storage.tables.chunks import PLACE, UNITS, ChunkTable
 from storage.tables.documents import DocumentTable
-from tasks.build.chunking.cut import chunk_texts
+from storage.tables.roles import chunks_table
+from tasks.build.chunking.cut import ChunkerConfig, chunk_texts, fingerprint
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
-from tasks.stage import stage
 from tasks.curate.validate import ValidationResult
+from tasks.stage import stage
 
-__all__ = ["ChunkChanges", "chunk", "chunk_rows", "difference"]
+__all__ = ["ChunkChanges", "Cutter", "chunk", "chunk_rows", "difference", "rechunks_all"]
 
 ROWS = {
     "id": pl.String,
@@ -33,13 +36,42 @@ ROWS = {
     "text": pl.String,
 }
 SLICE = 1_000  # documents cut at once
+UNLIMITED = 1_000_000  # tokens of a chunk for an encoder without a window: more than any text that is embedded
 
 
-@dataclass
+@dataclass(frozen=True)
+class Cutter:
+    """The chunker with the tokenizer that counts for it.
+
+    Attributes:
+        config: Its parameters, as configured.
+        tokenizer: The encoder's tokenizer.
+        window: Tokens that a chunk may have.
+    """
+
+    config: ChunkerConfig
+    tokenizer: TextTokenizer
+    window: int
+
+    @classmethod
+    def of(cls, config: ChunkerConfig, tokenizer: TextTokenizer, space: Space) -> Cutter:
+        """The cutter for an encoder: two special tokens go off its window."""
+        return cls(config, tokenizer, space.window - 2 if space.window else UNLIMITED)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of all that decides which chunks a text gives."""
+        return fingerprint(self.config, self.tokenizer.digest, self.window)
+
+
+@dataclass(frozen=True)
 class ChunkChanges:
     """What the chunk table needs to become the next release's.
 
     Attributes:
+        table: Name of the chunk table, that of the encoder's space.
+        fingerprint: Identity of the chunker with the encoder's tokenizer and window.
+        rechunks_all: Whether every document is cut anew, so that no row of the table stays.
         upserts: Spill of rows to write, ROWS columns: new ones and those whose span moved.
         outdated: Spill of ids to delete: rows that are gone or written again.
         dropped: Keys of documents all of whose rows go.
@@ -48,6 +80,9 @@ class ChunkChanges:
         tokens: Tokens in the upserts.
     """
 
+    table: str
+    fingerprint: str
+    rechunks_all: bool
     upserts: Spill
     outdated: Spill
     dropped: pl.Series
@@ -66,7 +101,7 @@ class ChunkChanges:
         return bool(self.upserts.rows or self.outdated.rows or len(self.dropped))
 
 
-def chunk_rows(documents: pl.DataFrame, context: Context) -> pl.DataFrame:
+def chunk_rows(documents: pl.DataFrame, cutter: Cutter) -> pl.DataFrame:
     """Cut documents into rows without vectors.
 
     The id of a chunk hashes its document, its content and how often that content came before in the document: it
@@ -74,13 +109,13 @@ def chunk_rows(documents: pl.DataFrame, context: Context) -> pl.DataFrame:
 
     Args:
         documents: key, source, id, text.
-        context: The run.
+        cutter: Cuts texts.
 
     Returns:
         ROWS columns, in the order of documents and spans.
     """
     rows = []
-    cut = chunk_texts(documents["text"].to_list(), context.tokenizer, context.chunker, context.window)
+    cut = chunk_texts(documents["text"].to_list(), cutter.tokenizer, cutter.config, cutter.window)
     for (key, source, name), chunks in zip(documents.select("key", "source", "id").iter_rows(), cut, strict=True):
         seen: dict[str, int] = {}
         for one in chunks:
@@ -123,40 +158,67 @@ def _documents(context: Context, wanted: pl.DataFrame, validated: ValidationResu
     yield from held.slices(columns, rows=SLICE, keys=rest["key"])
 
 
+def rechunks_all(context: Context, table: str, fingerprint: str) -> bool:
+    """Whether every document is cut anew: another space, another chunker, nothing published yet, or asked for.
+
+    Args:
+        context: The run.
+        table: The chunk table of the encoder's space.
+        fingerprint: Identity of the chunker with the encoder's tokenizer and window.
+    """
+    if context.base is None or context.rebuild:
+        return True
+    cut = {role.table: role.chunker for role in context.base.roles.values()}
+    return cut.get(table) != fingerprint
+
+
 @stage
-def chunk(context: Context, deduplicated: DeduplicationResult, validated: ValidationResult) -> ChunkChanges:
+def chunk(
+    context: Context,
+    encoder: EncoderFolder,
+    config: ChunkerConfig,
+    deduplicated: DeduplicationResult,
+    validated: ValidationResult,
+) -> ChunkChanges:
     """Cut the documents that are new to the index or whose content changed, and compare with what is there."""
-    ledger = context.ledger()
+    cutter = Cutter.of(config, encoder.tokenizer(), encoder.space)
+    table = chunks_table(encoder.space.id)
+    anew = rechunks_all(context, table, cutter.fingerprint)
+    # `indexed`: what the next release gives chunks to; `before`: what the base release gives chunks to.
     indexed = deduplicated.after.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
-    before = ledger.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
-    wanted = indexed if context.rebuilds else indexed.join(before, on=["key", "content_hash"], how="anti")
+    before = context.ledger().filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
+    # Joined by both columns: a document with another content than before is not in `before`, so it is cut.
+    wanted = indexed if anew else indexed.join(before, on=["key", "content_hash"], how="anti")
     gone = before.join(indexed, on="key", how="anti", maintain_order="left")["key"]
-    held = before.clear() if context.rebuilds else before.join(wanted, on="key", how="semi")
-    dropped = gone.clear() if context.rebuilds else gone
-    out = ChunkChanges(context.workspace.spill("upserts"), context.workspace.spill("outdated"), dropped, pl.DataFrame())
-    sizes = []
-    done = 0
+    # Only documents that had chunks can leave outdated ones; where all are cut anew, `write` empties the table.
+    held = before.clear() if anew else before.join(wanted, on="key", how="semi")
+    # The spills are this table's own: a run may cut for two encoders.
+    upserts, outdated = (context.workspace.spill(f"{name}-{table}") for name in ("upserts", "outdated"))
+    sizes = [pl.DataFrame(schema={"key": pl.String, "n_chunks": pl.Int32})]
+    done = moved = tokens = 0
     for part in _documents(context, wanted.select("key"), validated):
         for documents in part.iter_slices(SLICE):
-            rows = chunk_rows(documents, context)
+            rows = chunk_rows(documents, cutter)
             counts = rows.group_by("key").agg(pl.len().cast(pl.Int32).alias("n_chunks"))
+            # A document without visible characters has no row: it counts as one of no chunks.
             sizes.append(documents.select("key").join(counts, on="key", how="left").fill_null(0))
-            old = _held_rows(context, documents.join(held, on="key", how="semi")["key"])
-            write, outdated, moved = difference(rows, old)
-            out.upserts.append(write)
-            out.outdated.append(outdated.to_frame("id"))
-            out.moved_rows += moved
-            out.tokens += int(write["tokens"].sum())
+            old = _held_rows(context, table, documents.join(held, on="key", how="semi")["key"])
+            write, obsolete, shifted = difference(rows, old)
+            upserts.append(write)
+            outdated.append(obsolete.to_frame("id"))
+            moved += shifted
+            tokens += int(write["tokens"].sum())
             done += documents.height
             context.progress.advance(done, wanted.height, "documents")
-    schema = {"key": pl.String, "n_chunks": pl.Int32}
-    out.sizes = pl.concat(sizes) if sizes else pl.DataFrame(schema=schema)
-    return out
+    dropped = gone.clear() if anew else gone
+    return ChunkChanges(
+        table, cutter.fingerprint, anew, upserts, outdated, dropped, pl.concat(sizes), moved_rows=moved, tokens=tokens
+    )
 
 
-def _held_rows(context: Context, keys: pl.Series) -> pl.DataFrame:
+def _held_rows(context: Context, table: str, keys: pl.Series) -> pl.DataFrame:
     """Identity and place of the rows that the base release holds of some documents."""
     schema = pl.Schema({name: ROWS[name] for name in PLACE})
     if context.base is None or not len(keys):
         return pl.DataFrame(schema=schema)
-    return ChunkTable(context.store, context.table, context.base.tables[context.table]).of(keys, PLACE).cast(schema)
+    return ChunkTable(context.store, table, context.base.tables[table]).of(keys, PLACE).cast(schema)

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from models.encoder import Encoder
+from models.encoder import Encoder, EncoderFolder
 from models.encoder import Progress as EncoderProgress
 from models.probe import confirm, probe
 from storage.registry import Registry
@@ -44,7 +44,7 @@ class Pending:
         return int(self.missing["tokens"].sum())
 
 
-@dataclass
+@dataclass(frozen=True)
 class Embedding:
     """What was embedded.
 
@@ -62,33 +62,39 @@ class Embedding:
         return {"embedded": self.embedded, "tokens": self.tokens}
 
 
-def find_pending(context: Context, changes: ChunkChanges) -> Pending:
+def find_pending(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> Pending:
     """Find out which contents have no vector in the space."""
     columns = ["hash", "tokens"]
     schema = {"hash": pl.String, "tokens": pl.Int32}
     wanted = changes.upserts.frame(columns, schema).unique("hash", keep="first", maintain_order=True)
-    cache = EmbeddingCache.of(context.store, context.space.id, released=not context.afresh)
+    cache = EmbeddingCache.of(context.store, encoder.space.id, released=not context.rebuild)
     missing = cache.locate(wanted["hash"])
     return Pending(cache, wanted.join(pl.DataFrame({"hash": missing}), on="hash", how="semi", maintain_order="left"))
 
 
 @stage
-def embed(context: Context, changes: ChunkChanges, pending: Pending) -> Embedding:
+def embed(context: Context, encoder: EncoderFolder, changes: ChunkChanges, pending: Pending) -> Embedding:
     """Embed the missing contents, each once, and keep every finished slice at once.
 
     A killed run loses at most the slice that it was at: the next run finds the others in the staging table.
+
+    Raises:
+        RuntimeError: The files of the encoder changed since the run began.
+        ProbeMismatch: The same files give other vectors than they gave before.
     """
-    out = Embedding()
     total = pending.missing.height
     registry = Registry(context.store)
-    if not total and registry.has(context.space.id):
-        return out
-    encoder = context.open_encoder()
-    if encoder.space.id != context.space.id:
-        raise RuntimeError(f"the encoder {encoder.space.name!r} changed while the run worked; start the run again")
-    keep_encoder(context, registry, encoder)
+    space = encoder.space.id
+    if not total and registry.has(space):
+        return Embedding()
+    opened = encoder.open()
+    # Chunks were cut, and the table was named, for the files as they were; vectors of others must not go in there.
+    if opened.space.id != space:
+        raise RuntimeError(f"the encoder {opened.space.name!r} changed while the run worked; start the run again")
+    keep_encoder(context, registry, encoder, opened)
     left = pending.missing.select("hash")
     size = SMALLEST
+    done = tokens = 0
     for part in changes.upserts.slices(["hash", "key", "text", "tokens"]):
         fresh = part.unique("hash", keep="first", maintain_order=True).join(left, on="hash", how="semi")
         left = left.join(fresh, on="hash", how="anti")
@@ -97,32 +103,38 @@ def embed(context: Context, changes: ChunkChanges, pending: Pending) -> Embeddin
             texts = fresh.slice(at, size)
             at += texts.height
             began = time.perf_counter()
-            report = partial(_report, context, out.embedded, total, out.tokens)
-            vectors = encoder.encode_documents(texts["text"].to_list(), report)
+            report = partial(_report, context, done, total, tokens)
+            vectors = opened.encode_documents(texts["text"].to_list(), report)
             seconds = time.perf_counter() - began
-            stage_vectors(context.store, context.space.id, texts["hash"], texts["key"], vectors)
-            out.embedded += texts.height
-            out.tokens += int(texts["tokens"].sum())
-            context.progress.advance(out.embedded, total, "chunks", out.tokens)
+            stage_vectors(context.store, space, texts["hash"], texts["key"], vectors)
+            done += texts.height
+            tokens += int(texts["tokens"].sum())
+            context.progress.advance(done, total, "chunks", tokens)
             size = min(LARGEST, max(SMALLEST, int(texts.height / max(seconds, 1e-3) * DURABLE_EVERY)))
-    return out
+    return Embedding(done, tokens)
 
 
-def keep_encoder(context: Context, registry: Registry, encoder: Encoder) -> None:
+def keep_encoder(context: Context, registry: Registry, encoder: EncoderFolder, opened: Encoder) -> None:
     """Put the encoder and its probe beside the tables, or confirm that it still gives the vectors that it gave then.
+
+    Args:
+        context: The run.
+        registry: The models of the store.
+        encoder: The encoder's files.
+        opened: The encoder itself.
 
     Raises:
         ProbeMismatch: The same files give other vectors now.
     """
-    space = context.space.id
-    if context.afresh and registry.damage(space):
+    space = encoder.space.id
+    if context.rebuild and registry.damage(space):
         registry.drop(space)
     if registry.has(space):
-        confirm(np.load(registry.fetch(space) / PROBE, allow_pickle=False), encoder)
+        confirm(np.load(registry.fetch(space) / PROBE, allow_pickle=False), opened)
         return
-    folder = context.workspace.folder / "encoder"
-    context.export_encoder(folder)
-    np.save(folder / PROBE, probe(encoder), allow_pickle=False)
+    folder = context.workspace.folder / f"encoder-{space}"
+    encoder.export(folder)
+    np.save(folder / PROBE, probe(opened), allow_pickle=False)
     registry.keep(space, folder)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.context import Context
+from models.encoder import EncoderFolder
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import TABLE, DocumentTable
 from storage.tables.index import KIND, build, compact, extend, partitions, statistics
-from storage.tables.roles import IndexFacts
+from storage.tables.roles import IndexFacts, chunks_table
 from tasks.build.recall import Probes
+from tasks.context import Context
 from tasks.stage import stage
 
 __all__ = ["IndexConfig", "Indexed", "index", "tuned"]
@@ -85,18 +86,19 @@ def tuned(chunks: ChunkTable, config: IndexConfig) -> IndexFacts:
 
 
 @stage
-def index(context: Context, config: IndexConfig, tables: dict[str, int]) -> Indexed:
+def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables: dict[str, int]) -> Indexed:
     """Build the index, extend it by the night's rows, or leave a small table to exact search."""
-    chunks = ChunkTable(context.store, context.table)
+    table = chunks_table(encoder.space.id)
+    chunks = ChunkTable(context.store, table)
     rows, stats = chunks.rows, statistics(chunks)
     if rows >= config.min_rows:
         cells = partitions(rows)
         if stats is None or cells > 2 * stats.partitions:  # new, or grown fourfold since it was trained
-            build(context.store, context.table, cells)
+            build(context.store, table, cells)
         elif stats.unindexed:
-            extend(context.store, context.table)
-    for name in (context.table, TABLE):  # not every night: a rewrite costs more than a few small files
+            extend(context.store, table)
+    for name in (table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)
-    chunks = ChunkTable(context.store, context.table)
-    versions = {context.table: chunks.version, TABLE: DocumentTable(context.store).version}
+    chunks = ChunkTable(context.store, table)
+    versions = {table: chunks.version, TABLE: DocumentTable(context.store).version}
     return Indexed(tuned(chunks, config), versions, {"rows": rows})

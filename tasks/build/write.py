@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from models.encoder import EncoderFolder
 from storage.tables import chunks, documents
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
@@ -15,9 +16,9 @@ from storage.tables.vectors import EmbeddingCache
 from tasks.build.chunk import ChunkChanges
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
+from tasks.curate.validate import ValidationResult
 from tasks.ingest.plan import Plan
 from tasks.stage import stage
-from tasks.curate.validate import ValidationResult
 
 __all__ = ["Written", "write"]
 
@@ -44,27 +45,32 @@ class Written:
 
 @stage
 def write(
-    context: Context, plan: Plan, validated: ValidationResult, deduplicated: DeduplicationResult, changes: ChunkChanges
+    context: Context,
+    encoder: EncoderFolder,
+    plan: Plan,
+    validated: ValidationResult,
+    deduplicated: DeduplicationResult,
+    changes: ChunkChanges,
 ) -> Written:
     """Bring both tables from the base release's state to the next one's."""
-    _write_chunks(context, changes)
+    _write_chunks(context, encoder, changes)
     _write_documents(context, plan, validated, deduplicated, changes)
-    chunk_table, document_table = ChunkTable(context.store, context.table), DocumentTable(context.store)
+    chunk_table, document_table = ChunkTable(context.store, changes.table), DocumentTable(context.store)
     return Written(
-        {context.table: chunk_table.version, documents.TABLE: document_table.version},
-        {context.table: chunk_table.rows, documents.TABLE: document_table.rows},
+        {changes.table: chunk_table.version, documents.TABLE: document_table.version},
+        {changes.table: chunk_table.rows, documents.TABLE: document_table.rows},
     )
 
 
 def _start(context: Context, table: str) -> int | None:
     """The version of a table that the run starts from; None to start from an empty table."""
-    return None if context.base is None or context.afresh else context.base.tables.get(table)
+    return None if context.base is None or context.rebuild else context.base.tables.get(table)
 
 
-def _write_chunks(context: Context, changes: ChunkChanges) -> None:
-    store, table, dimension = context.store, context.table, context.space.dimension
+def _write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> None:
+    store, table, dimension = context.store, changes.table, encoder.space.dimension
     chunks.reset(store, table, dimension, _start(context, table))
-    if context.rebuilds:
+    if changes.rechunks_all:
         chunks.clear(store, table)
     else:
         for part in changes.outdated.slices():
@@ -72,7 +78,7 @@ def _write_chunks(context: Context, changes: ChunkChanges) -> None:
         chunks.delete(store, table, keys=changes.dropped)
     if not changes.upserts.rows:
         return
-    cache = EmbeddingCache.of(store, context.space.id, released=not context.afresh)
+    cache = EmbeddingCache.of(store, encoder.space.id, released=not context.rebuild)
     lacking = cache.locate(changes.upserts.frame(["hash"], {"hash": pl.String})["hash"])
     if len(lacking):
         raise RuntimeError(f"{len(lacking)} chunks have no vector after embedding, for example {lacking[0]}")

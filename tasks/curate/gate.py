@@ -8,8 +8,10 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.encoder import EncoderFolder
 from storage.errors import NeedsApproval, Refused
 from storage.tables.releases import Release
+from tasks.build.embed import Pending
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
 from tasks.curate.validate import ValidationResult
@@ -17,7 +19,10 @@ from tasks.ingest.plan import Plan
 from tasks.ingest.scan import Scan
 from tasks.stage import stage
 
-__all__ = ["LimitsConfig", "Verdict", "gate", "losses", "shrinkage"]
+__all__ = ["LimitsConfig", "Verdict", "encoder_change", "gate", "losses", "shrinkage"]
+
+DIGESTS = {"weights": "weights", "tokenizer": "tokenizer", "network": "modules"}
+SETTINGS = ("dimension", "window", "pooling", "normalise", "query_prompt", "document_prompt")
 
 
 class LimitsConfig(BaseModel):
@@ -58,7 +63,7 @@ class Verdict:
         """Raise what the verdict means for the run.
 
         Raises:
-            NeedsApproval: A source lost too much.
+            NeedsApproval: A source lost too much, or the encoder is another.
             Refused: A limit was passed.
         """
         if self.outcome == "refused":
@@ -106,17 +111,64 @@ def shrinkage(base: Release | None, documents: int, share: float) -> list[str]:
     return [f"the rebuild would hold {documents:,} documents where release {base.seq} holds {before:,}"]
 
 
+def encoder_change(base: Release | None, encoder: EncoderFolder, pending: Pending) -> list[str]:
+    """Say so where the run has another encoder than the release before: by both names, and what it costs.
+
+    The same space is the same encoder, wherever its files came from.
+
+    Args:
+        base: The release before; its text role is what the run would replace.
+        encoder: The encoder of the run.
+        pending: Contents that have no vector in its space.
+    """
+    if base is None or base.text.space == encoder.space.id:
+        return []
+    before, space = base.text.encoder, encoder.space
+    release = f"release {base.seq}" + ("" if base.restored is None else f" (a rollback to {base.restored})")
+    if before.name != space.name:
+        was = _called(before.name or f"of space {before.id}", before.revision)
+        told = f"{_called(space.name, encoder.revision)}, but {release} has encoder {was}"
+    elif before.revision and encoder.revision and before.revision != encoder.revision:
+        told = f"{_called(space.name, encoder.revision)}, was at {before.revision[:8]} in {release}"
+    else:
+        told = (
+            f"{_called(space.name, encoder.revision)} is not what it was in {release} ({_differences(base, encoder)})"
+        )
+    reasons = [f"encoder: {told}; {pending.missing.height:,} chunks ({pending.tokens:,} tokens) to embed"]
+    if space.stub and not before.stub:
+        reasons.append(f"the vectors of {space.name!r} are fake: they know words, not meaning")
+    return reasons
+
+
+def _called(name: str, revision: str | None) -> str:
+    return name if revision is None else f"{name} at {revision[:8]}"
+
+
+def _differences(base: Release, encoder: EncoderFolder) -> str:
+    """Name what makes two encoders of one name differ."""
+    before, now = base.text.encoder, encoder.space
+    parts = [f"other {word}" for name, word in DIGESTS.items() if getattr(before, name) != getattr(now, name)]
+    for name in SETTINGS:
+        if getattr(before, name) != getattr(now, name):
+            parts.append(f"{name} {getattr(now, name)!r} instead of {getattr(before, name)!r}")
+    return ", ".join(parts) or "another identity"
+
+
 @stage
 def gate(
     context: Context,
+    encoder: EncoderFolder,
     limits: LimitsConfig,
     scan: Scan,
     plan: Plan,
     validated: ValidationResult,
     deduplicated: DeduplicationResult,
-    accept_deletions: bool,
+    pending: Pending,
+    *,
+    accept_deletions: bool = False,
+    accept_encoder: bool = False,
 ) -> Verdict:
-    """Judge the run as a whole: mass deletions, refused documents, expectations on the batch."""
+    """Judge the run as a whole: refused documents, expectations on the batch, mass deletions, another encoder."""
     if validated.verdict is not None and not validated.verdict.ok:
         return Verdict("refused", tuple(validated.verdict.failures))
     refused = validated.refused.height + plan.held.height
@@ -130,16 +182,18 @@ def gate(
                 "raise limits.max_refused_share",
             ),
         )
+    lost = []
     if not accept_deletions:
-        if context.afresh:
-            reasons = shrinkage(context.base, deduplicated.after.height, limits.max_lost_share)
+        if context.rebuild:
+            lost = shrinkage(context.base, deduplicated.after.height, limits.max_lost_share)
         else:
-            reasons = losses(context.ledger(), deduplicated.deleted, scan.counts, limits.max_lost_share)
-        if reasons:
-            option = " --rebuild" if context.afresh else ""
-            hint = (
-                f"if that is right, run `tidemark refresh{option} --accept-deletions`; `tidemark plan{option}` shows "
-                "what would go"
-            )
-            return Verdict("needs-approval", (*reasons, hint))
-    return Verdict("pass")
+            lost = losses(context.ledger(), deduplicated.deleted, scan.counts, limits.max_lost_share)
+    changed = [] if accept_encoder else encoder_change(context.base, encoder, pending)
+    if not lost and not changed:
+        return Verdict("pass")
+    # An approval that was given already stays in the command: without it the next run would wait for that one.
+    approved = {"--accept-deletions": lost or accept_deletions, "--accept-encoder": changed or accept_encoder}
+    rebuild = " --rebuild" if context.rebuild else ""
+    command = " ".join([f"tidemark refresh{rebuild}", *(option for option, given in approved.items() if given)])
+    hint = f"if that is right, run `{command}`; `tidemark plan{rebuild}` shows what would change"
+    return Verdict("needs-approval", (*lost, *changed, hint))

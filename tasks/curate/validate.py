@@ -14,6 +14,7 @@ from storage.sources import Source
 from storage.spill import Spill
 from tasks.context import Context
 from tasks.curate.validation import BatchVerdict, Validator
+from tasks.curate.validation.rules import Suite
 from tasks.ingest.normalise import normalise
 from tasks.ingest.plan import Plan
 from tasks.stage import stage
@@ -116,7 +117,7 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
 
 
 @stage
-def validate(context: Context, plan: Plan) -> ValidationResult:
+def validate(context: Context, suite: Suite, plan: Plan) -> ValidationResult:
     """Read every candidate, drop what did not change, judge the rest, spill what is accepted."""
     ledger = context.ledger().select(
         "key", pl.col("content_hash").alias("old_content"), pl.col("record_hash").alias("old_record"), "judged"
@@ -142,7 +143,7 @@ def validate(context: Context, plan: Plan) -> ValidationResult:
             touched.append(frame.filter("alike").select(list(TOUCHED)))
             fresh = frame.filter(~pl.col("alike")).with_columns(pl.lit(now).alias("judged"))
             if fresh.height:
-                refused.append(_judge(context, out, fresh))
+                refused.append(_judge(context, suite, out, fresh))
             context.progress.advance(sum(map(len, read)), total, "documents")
     _settle(out, refused)
     out.touched = pl.concat(touched) if touched else pl.DataFrame(schema=TOUCHED)
@@ -155,10 +156,10 @@ def validate(context: Context, plan: Plan) -> ValidationResult:
     return out
 
 
-def _judge(context: Context, out: ValidationResult, frame: pl.DataFrame) -> pl.DataFrame:
+def _judge(context: Context, suite: Suite, out: ValidationResult, frame: pl.DataFrame) -> pl.DataFrame:
     """Validator one slice: the accepted rows are spilled, the refused ones come back for the quarantine."""
     if out.validator is None:  # Great Expectations takes seconds to import: a night without news does without it
-        out.validator = Validator(context.suite, context.now)
+        out.validator = Validator(suite, context.now)
     verdicts = out.validator.rows(frame.drop("key").rename({"row": "key"}))  # a repeated id has rows of its own
     out.judged += frame.height
     accepted = frame.filter(verdicts.accepted).with_columns(

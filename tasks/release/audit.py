@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from models.encoder import NORM_TOLERANCE
 from storage.errors import TableMissing, Unreachable, words
 from storage.hashing import digest
 from storage.registry import Registry
@@ -24,7 +25,6 @@ from tasks.stage import stage
 
 __all__ = ["BACK", "AuditResult", "Check", "Snapshot", "audit", "examine", "examine_deeply"]
 
-NORM_TOLERANCE = 1e-3
 COVERAGE_FLOOR = 0.95
 AGAIN = "run `tidemark refresh`: it starts again from the last good release"
 ANEW = "`tidemark refresh --rebuild` makes everything anew from the sources"

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from models.config import EncoderConfig
-from models.encoder import Encoder, open_encoder
+from models.encoder import Encoder, resolve
 from storage.errors import InputError
 from storage.filters import Where
 from storage.reader import Hit, Reader
@@ -44,9 +44,9 @@ class Search:
         self.reader = Reader.open(uri, release)
         if encoder is None:
             folder = Registry(self.reader.store).fetch(self.reader.release.space)
-            encoder = open_encoder(
+            encoder = resolve(
                 EncoderConfig.model_validate({"name": str(folder), "device": device, "threads": threads})
-            )
+            ).open()
         self.encoder = encoder
 
     @property

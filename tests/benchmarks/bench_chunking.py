@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from workload import table
 
 from models.config import EncoderConfig
-from models.tokens import open_tokenizer
+from models.encoder import resolve
 from tasks.build.chunking.cut import ChunkerConfig, chunk_texts
 from tasks.ingest.normalise import normalise
 
@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("insertions", nargs="?", type=int, default=1_000)
     count = parser.parse_args().insertions
-    tokenizer = open_tokenizer(EncoderConfig(), Path())
+    tokenizer = resolve(EncoderConfig()).tokenizer()
 
     def cut(texts: list[str]) -> list[set[str]]:
         cuts = chunk_texts(texts, tokenizer, ChunkerConfig(), WINDOW)

@@ -21,13 +21,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from models.config import EncoderConfig, locate
-from models.encoder import identify, open_encoder
+from models.config import EncoderConfig
+from models.encoder import resolve
 
 PACKAGES = ("numpy", "polars", "torch", "pydantic", "prefect", "rich")
 REQUIRED = 1.3
 ROUTES = {
-    "tidemark": "from models.encoder import open_encoder; open_encoder(Path(sys.argv[1]))",
+    "tidemark": "from models.encoder import resolve; resolve(Path(sys.argv[1])).open()",
     "transformers": "from transformers import AutoModel; AutoModel.from_pretrained(sys.argv[1])",
     "sentence-transformers": "from sentence_transformers import SentenceTransformer; SentenceTransformer(sys.argv[1])",
 }
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="more than one makes a busy machine's figures worthless")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    folder = locate(EncoderConfig())
+    folder = resolve(EncoderConfig()).folder
     start(folder)
     compare(folder, docstrings(arguments.texts), arguments.rounds, arguments.threads)
     stub(docstrings(arguments.texts))
@@ -71,7 +71,10 @@ def start(folder: Path) -> None:
     for name, code in ROUTES.items():
         seconds = [timed(lambda code=code: run(code, folder)) for _ in range(2)]
         print(f"  {name:24}{seconds[1]:6.1f}")
-    print(f"  {'identity alone, in here':24}{min(timed(lambda: identify(folder)) for _ in range(3)):6.2f}", flush=True)
+    print(
+        f"  {'identity alone, in here':24}{min(timed(lambda: resolve(folder).space) for _ in range(3)):6.2f}",
+        flush=True,
+    )
 
 
 def run(code: str, folder: Path) -> None:
@@ -84,9 +87,9 @@ def compare(folder: Path, texts: list[str], rounds: int, threads: int) -> None:
     """Time both in turn, so that a busy machine hits both alike."""
     from sentence_transformers import SentenceTransformer
 
-    ours = open_encoder(EncoderConfig(device="cpu", threads=threads))
+    ours = resolve(EncoderConfig(device="cpu", threads=threads)).open()
     theirs = SentenceTransformer(str(folder), device="cpu")
-    tokens = sum(ours.tokenizer.count(texts)) + 2 * len(texts)
+    tokens = sum(resolve(EncoderConfig()).tokenizer().count(texts)) + 2 * len(texts)
     sides: dict[str, Callable[[], Any]] = {
         "tidemark": lambda: ours.encode_documents(texts),
         "sentence-transformers": lambda: theirs.encode(texts, show_progress_bar=False),
@@ -116,7 +119,7 @@ def compare(folder: Path, texts: list[str], rounds: int, threads: int) -> None:
 
 def stub(texts: list[str]) -> None:
     """Time the fake encoder."""
-    fake = open_encoder(EncoderConfig(name="stub"))
+    fake = resolve(EncoderConfig(name="stub")).open()
     print("\nthe stub encoder")
     for name, cut in (("short chunks", 80), ("long chunks", 800)):
         many = [(text * (cut // len(text) + 1))[:cut] for text in texts] * (8_000_000 // cut // len(texts))

@@ -33,11 +33,12 @@ def texts(count: int) -> list[str]:
 def tokens_per_second(count: int = 192) -> float:
     """Tokens a second of the packaged encoder, loading not counted."""
     from models.config import EncoderConfig
-    from models.encoder import open_encoder
+    from models.encoder import resolve
 
-    encoder = open_encoder(EncoderConfig.model_validate({}))
+    found = resolve(EncoderConfig.model_validate({}))
+    encoder = found.open()
     sample = texts(count)
     encoder.encode_documents(sample[:16])
     began = time.perf_counter()
     encoder.encode_documents(sample)
-    return sum(encoder.tokenizer.count(sample)) / (time.perf_counter() - began)
+    return sum(found.tokenizer().count(sample)) / (time.perf_counter() - began)

@@ -19,7 +19,6 @@ def test_a_context_is_opened_from_the_configuration_and_leaves_nothing(tmp_path:
     config = configure(tmp_path, {"a.md": prose("anchor")})
     with opened(config, "run-1", Silent()) as shared:
         assert (shared.run, shared.base, [source.name for source in shared.sources]) == ("run-1", None, ["notes"])
-        assert shared.space.id == shared.open_encoder().space.id
         assert shared.judged.keys() == {"notes"}
         shared.workspace.spill("s").append(pl.DataFrame({"n": [1]}))
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
@@ -40,7 +39,6 @@ def test_a_rebased_context_starts_from_what_is_published_now(tmp_path: Path) -> 
         ({"sources": []}, "the configuration names no"),
         ({"sources": [NOTES | {"path": "nowhere"}]}, "does not exist"),
         ({"validation": {"expectations": "nowhere.yaml"}}, "cannot read the expectations"),
-        ({"encoder": {"name": "./nowhere"}}, "there is no folder"),
     ],
 )
 def test_what_is_not_there_is_told_before_anything_is_written(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from corpus import configure, prose, save
+from rich.console import Console
 
 from flows.config.schema import Config
 from flows.plan import Forecast, plan
 from flows.refresh import refresh
 from flows.views.progress import Silent
+from flows.views.run import plan_view
+from models.errors import UnknownModel
 from storage.errors import InputError
 from storage.tables.runs import Runs
 from storage.tables.store import Store
@@ -63,6 +67,7 @@ def test_a_plan_foretells_another_encoder_and_another_chunker(tmp_path: Path) ->
     agreed(config)
     other = configure(tmp_path, encoder={"name": "stub:3"})
     assert agreed(other).causes == {"encoder": 1}
+    refresh(other, accept_encoder=True)
     assert agreed(
         configure(tmp_path, encoder={"name": "stub:3"}, chunker={"min_tokens": 4, "max_tokens": 9})
     ).causes == {"chunker": 1}
@@ -117,3 +122,26 @@ def test_a_plan_of_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes").rmdir()
     with pytest.raises(InputError, match="does not exist"):
         plan(config)
+
+
+def test_an_encoder_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor")}, encoder={"name": "./nowhere"})
+    for run in (plan, refresh):
+        with pytest.raises(UnknownModel, match="there is no folder"):
+            run(config)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_plan_names_both_encoders_and_what_the_change_costs(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor")})
+    refresh(config)
+    forecast = agreed(configure(tmp_path, encoder={"name": "stub:3"}))
+    chunks, tokens = forecast.counts["embedded"], forecast.tokens
+    assert forecast.outcome == "needs-approval"
+    assert forecast.message.startswith(
+        f"encoder: stub:3, but release 1 has encoder stub; {chunks} chunks ({tokens} tokens) to embed; "
+    )
+    assert chunks == forecast.counts["chunks"] > 0
+    view = Console(width=120, record=True, file=StringIO())
+    view.print(plan_view(forecast))
+    assert "tidemark refresh --accept-encoder" in view.export_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from corpus import configure, context, prose
+from corpus import configure, context, encoder, prose
 
 from flows.prepare import Clock, prepare
 from flows.views.progress import Silent
@@ -34,8 +34,9 @@ def test_a_clock_times_stages_also_those_that_fail() -> None:
 
 def test_stages_run_in_order_and_write_nothing_to_the_store(tmp_path: Path) -> None:
     heard = Heard()
-    with context(configure(tmp_path, {"a.md": prose("anchor")})) as shared:
-        done = prepare(shared, Clock(heard))
+    config = configure(tmp_path, {"a.md": prose("anchor")})
+    with context(config) as shared:
+        done = prepare(shared, encoder(config), config, Clock(heard))
         assert [path.name for path in (tmp_path / "store").iterdir()] == [".work"]
     assert heard.stages == ["scan", "plan", "validate", "deduplicate", "chunk"]
     assert done.pending.missing.height == done.changes.upserts.rows > 0

@@ -46,14 +46,14 @@ def test_another_encoder_fills_a_table_of_its_own_and_the_way_back_embeds_nothin
     config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy"), "c.md": prose("buoy")})
     first = night(config)
     other = configure(tmp_path, encoder={"name": "stub:7"})
-    second = night(other)
+    second = night(other, accept_encoder=True)
     assert (second.counts["embedded"], second.causes["encoder"]) == (first.counts["chunks"], 2)
     assert second.space != first.space
     assert Reader.open(config.store.uri, 1).release.chunks != Reader.open(config.store.uri, 2).release.chunks
     for release in (1, 2):  # each is asked with the encoder that it keeps
         assert found(config, "row of the anchor", 1, release)[0].document == "a.md"
     save(tmp_path / "notes", {"d.md": prose("dock")})
-    third = night(config)
+    third = night(config, accept_encoder=True)
     docks = sum(row["document"] == "d.md" for row in rows(config))
     assert (third.counts["embedded"], third.space) == (docks, first.space)
     assert audit(config, deep=True).ok
@@ -67,7 +67,10 @@ def test_weights_changed_in_place_are_another_space(tmp_path: Path, tiny_model: 
     config = configure(tmp_path, {"a.md": prose("anchor")}, encoder={"name": "model"})
     first = night(config)
     nudge(model)
-    second = night(config)
+    waiting = night(config)
+    assert (waiting.outcome, waiting.release) == ("needs-approval", 1)
+    assert "encoder: model is not what it was in release 1 (other weights);" in waiting.message
+    second = night(config, accept_encoder=True)
     assert (second.outcome, second.counts["embedded"]) == ("published", first.counts["chunks"])
     assert second.space != first.space
     assert found(config, "anchor", 1, release=1)[0].document == "a.md"
@@ -113,7 +116,7 @@ def test_old_releases_expire_with_the_tables_and_encoders_that_only_they_need(tm
     keep = {"releases": {"keep": 2}}
     first = night(configure(tmp_path, {"a.md": prose("anchor")}, **keep))
     config = configure(tmp_path, encoder={"name": "stub:7"}, **keep)
-    night(config)
+    night(config, accept_encoder=True)
     store, registry = Store(config.store.uri), Registry(Store(config.store.uri))
     old = Releases(store).get(1).chunks
     assert store.find(old) is not None and registry.has(first.space)

@@ -78,12 +78,15 @@ def test_a_rollback_over_a_switch_of_encoders_brings_the_old_encoder_back(tmp_pa
     config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")})
     first = refresh(config)
     other = configure(tmp_path, encoder={"name": "stub:5"})
-    refresh(other)
+    refresh(other, accept_encoder=True)
     rollback(other)
     assert Reader.open(config.store.uri).release.space == first.space
     assert found(config, "row of the buoy", 1)[0].document == "b.md"
     assert refresh(config).outcome == "unchanged"
-    again = refresh(other)
+    waiting = refresh(other)
+    assert waiting.outcome == "needs-approval"
+    assert "encoder: stub:5, but release 3 (a rollback to 1) has encoder stub; 0 chunks (0 tokens)" in waiting.message
+    again = refresh(other, accept_encoder=True)
     assert (again.outcome, again.counts["embedded"]) == ("published", 0)
     assert audit(other, deep=True).ok
 

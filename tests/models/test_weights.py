@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from models.errors import DamagedModel
 from models.weights import digest_tensors, list_tensors, weight_files
 
 TENSORS = {
@@ -64,7 +65,7 @@ def test_shards_are_the_same_as_one_file(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
     assert digest_tensors(weight_files(tmp_path)) == whole
     (tmp_path / "model-1.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"names model-1.safetensors, which is missing"):
+    with pytest.raises(DamagedModel, match=r"names model-1.safetensors, which is missing"):
         weight_files(tmp_path)
 
 
@@ -81,12 +82,12 @@ def test_a_file_that_is_cut_off_is_refused(share: float, tmp_path_factory: pytes
     save_file(TENSORS, file)
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(ValueError, match=r"model\.safetensors.*(cut off|no JSON)"):
+    with pytest.raises(DamagedModel, match=r"model\.safetensors.*(cut off|no JSON)"):
         list_tensors(file)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.write_text("version https://git-lfs.github.com/spec/v1\n" * 9)
-    with pytest.raises(ValueError, match="no safetensors file"):
+    with pytest.raises(DamagedModel, match="no safetensors file"):
         list_tensors(file)

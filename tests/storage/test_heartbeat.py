@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from storage import heartbeat
-from storage import lease as module
 from storage.heartbeat import Understudy
+from storage.tables import lease as module
 from storage.tables.lease import Lease, renew
 from storage.tables.store import Store
 
@@ -28,7 +28,7 @@ PATIENCE = 120.0  # seconds; loading the store takes several on a busy machine
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import os, sys, time
-from storage import lease as module
+from storage.tables import lease as module
 from storage.tables.lease import Lease
 from storage.tables.store import Store
 module._RENEW = float(sys.argv[2])

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from corpus import NOTES, configure, context, prose
+from corpus import NOTES, configure, context, prepared, prose
 
 from flows import context as opening
 from flows.refresh import refresh
-from models.text.tokenizer import WordTokenizer
+from models.config import EncoderConfig
+from models.encoder import resolve
+from storage.registry import Registry
 from storage.tables.documents import LEDGER
-from tasks.build.chunking import cut as chunking
-from tasks.build.chunking.cut import ChunkerConfig
-from tasks.context import Context
-
-
-class OtherTokenizer(WordTokenizer):
-    digest = "0" * 32
-
-
-CUTS: dict[str, Callable[[Context], Context]] = {
-    "least tokens": lambda shared: replace(shared, chunker=ChunkerConfig(min_tokens=7, max_tokens=24)),
-    "most tokens": lambda shared: replace(shared, chunker=ChunkerConfig(min_tokens=8, max_tokens=25)),
-    "tokenizer": lambda shared: replace(shared, tokenizer=OtherTokenizer()),
-    "window": lambda shared: replace(shared, space=replace(shared.space, window=20)),
-}
-
-
-@pytest.mark.parametrize("name", CUTS)
-def test_whatever_moves_a_cut_is_in_the_fingerprint_of_cutting(tmp_path: Path, name: str) -> None:
-    with context(configure(tmp_path)) as shared:
-        assert CUTS[name](shared).cutting != shared.cutting == replace(shared).cutting
-
-
-@pytest.mark.parametrize("constant", ["CHUNKER_VERSION", "NORMALISER"])
-def test_new_versions_of_chunker_and_normaliser_cut_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constant: str
-) -> None:
-    with context(configure(tmp_path)) as shared:
-        before = shared.cutting
-        monkeypatch.setattr(chunking, constant, "next")
-        assert shared.cutting != before
+from storage.tables.roles import chunks_table
+from tasks.build.chunk import chunk
+from tasks.build.embed import embed, find_pending
+from tasks.build.write import write
 
 
 def judged(base: Path, **sections: object) -> dict[str, str]:
@@ -78,7 +52,7 @@ def test_what_changes_no_verdict_is_not_in_what_judged_it(tmp_path: Path) -> Non
         tmp_path,
         sources=[NOTES, wiki],
         store={"uri": "elsewhere"},
-        encoder={"name": "stub:4"},
+        encoder={"name": "owner/model", "revision": "v2", "window": 64},
         chunker={"min_tokens": 5, "max_tokens": 10},
         limits={"max_lost_share": 0.1},
         index={"min_rows": 300},
@@ -86,25 +60,35 @@ def test_what_changes_no_verdict_is_not_in_what_judged_it(tmp_path: Path) -> Non
     assert others["notes"] == plain["notes"] != others["wiki"]
 
 
-def test_before_the_first_release_the_ledger_is_empty_and_everything_is_built(tmp_path: Path) -> None:
+def test_before_the_first_release_the_ledger_is_empty(tmp_path: Path) -> None:
     with context(configure(tmp_path)) as shared:
-        assert (shared.base, shared.rebuilds, shared.ledger().height) == (None, True, 0)
+        assert (shared.base, shared.ledger().height) == (None, 0)
         assert shared.ledger().columns == LEDGER
 
 
-def test_a_run_rebuilds_for_another_space_or_another_cut_only(tmp_path: Path) -> None:
+def test_the_ledger_is_that_of_the_base_release_read_once_unless_everything_is_made_anew(tmp_path: Path) -> None:
     refresh(configure(tmp_path, {"a.md": prose("anchor")}))
     with context(configure(tmp_path)) as shared:
-        assert not shared.rebuilds
-        assert shared.ledger().select("source", "id", "n_chunks").rows()[0][:2] == ("notes", "a.md")
+        assert shared.ledger().select("source", "id").rows() == [("notes", "a.md")]
         assert shared.ledger() is shared.ledger()
-        assert replace(shared, chunker=ChunkerConfig(min_tokens=5, max_tokens=10)).rebuilds
-    with context(configure(tmp_path, encoder={"name": "stub:2"})) as other:
-        assert other.rebuilds
-        assert other.table != shared.table
-
-
-def test_the_window_leaves_room_for_two_special_tokens(tmp_path: Path) -> None:
     with context(configure(tmp_path)) as shared:
-        assert shared.window == shared.space.window - 2
-        assert replace(shared, space=replace(shared.space, window=0)).window == 1_000_000
+        assert replace(shared, rebuild=True).ledger().is_empty()
+
+
+def test_one_run_holds_two_encoders_whose_vectors_never_mix(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor", 4), "b.md": prose("buoy", 4)})
+    encoders = [resolve(EncoderConfig(name=name)) for name in ("stub:0", "stub:1")]
+    with context(config) as shared:
+        done = prepared(shared, config)
+        changes = [chunk(shared, found, config.chunker, done.deduplicated, done.validated) for found in encoders]
+        pending = [find_pending(shared, *both) for both in zip(encoders, changes, strict=True)]
+        for found, change, wanted in zip(encoders, changes, pending, strict=True):
+            assert embed(shared, found, change, wanted).embedded == change.upserts.rows > 0
+        for found, change in zip(encoders, changes, strict=True):
+            write(shared, found, done.plan, done.validated, done.deduplicated, change)
+        tables = {change.table: shared.store.open(change.table).to_table().to_pylist() for change in changes}
+    assert list(tables) == [chunks_table(found.space.id) for found in encoders]
+    assert set(Registry(shared.store).spaces()) == {found.space.id for found in encoders}
+    for found, rows in zip(encoders, tables.values(), strict=True):
+        vectors = found.open().encode_documents([row["text"] for row in rows])
+        assert [row["vector"] for row in rows] == vectors.tolist()

@@ -25,7 +25,7 @@ def test_documents_are_counted_from_the_listing_and_from_their_fates(tmp_path: P
         {"a.md": None, "c.md": None, "d.md": "Edited.", "e.md": "\x02", "bad.md": "Mended.", "new.md": prose("g")},
     )
     with context(config) as shared:
-        done = prepared(shared)
+        done = prepared(shared, config)
         counts = tally(shared, done)
         found = causes(shared, done)
         # Nothing would have been found out about a document that is counted twice or not at all.
@@ -60,9 +60,9 @@ def test_chunks_are_those_that_stay_and_those_that_are_written(tmp_path: Path) -
     before = refresh(config).counts
     save(tmp_path / "notes", {"b.md": None, "c.md": prose("buoy", 6), "d.md": prose("dock", 6)})
     with context(config) as shared:
-        done = prepared(shared)
+        done = prepared(shared, config)
         counts = tally(shared, done)
-        assert done.changes(shared)
+        assert done.publishes
         assert counts["embedded"] == done.pending.missing.height > 0
     after = refresh(config).counts
     assert counts == after
@@ -74,10 +74,11 @@ def test_a_night_without_news_changes_nothing(tmp_path: Path) -> None:
     refresh(config)
     (tmp_path / "notes" / "a.md").touch()
     with context(config) as shared:
-        done = prepared(shared)
-        assert not done.changes(shared)
+        done = prepared(shared, config)
+        assert not done.publishes
         assert causes(shared, done) == {"held": 1}
-    with context(configure(tmp_path, chunker={"min_tokens": 5, "max_tokens": 15})) as shared:
-        done = prepared(shared)
-        assert done.changes(shared)
+    config = configure(tmp_path, chunker={"min_tokens": 5, "max_tokens": 15})
+    with context(config) as shared:
+        done = prepared(shared, config)
+        assert done.publishes
         assert causes(shared, done) == {"held": 1, "chunker": 1}

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.text.tokenizer import TextTokenizer
+from models.encoder import TextTokenizer
 from tasks.build.chunking.boundaries import Floats, Ints, Kind, find_boundaries, order, strength
 from tasks.ingest.normalise import NORMALISER
 

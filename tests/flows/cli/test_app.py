@@ -263,6 +263,17 @@ def test_an_emptied_source_waits_for_approval(tmp_path: Path) -> None:
     assert told(folder, "search", "tide")["hits"] == []
 
 
+def test_another_encoder_waits_for_approval(tmp_path: Path) -> None:
+    folder = corpus(tmp_path)
+    told(folder, "refresh")
+    config = folder / "tidemark.toml"
+    config.write_text(config.read_text().replace('"stub"', '"stub:2"'))
+    assert told(folder, "plan")["outcome"] == "needs-approval"
+    stopped = tidemark(folder, "refresh")
+    assert (stopped.exit_code, "tidemark refresh --accept-encoder" in stopped.stdout) == (3, True)
+    assert told(folder, "refresh", "--accept-encoder")["outcome"] == "published"
+
+
 def test_a_run_that_refuses_too_much_ends_with_5(tmp_path: Path) -> None:
     folder = corpus(tmp_path, count=1, toml=TOML + "[limits]\nrefused_floor = 0\nmax_refused_share = 0.1\n")
     (folder / "notes" / "empty.md").touch()

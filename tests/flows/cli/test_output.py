@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from flows.cli.output import Output, plain
+from flows.cli.output import Output, exit_code, plain
+from models.errors import DamagedModel, ModelError, ProbeMismatch, UnknownModel
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,10 @@ def test_a_view_is_drawn_on_a_stream_that_knows_few_characters(monkeypatch: pyte
     output.show(None, lambda: Text("● tide"))
     sys.stdout.flush()
     assert b"tide" in raw.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "code"), [(ModelError, 2), (UnknownModel, 2), (DamagedModel, 2), (ProbeMismatch, 1)])
+def test_an_encoder_that_cannot_be_used_is_wrong_input_unless_the_machine_is_what_changed(
+    kind: type[ModelError], code: int
+) -> None:
+    assert exit_code(kind("the encoder")) == code

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from models.errors import DamagedModel
 from models.text.layout import Module, read_layout
 
 
@@ -86,26 +87,26 @@ def test_a_re_save_spells_settings_differently_and_says_the_same() -> None:
 )
 def test_broken_files_are_named(folder: Path, name: str, content: str, message: str) -> None:
     (folder / name).write_text(content)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(DamagedModel, match=message):
         read_layout(folder)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is not the folder of an encoder"):
+    with pytest.raises(DamagedModel, match="is not the folder of an encoder"):
         read_layout(tmp_path)
 
 
 def test_a_folder_without_a_fast_tokenizer_says_what_to_do(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(ValueError, match=r"no tokenizer\.json; save the model once"):
+    with pytest.raises(DamagedModel, match=r"no tokenizer\.json; save the model once"):
         _ = read_layout(folder).tokenizer_file
 
 
 def test_pickled_and_missing_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     transformer = read_layout(folder).modules[0]
-    with pytest.raises(ValueError, match=r"pytorch_model.bin, a pickle, which can run code.*save the model as safet"):
+    with pytest.raises(DamagedModel, match=r"pytorch_model.bin, a pickle, which can run code.*save the model as safet"):
         transformer.refuse_pickles([])
     (folder / "pytorch_model.bin").unlink()
-    with pytest.raises(ValueError, match=r"has no model\.safetensors, which its Transformer needs"):
+    with pytest.raises(DamagedModel, match=r"has no model\.safetensors, which its Transformer needs"):
         transformer.refuse_pickles([])

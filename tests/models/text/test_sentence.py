@@ -16,7 +16,8 @@ from safetensors.numpy import save_file
 from tiny import build, docstrings, write
 
 from models.config import EncoderConfig
-from models.encoder import Progress, Vectors, open_encoder
+from models.encoder import Progress, Vectors, resolve
+from models.errors import ModelError, UnknownModel
 from models.probe import confirm, probe
 from models.text.sentence import SentenceEncoder, batched
 
@@ -96,7 +97,7 @@ def test_own_networks_give_the_vectors_of_sentence_transformers(
 ) -> None:
     change(folder)
     with caplog.at_level("INFO"):
-        encoder = open_encoder(folder)
+        encoder = resolve(folder).open()
     assert not caplog.messages, "it runs here, not there"
     expected = reference(folder, normalize_embeddings=True)
     assert np.abs(encoder.encode_documents(TEXTS) - expected).max() < 1e-6
@@ -136,7 +137,7 @@ def test_other_stacks_run_through_sentence_transformers(
     change(folder)
     config = EncoderConfig(name=str(folder), document_prompt="passage: ")
     with caplog.at_level("INFO", logger="models.text.sentence"):
-        encoder = open_encoder(config)
+        encoder = resolve(config).open()
     assert "runs through sentence-transformers" in caplog.text
     texts = [text for text in TEXTS if text]
     expected = reference(folder, texts, normalize_embeddings=True, prompt="passage: ")
@@ -145,7 +146,7 @@ def test_other_stacks_run_through_sentence_transformers(
 
 def test_prompts_and_window_are_those_of_sentence_transformers(tmp_path: Path, reference: Reference) -> None:
     folder = build(tmp_path / "prompted", prompts={"query": "return: ", "passage": "print: "})
-    encoder = open_encoder(folder)
+    encoder = resolve(folder).open()
     assert (encoder.space.query_prompt, encoder.space.document_prompt) == ("return: ", "print: ")
     documents, queries = encoder.encode_documents(TEXTS), encoder.encode_queries(TEXTS)
     assert np.abs(documents - reference(folder, prompt_name="passage")).max() < 1e-6
@@ -154,18 +155,18 @@ def test_prompts_and_window_are_those_of_sentence_transformers(tmp_path: Path, r
 
 
 def test_the_packaged_encoder_gives_its_known_vectors(reference: Reference) -> None:
-    from models.config import locate
-
     texts = ["The tide mark shows how high the water stood.", "", "def f(x): return x", "long " * 400]
-    expected = reference(locate(EncoderConfig()), texts)
-    assert np.abs(open_encoder(EncoderConfig()).encode_documents(texts) - expected).max() < 1e-6
+    encoder = resolve(EncoderConfig())
+    assert encoder.folder is not None
+    expected = reference(encoder.folder, texts)
+    assert np.abs(encoder.open().encode_documents(texts) - expected).max() < 1e-6
 
 
 @settings(max_examples=30, deadline=None)
 @given(texts=st.lists(st.text(max_size=120), max_size=12), budget=st.integers(1, 300))
 def test_batches_do_not_change_vectors(texts: list[str], budget: int, tiny_model: Path) -> None:
     config = EncoderConfig(name=str(tiny_model), batch_tokens=budget)
-    encoder = open_encoder(config)
+    encoder = resolve(config).open()
     together = encoder.encode_documents(texts)
     assert together.shape == (len(texts), 32)
     for text, vector in zip(texts, together, strict=True):
@@ -185,7 +186,7 @@ def test_every_text_is_in_one_batch_within_the_budget(lengths: list[int], budget
 
 def test_progress_counts_texts_and_tokens_to_the_end(tiny_model: Path) -> None:
     seen: list[Progress] = []
-    open_encoder(tiny_model).encode_documents(TEXTS, seen.append)
+    resolve(tiny_model).open().encode_documents(TEXTS, seen.append)
     assert [step.texts for step in seen] == sorted(step.texts for step in seen)
     assert (seen[-1].texts, seen[-1].tokens) == (len(TEXTS), seen[-1].all_tokens)
     assert {(step.all_texts, step.all_tokens) for step in seen} == {(len(TEXTS), seen[-1].tokens)}
@@ -197,8 +198,8 @@ def test_a_device_that_is_missing_is_refused(tiny_model: Path) -> None:
 
     if torch.backends.mps.is_available():
         pytest.skip("this machine has one")
-    with pytest.raises(ValueError, match=r'encoder.device "mps": this machine has none'):
-        open_encoder(EncoderConfig(name=str(tiny_model), device="mps"))
+    with pytest.raises(ModelError, match=r'encoder.device "mps": this machine has none'):
+        resolve(EncoderConfig(name=str(tiny_model), device="mps")).open()
 
 
 def test_vectors_that_are_not_finite_are_refused(folder: Path) -> None:
@@ -208,12 +209,12 @@ def test_vectors_that_are_not_finite_are_refused(folder: Path) -> None:
     tensors["encoder.layer.1.output.LayerNorm.bias"][3] = np.inf
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(RuntimeError, match="2 of 2 vectors are not finite"):
-        open_encoder(folder).encode_documents(["one", "two"])
+        resolve(folder).open().encode_documents(["one", "two"])
 
 
 def test_a_kind_of_encoder_without_a_folder_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="needs the folder of its model"):
-        SentenceEncoder.open(None, EncoderConfig())
+    with pytest.raises(UnknownModel, match="needs the folder of its model"):
+        SentenceEncoder.identify(None, EncoderConfig())
 
 
 def test_a_gpu_gives_the_vectors_of_the_cpu() -> None:
@@ -221,6 +222,6 @@ def test_a_gpu_gives_the_vectors_of_the_cpu() -> None:
 
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU")
-    cpu, gpu = (open_encoder(EncoderConfig(device=device)) for device in ("cpu", "cuda"))
+    cpu, gpu = (resolve(EncoderConfig(device=device)).open() for device in ("cpu", "cuda"))
     assert cpu.space.id == gpu.space.id
     assert confirm(probe(cpu), gpu) > 0  # the sums are taken in another order

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.config import EncoderConfig
-from models.encoder import Encoder, Progress, identify, open_encoder
+from models.encoder import Encoder, Progress, resolve
 
-STUB = open_encoder(EncoderConfig(name="stub"))
+STUB = resolve(EncoderConfig(name="stub")).open()
 PAGES = [
     "Merge two sorted lists into one sorted list",
     "Open a socket and wait for a connection",
@@ -45,19 +45,19 @@ def test_vectors_are_the_same_on_every_machine_and_version() -> None:
 
 
 def test_another_seed_is_another_space_with_other_vectors() -> None:
-    other = open_encoder(EncoderConfig(name="stub:2"))
+    other = resolve(EncoderConfig(name="stub:2")).open()
     assert other.space.id != STUB.space.id
-    assert identify(EncoderConfig(name="stub:0")) == STUB.space
+    assert resolve(EncoderConfig(name="stub:0")).space == STUB.space
     assert np.abs((other.encode_documents(PAGES) * STUB.encode_documents(PAGES)).sum(1)).max() < 0.5
 
 
 @pytest.mark.parametrize("settings", [{"window": 99}, {"query_prompt": "q "}, {"normalise": False}])
 def test_settings_are_part_of_its_space_too(settings: dict[str, object]) -> None:
-    assert identify(EncoderConfig.model_validate({"name": "stub", **settings})).id != STUB.space.id
+    assert resolve(EncoderConfig.model_validate({"name": "stub", **settings})).space.id != STUB.space.id
 
 
 def test_prompts_are_seen() -> None:
-    prompted: Encoder = open_encoder(EncoderConfig(name="stub", query_prompt="find ", document_prompt="page "))
+    prompted: Encoder = resolve(EncoderConfig(name="stub", query_prompt="find ", document_prompt="page ")).open()
     assert np.array_equal(prompted.encode_queries(["tide"]), STUB.encode_queries(["find tide"]))
     assert np.array_equal(prompted.encode_documents(["tide"]), STUB.encode_documents(["page tide"]))
 

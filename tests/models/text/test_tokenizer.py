@@ -16,7 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.text.tokenizer import PIECE_CHARACTERS, TextTokenizer, Tokenizer, WordTokenizer
+from models.encoder import TextTokenizer
+from models.errors import DamagedModel
+from models.text.tokenizer import PIECE_CHARACTERS, Tokenizer, WordTokenizer
 
 TEXTS = st.text(st.sampled_from("ab\u00e9\u00df \n\t.,_-[]MASK\u5929\u5730\u3002\U0001f600\u200b\u20ac5"), max_size=60)
 
@@ -116,5 +118,5 @@ def test_every_part_that_changes_tokens_changes_the_digest(
 def test_a_missing_or_broken_file_is_named(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "tokenizer.json").write_text(content)
-    with pytest.raises(ValueError, match=r"tokenizer\.json"):
+    with pytest.raises(DamagedModel, match=r"tokenizer\.json"):
         Tokenizer.from_folder(tmp_path)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
-from corpus import configure, context, prepared, prose, save
+from corpus import configure, context, encoder, prepared, prose, save
+from tiny import nudge
 
 from flows.refresh import refresh
 from models.config import EncoderConfig
-from models.encoder import OnProgress, Vectors, open_encoder
-from models.probe import ProbeMismatch
+from models.encoder import EncoderFolder, OnProgress, Vectors, resolve
+from models.errors import ProbeMismatch
+from models.space import Space
 from models.text.stub import StubEncoder
 from storage.registry import Registry
-from tasks.build import embed as module
 from storage.tables.vectors import vectors_table
-from tasks.context import Context
+from tasks.build import embed as module
 from tasks.build.embed import embed, find_pending
+from tasks.context import Context
 
 
 class Failing(StubEncoder):
@@ -34,8 +38,16 @@ class Failing(StubEncoder):
         return super().encode_documents(texts, progress)
 
 
-def staged(shared: Context) -> int:
-    table = shared.store.find(vectors_table(shared.space.id))
+class Unopened(StubEncoder):
+    """Is never opened."""
+
+    @classmethod
+    def open(cls, folder: Path | None, config: EncoderConfig, space: Space) -> Self:
+        raise AssertionError("opened")
+
+
+def staged(shared: Context, found: EncoderFolder) -> int:
+    table = shared.store.find(vectors_table(found.space.id))
     return 0 if table is None else int(table.count_rows())
 
 
@@ -43,13 +55,13 @@ def test_every_content_is_embedded_once(tmp_path: Path) -> None:
     again = "\n\n".join(["The same words stand here once more, and again, and again, and again."] * 9)
     config = configure(tmp_path, {"a.md": again, "b.md": f"# Title\n\n{again}", "c.md": prose("chart")})
     with context(config) as shared:
-        done = prepared(shared)
-        wanted = find_pending(shared, done.changes)
-        result = embed(shared, done.changes, wanted)
-        assert result.embedded == wanted.missing.height == staged(shared) < done.changes.upserts.rows
+        found, done = encoder(config), prepared(shared, config)
+        wanted = find_pending(shared, found, done.changes)
+        result = embed(shared, found, done.changes, wanted)
+        assert result.embedded == wanted.missing.height == staged(shared, found) < done.changes.upserts.rows
         assert result.counts == {"embedded": result.embedded, "tokens": wanted.tokens}
         assert result.tokens == wanted.tokens == wanted.missing["tokens"].sum()
-        missing = find_pending(shared, done.changes).missing
+        missing = find_pending(shared, found, done.changes).missing
     assert missing.is_empty()
 
 
@@ -58,14 +70,13 @@ def test_what_was_finished_before_a_failure_is_kept(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(module, bound, 2)
     config = configure(tmp_path, {"a.md": prose("anchor", 8)})
     with context(config) as shared:
-        done = prepared(shared)
-        failing = replace(shared, open_encoder=lambda: Failing.open(None, EncoderConfig(name="stub")))
+        found, done = encoder(config), prepared(shared, config)
         with pytest.raises(MemoryError):
-            embed(failing, done.changes, done.pending)
-        assert staged(shared) == 2
-        left = find_pending(shared, done.changes)
+            embed(shared, replace(found, kind=Failing), done.changes, done.pending)
+        assert staged(shared, found) == 2
+        left = find_pending(shared, found, done.changes)
         assert left.missing.height == done.pending.missing.height - 2
-        assert embed(shared, done.changes, left).embedded == left.missing.height
+        assert embed(shared, found, done.changes, left).embedded == left.missing.height
     result = refresh(config)
     assert (result.outcome, result.counts["embedded"]) == ("published", 0)
 
@@ -75,22 +86,21 @@ def test_the_encoder_is_not_even_opened_where_nothing_is_missing(tmp_path: Path)
     refresh(config)
     (tmp_path / "notes" / "a.md").rename(tmp_path / "notes" / "b.md")
 
-    def never() -> StubEncoder:
-        raise AssertionError("opened")
-
     with context(config) as shared:
-        done = prepared(replace(shared, open_encoder=never))
+        found, done = encoder(config), prepared(shared, config)
         assert done.changes.upserts.rows > 0
-        assert embed(replace(shared, open_encoder=never), done.changes, done.pending).embedded == 0
+        assert embed(shared, replace(found, kind=Unopened), done.changes, done.pending).embedded == 0
 
 
-def test_an_encoder_that_changed_while_the_run_worked_stops_it(tmp_path: Path) -> None:
-    with context(configure(tmp_path, {"a.md": prose("anchor")})) as shared:
-        done = prepared(shared)
-        other = replace(shared, open_encoder=lambda: open_encoder(EncoderConfig(name="stub:9")))
-        with pytest.raises(RuntimeError, match="the encoder 'stub:9' changed while the run worked"):
-            embed(other, done.changes, done.pending)
-        assert staged(shared) == 0
+def test_an_encoder_that_changed_while_the_run_worked_stops_it(tmp_path: Path, tiny_model: Path) -> None:
+    shutil.copytree(tiny_model, tmp_path / "model")
+    config = configure(tmp_path, {"a.md": prose("anchor")}, encoder={"name": "model"})
+    with context(config) as shared:
+        found, done = encoder(config), prepared(shared, config)
+        nudge(tmp_path / "model")
+        with pytest.raises(RuntimeError, match="the encoder 'model' changed while the run worked"):
+            embed(shared, found, done.changes, done.pending)
+        assert staged(shared, found) == 0
 
 
 def test_the_encoder_and_its_probe_are_kept_beside_the_tables(tmp_path: Path) -> None:
@@ -98,7 +108,7 @@ def test_the_encoder_and_its_probe_are_kept_beside_the_tables(tmp_path: Path) ->
     space = refresh(config).space
     with context(config) as shared:
         folder = Registry(shared.store).fetch(space)
-    assert open_encoder(folder).space.id == space
+    assert resolve(folder).open().space.id == space
     assert np.load(folder / module.PROBE, allow_pickle=False).dtype == np.float32
 
 

@@ -10,14 +10,19 @@ import pyarrow as pa
 import pytest
 from corpus import configure, context
 
+from models.config import EncoderConfig
+from models.encoder import resolve
 from storage.hashing import digest
 from storage.tables.chunks import ChunkTable, chunks_schema
 from storage.tables.documents import DOCUMENTS
 from storage.tables.index import statistics
+from storage.tables.roles import chunks_table
 from tasks.build.index import IndexConfig, index
 from tasks.context import Context
 
 CONFIG = IndexConfig(min_rows=256)
+ENCODER = resolve(EncoderConfig(name="stub"))
+TABLE = chunks_table(ENCODER.space.id)
 
 
 @pytest.fixture
@@ -25,27 +30,27 @@ def shared(tmp_path: Path) -> Iterator[Context]:
     """A context with empty tables."""
     with context(configure(tmp_path)) as made:
         made.store.ensure("documents", DOCUMENTS)
-        made.store.ensure(made.table, chunks_schema(made.space.dimension))
+        made.store.ensure(TABLE, chunks_schema(ENCODER.space.dimension))
         yield made
 
 
 def grow(shared: Context, count: int, seed: int = 0) -> None:
     """Append chunks with random vectors."""
-    schema = chunks_schema(shared.space.dimension)
-    vectors = np.random.default_rng(seed).normal(size=(count, shared.space.dimension)).astype(np.float32)
+    schema = chunks_schema(ENCODER.space.dimension)
+    vectors = np.random.default_rng(seed).normal(size=(count, ENCODER.space.dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     blank = dict.fromkeys(schema.names)
     rows = [blank | {"id": digest(f"{seed}-{n}"), "vector": vector} for n, vector in enumerate(vectors)]
-    shared.store.append(shared.table, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+    shared.store.append(TABLE, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
 
 
 def indexed(shared: Context) -> tuple[str, int | None, float | None]:
     """Run the stage: kind, cells and coverage."""
-    tables = {name: shared.store.open(name).version for name in (shared.table, "documents")}
-    result = index(shared, CONFIG, tables)
+    tables = {name: shared.store.open(name).version for name in (TABLE, "documents")}
+    result = index(shared, ENCODER, CONFIG, tables)
     heads = {name: shared.store.open(name).version for name in tables}
     assert result.tables == heads
-    chunks = ChunkTable(shared.store, shared.table)
+    chunks = ChunkTable(shared.store, TABLE)
     assert result.facts.rows == chunks.rows
     stats = statistics(chunks)
     return result.facts.kind, result.facts.partitions, None if stats is None else stats.coverage
@@ -55,7 +60,7 @@ def test_a_small_table_is_left_to_exact_search(shared: Context) -> None:
     assert indexed(shared) == ("exact", None, None)
     grow(shared, 255)
     assert indexed(shared) == ("exact", None, None)
-    assert statistics(ChunkTable(shared.store, shared.table)) is None
+    assert statistics(ChunkTable(shared.store, TABLE)) is None
 
 
 def test_an_index_is_built_extended_and_built_anew_when_the_table_has_grown_fourfold(shared: Context) -> None:
@@ -63,9 +68,9 @@ def test_an_index_is_built_extended_and_built_anew_when_the_table_has_grown_four
     assert indexed(shared) == ("IVF_RQ", 8, 1.0)
     grow(shared, 50, seed=1)
     assert indexed(shared) == ("IVF_RQ", 8, 1.0)
-    version = shared.store.open(shared.table).version
+    version = shared.store.open(TABLE).version
     assert indexed(shared)[2] == 1.0
-    assert shared.store.open(shared.table).version == version  # nothing new: nothing is done
+    assert shared.store.open(TABLE).version == version  # nothing new: nothing is done
     grow(shared, 900, seed=2)
     assert indexed(shared) == ("IVF_RQ", 17, 1.0)
 
@@ -73,15 +78,15 @@ def test_an_index_is_built_extended_and_built_anew_when_the_table_has_grown_four
 def test_a_table_that_shrank_is_searched_exactly_although_it_has_an_index(shared: Context) -> None:
     grow(shared, 300)
     indexed(shared)
-    table = shared.store.open(shared.table)
-    shared.store.delete_keys(shared.table, "id", table.to_table(columns=["id"])["id"].to_pylist()[:200])
+    table = shared.store.open(TABLE)
+    shared.store.delete_keys(TABLE, "id", table.to_table(columns=["id"])["id"].to_pylist()[:200])
     assert indexed(shared)[0] == "exact"
 
 
 def test_a_table_written_anew_is_covered_whole(shared: Context) -> None:
     grow(shared, 300)
     indexed(shared)
-    shared.store.open(shared.table).delete("true")
+    shared.store.open(TABLE).delete("true")
     grow(shared, 300, seed=1)
     kind, _, share = indexed(shared)
     assert (kind, share) == ("IVF_RQ", 1.0)
@@ -91,16 +96,16 @@ def test_many_small_files_and_many_dead_rows_are_merged(shared: Context) -> None
     for seed in range(33):
         grow(shared, 2, seed)
     indexed(shared)
-    assert len(shared.store.open(shared.table).get_fragments()) == 1
-    ids = shared.store.open(shared.table).to_table(columns=["id"])["id"].to_pylist()
-    shared.store.delete_keys(shared.table, "id", ids[:10])
+    assert len(shared.store.open(TABLE).get_fragments()) == 1
+    ids = shared.store.open(TABLE).to_table(columns=["id"])["id"].to_pylist()
+    shared.store.delete_keys(TABLE, "id", ids[:10])
     indexed(shared)
     assert dead(shared) == 10  # a few are left where they are
-    shared.store.delete_keys(shared.table, "id", ids[10:30])
+    shared.store.delete_keys(TABLE, "id", ids[10:30])
     indexed(shared)
     assert dead(shared) == 0
-    assert shared.store.open(shared.table).to_table(columns=["id"])["id"].to_pylist() == ids[30:]
+    assert shared.store.open(TABLE).to_table(columns=["id"])["id"].to_pylist() == ids[30:]
 
 
 def dead(shared: Context) -> int:
-    return sum(fragment.num_deletions for fragment in shared.store.open(shared.table).get_fragments())
+    return sum(fragment.num_deletions for fragment in shared.store.open(TABLE).get_fragments())

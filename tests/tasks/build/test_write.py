@@ -6,22 +6,22 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from corpus import configure, context, documents, prepared, prose, rows, save
+from corpus import configure, context, documents, encoder, prepared, prose, rows, save
 
 from flows.audit import audit
 from flows.config.schema import Config
 from flows.refresh import refresh
 from storage.tables.store import Store
-from tasks.context import Context
 from tasks.build.embed import embed
-from tasks.tally import Preparation
 from tasks.build.write import Written, write
+from tasks.context import Context
+from tasks.tally import Preparation
 
 
-def written(shared: Context) -> tuple[Preparation, Written]:
-    done = prepared(shared)
-    embed(shared, done.changes, done.pending)
-    return done, write(shared, done.plan, done.validated, done.deduplicated, done.changes)
+def written(shared: Context, config: Config) -> tuple[Preparation, Written]:
+    found, done = encoder(config), prepared(shared, config)
+    embed(shared, found, done.changes, done.pending)
+    return done, write(shared, found, done.plan, done.validated, done.deduplicated, done.changes)
 
 
 def ledger(config: Config, version: int) -> dict[str, tuple[int, bool]]:
@@ -34,29 +34,29 @@ def test_the_tables_hold_every_document_and_every_chunk_with_its_vector(tmp_path
     text = prose("anchor", 4)
     config = configure(tmp_path, {"a.md": text, "b.md": text, "c.md": prose("chart")})
     with context(config) as shared:
-        done, result = written(shared)
-        chunks = shared.store.open(shared.table, result.tables[shared.table]).to_table()
-        encoder = shared.open_encoder()
-    assert result.counts == {shared.table: done.changes.upserts.rows, "documents": 3}
+        done, result = written(shared, config)
+        table = done.changes.table
+        chunks = shared.store.open(table, result.tables[table]).to_table()
+    assert result.counts == {table: done.changes.upserts.rows, "documents": 3}
     sizes = dict(done.changes.sizes.iter_rows())
     found = ledger(config, result.tables["documents"])
     assert (found["b.md"], found["a.md"][1], found["c.md"][1]) == ((0, True), False, False)
     assert found["a.md"][0] + found["c.md"][0] == chunks.num_rows == sum(sizes.values())
-    wanted = encoder.encode_documents(chunks["text"].to_pylist())
+    wanted = encoder(config).open().encode_documents(chunks["text"].to_pylist())
     assert chunks["vector"].to_pylist() == wanted.tolist()
 
 
 def test_what_an_unfinished_run_wrote_is_forgotten(tmp_path: Path) -> None:
     config = configure(tmp_path, {"a.md": prose("anchor")})
     with context(config) as shared:
-        written(shared)  # killed before it published: the tables hold rows that no release has
+        written(shared, config)  # killed before it published: the tables hold rows that no release has
     save(tmp_path / "notes", {"a.md": None, "b.md": prose("buoy")})
     refresh(config)
     assert (list(documents(config)), {row["document"] for row in rows(config)}) == (["notes/b.md"], {"b.md"})
 
     save(tmp_path / "notes", {"c.md": prose("chart")})
     with context(config) as shared:
-        written(shared)
+        written(shared, config)
     save(tmp_path / "notes", {"c.md": None, "d.md": prose("dock")})
     refresh(config)
     assert sorted(documents(config)) == ["notes/b.md", "notes/d.md"]
@@ -94,8 +94,9 @@ def test_a_promoted_duplicate_keeps_its_own_record(tmp_path: Path) -> None:
 
 
 def test_a_chunk_without_a_vector_is_never_written(tmp_path: Path) -> None:
-    with context(configure(tmp_path, {"a.md": prose("anchor")})) as shared:
-        done = prepared(shared)
+    config = configure(tmp_path, {"a.md": prose("anchor")})
+    with context(config) as shared:
+        done = prepared(shared, config)
         with pytest.raises(RuntimeError, match=r"chunks have no vector after embedding, for example [0-9a-f]{32}"):
-            write(shared, done.plan, done.validated, done.deduplicated, done.changes)
-        assert shared.store.open(shared.table).count_rows() == 0
+            write(shared, encoder(config), done.plan, done.validated, done.deduplicated, done.changes)
+        assert shared.store.open(done.changes.table).count_rows() == 0

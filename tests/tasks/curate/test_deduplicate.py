@@ -108,7 +108,7 @@ def test_the_stage_tells_the_moved_from_the_deleted_and_the_refused(tmp_path: Pa
     (tmp_path / "notes" / "a.md").rename(tmp_path / "notes" / "e.md")
     save(tmp_path / "notes", {"b.md": None, "c.md": "", "f.md": prose("d")})
     with context(config) as shared:
-        deduplicated = prepared(shared).deduplicated
+        deduplicated = prepared(shared, config).deduplicated
     keys = {name: document_key("notes", f"{name}.md") for name in "abcdef"}
     assert dict(deduplicated.after.select("key", "duplicate_of").iter_rows()) == {
         keys["d"]: None,

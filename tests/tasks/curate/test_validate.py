@@ -117,7 +117,7 @@ def test_a_night_is_sorted_into_accepted_refused_touched_and_vanished(tmp_path: 
     Scripted.write(tmp_path / "script.json", listed, [[row for row in changed if row["id"] != "vanished"]])
 
     with context(config) as shared:
-        validated = prepared(shared).validated
+        validated = prepared(shared, config).validated
         accepted = {row["id"]: row["cause"] for part in validated.accepted.slices() for row in part.to_dicts()}
 
     assert accepted == {"content": "content", "metadata": "metadata", "new": "new"}
@@ -137,7 +137,7 @@ def test_a_night_without_candidates_asks_no_judge(tmp_path: Path) -> None:
     config = configure(tmp_path, {"a.md": prose("anchor")})
     refresh(config)
     with context(config) as shared:
-        validated = prepared(shared).validated
+        validated = prepared(shared, config).validated
     assert (validated.validator, validated.verdict, validated.counts) == (
         None,
         None,

@@ -16,6 +16,7 @@ from storage.errors import LeaseHeld, ReleaseMoved, Unreachable
 from storage.registry import Registry
 from storage.tables.lease import LEASES, Lease
 from storage.tables.releases import Release, Releases
+from storage.tables.roles import chunks_table
 from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
@@ -50,8 +51,8 @@ def night(store: Store, space: str) -> Release:
 
 def test_a_run_publishes_on_top_of_its_base_under_its_own_name(shared: Context) -> None:
     with Lease(shared.store, shared.run) as lease:
-        versions = tables(shared.store, "documents", shared.table)
-        release = publish(shared, lease, drafted(versions, space=shared.space.id, message="done"))
+        versions = tables(shared.store, "documents", chunks_table("a" * 32))
+        release = publish(shared, lease, drafted(versions, run=shared.run, message="done"))
     assert (release.seq, release.run, release.outcome, release.tables) == (1, shared.run, "published", versions)
     assert release.message == "done"
 
@@ -62,7 +63,7 @@ def test_a_run_that_lost_its_lease_publishes_nothing(shared: Context) -> None:
         newer = dict.fromkeys(LEASES.names) | {"token": lease.token + 1, "run": "quick", "host": "elsewhere"}
         shared.store.insert_new("leases", LEASES, "token", newer)
         with pytest.raises(LeaseHeld, match="lost its lease"):
-            publish(shared, lease, drafted(versions, space=shared.space.id))
+            publish(shared, lease, drafted(versions))
     assert Releases(shared.store).all() == []
     assert shared.store.open("documents").tags.list() == {}
 

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.text.tokenizer import TextTokenizer, Tokenizer, WordTokenizer
+from models.encoder import TextTokenizer
+from models.text.tokenizer import Tokenizer, WordTokenizer
 from tasks.build.chunking import cut as chunk
 from tasks.build.chunking.cut import Chunk, ChunkerConfig, chunk_texts, fingerprint
 from tasks.ingest.normalise import normalise
