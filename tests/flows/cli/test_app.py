@@ -118,9 +118,9 @@ def test_a_search_tells_hits_best_first(published: Path) -> None:
 
 
 def test_a_search_is_narrowed_by_what_its_conditions_name(published: Path) -> None:
-    hits = told(published, "search", "moon", "--where", "document=n1.md", "--where", "document=n2.md")["hits"]
-    assert {hit["document"] for hit in hits} == {"n1.md", "n2.md"}
-    assert told(published, "search", "moon", "--where", "document=n1.md", "--where", "source=none")["hits"] == []
+    hits = told(published, "search", "moon", "--where", "document=n3.md", "--where", "document=n4.md")["hits"]
+    assert {hit["document"] for hit in hits} == {"n3.md", "n4.md"}
+    assert told(published, "search", "moon", "--where", "document=n3.md", "--where", "source=none")["hits"] == []
 
 
 def test_queries_of_a_file_are_answered_one_a_line_in_order(published: Path, tmp_path: Path) -> None:
