@@ -22,6 +22,7 @@ from storage.spill import Workspace
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.context import Context, Progress
+from tasks.curate.validation.rules import Suite
 from tasks.curate.validation.rules import fingerprint as rules_fingerprint
 from tasks.curate.validation.suite import load_suite
 from tasks.ingest.normalise import NORMALISER
@@ -69,10 +70,16 @@ def docs_folder(config: Config) -> Path:
 
 
 @contextmanager
-def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
-    """Open sources, rules and the encoder's identity; the work folder goes when the block ends.
+def opened(config: Config, run: str, progress: Progress, suite: Suite | None = None) -> Iterator[Context]:
+    """Open sources and the encoder's identity, and identify the rules; the work folder goes when the block ends.
 
     The base release is not looked up yet: a run that writes does so under its lease (`rebased`).
+
+    Args:
+        config: The configuration.
+        run: Id of the run.
+        progress: Where it says how far it is.
+        suite: Rules that the run will judge by; loaded for their fingerprint alone if None.
 
     Raises:
         InputError: The configuration names something that is not there.
@@ -81,8 +88,7 @@ def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
         raise InputError("the configuration names no [[sources]]: there is nothing to index")
     store = Store(config.store.uri)
     sources = [open_source(source, config.base) for source in config.sources]
-    suite = load_suite(config.validation)
-    rules = rules_fingerprint(config.validation, suite)
+    rules = rules_fingerprint(config.validation, suite or load_suite(config.validation))
     space = identify(config.encoder, config.base)
     workspace = Workspace(store, run)
     try:
@@ -98,8 +104,7 @@ def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
             open_encoder=partial(open_encoder, config.encoder, config.base),
             export_encoder=partial(export, config.encoder, base=config.base),
             chunker=config.chunker,
-            suite=suite,
-            judged={
+            rules_fingerprints={
                 source.name: fingerprint([NORMALISER, rules, source.model_dump(mode="json")])
                 for source in config.sources
             },

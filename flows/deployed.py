@@ -29,12 +29,16 @@ STATES = {"refused": "Refused", "needs-approval": "NeedsApproval", "failed": "Fa
 
 
 @flow(persist_result=False)
-def refresh(config: str = "", accept_deletions: bool = False, rebuild: bool = False) -> State[Any]:
+def refresh(
+    config: str = "", accept_deletions: bool = False, accept_stale: bool = False, rebuild: bool = False
+) -> State[Any]:
     """Bring the index up to date with its sources and publish what changed as one release.
 
     Args:
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
-        accept_deletions: Approve that a source lost more documents than it may lose unasked.
+        accept_deletions: Approve that a source loses more documents than it may lose unasked.
+        accept_stale: Approve that more documents of a source are broken at once than may be unasked; their last
+            versions go on answering.
         rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
     """
     from flows.config.schema import Config
@@ -42,7 +46,7 @@ def refresh(config: str = "", accept_deletions: bool = False, rebuild: bool = Fa
 
     def night() -> Any:
         loaded = Config.load(config or None)
-        options = {"accept_deletions": accept_deletions, "rebuild": rebuild}
+        options = {"accept_deletions": accept_deletions, "accept_stale": accept_stale, "rebuild": rebuild}
         return run(loaded, **options, trigger=_trigger(), console=OnDashboard())
 
     return _concluded(night, _run_state)

@@ -11,7 +11,8 @@ from flows.views.progress import Progress, Silent
 from storage.tables.runs import Runs, new_run
 from tasks.context import Context
 from tasks.curate.gate import gate
-from tasks.tally import Preparation, causes, tally
+from tasks.curate.validation import load_suite
+from tasks.tally import Preparation, causes, tally, told_stale
 
 __all__ = ["Forecast", "plan"]
 
@@ -59,11 +60,12 @@ def plan(config: Config, console: Progress | None = None, *, rebuild: bool = Fal
         InputError: The configuration names something that is not there.
     """
     progress = console or Silent()
-    with opened(config, f"plan-{new_run()}", progress) as unbound:
+    suite = load_suite(config.validation)
+    with opened(config, f"plan-{new_run()}", progress, suite) as unbound:
         context = replace(rebased(unbound), afresh=rebuild)
         clock = Clock(progress)
-        done = prepare(context, clock)
-        verdict = gate(context, config.limits, done.scan, done.plan, done.validated, done.deduplicated, False)
+        done = prepare(context, suite, clock)
+        verdict = gate(context, config.limits, done.scan, done.plan, done.validated, done.deduplicated)
         ending = "published" if done.publishes(context) else "unchanged"
         outcome = ending if verdict.outcome == "pass" else verdict.outcome
         counts = tally(context, done)
@@ -95,5 +97,5 @@ def _speed(context: Context, done: Preparation) -> float:
 
 def _message(counts: dict[str, int], outcome: str) -> str:
     if outcome == "unchanged":
-        return "nothing to do: a refresh would embed 0 chunks"
-    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}"
+        return "nothing to do: a refresh would embed 0 chunks" + told_stale(counts)
+    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}{told_stale(counts)}"

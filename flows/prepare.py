@@ -12,7 +12,9 @@ from tasks.build.embed import find_pending
 from tasks.context import Context
 from tasks.curate.deduplicate import deduplicate
 from tasks.curate.validate import validate
+from tasks.curate.validation import Suite
 from tasks.ingest.plan import plan
+from tasks.ingest.read import read
 from tasks.ingest.scan import scan
 from tasks.tally import Preparation
 
@@ -42,17 +44,26 @@ class Clock:
         return self.seconds | {"total": round(perf_counter() - self._began, 3)}
 
 
-def prepare(context: Context, clock: Clock) -> Preparation:
-    """Run the stages that write nothing to the store."""
+def prepare(context: Context, suite: Suite, clock: Clock, *, accept_deletions: bool = False) -> Preparation:
+    """Run the stages that write nothing to the store.
+
+    Args:
+        context: The run.
+        suite: Rules of validation.
+        clock: Times the stages.
+        accept_deletions: Count what a source that is broken in part lists no more as deleted, instead of keeping it.
+    """
     with clock.stage("scan"):
         scanned = scan(context)
     with clock.stage("plan"):
-        planned = plan(context, scanned)
+        planned = plan(context, scanned, keep=not accept_deletions)
+    with clock.stage("read"):
+        reading = read(context, planned)
     with clock.stage("validate"):
-        validated = validate(context, planned)
+        validated = validate(context, suite, reading)
     with clock.stage("deduplicate"):
         deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):
         changes = chunk(context, deduplicated, validated)
         wanted = find_pending(context, changes)
-    return Preparation(scanned, planned, validated, deduplicated, changes, wanted)
+    return Preparation(scanned, planned, reading, validated, deduplicated, changes, wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,6 @@ from flows.prepare import Clock, prepare
 from flows.views.progress import Progress, Silent
 from storage.errors import NeedsApproval, Refused, summary
 from storage.tables.lease import Lease
-from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Draft, Release
 from storage.tables.roles import TEXT, EncoderRecord, Role
 from storage.tables.runs import Runs, new_run
@@ -23,10 +23,11 @@ from tasks.build.index import index
 from tasks.build.write import write
 from tasks.context import Context
 from tasks.curate.gate import gate
-from tasks.curate.validation import write_docs
+from tasks.curate.quarantine import quarantine, settle
+from tasks.curate.validation import Suite, load_suite, write_docs
 from tasks.release.audit import Snapshot, audit
 from tasks.release.publish import clean_up, publish
-from tasks.tally import Preparation, causes, tally
+from tasks.tally import Preparation, causes, tally, told_stale
 
 __all__ = ["RunResult", "refresh"]
 
@@ -74,6 +75,7 @@ def refresh(
     config: Config,
     *,
     accept_deletions: bool = False,
+    accept_stale: bool = False,
     rebuild: bool = False,
     trigger: str = "manual",
     console: Progress | None = None,
@@ -82,7 +84,9 @@ def refresh(
 
     Args:
         config: The configuration.
-        accept_deletions: Approve that a source lost more than `limits.max_lost_share` of its documents.
+        accept_deletions: Approve that more documents of a source leave the index than `limits.max_lost_share` of them,
+            and delete what a source that is broken in part lists no more.
+        accept_stale: Approve that more documents of a source go stale than `limits.max_stale_share` of them.
         rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
@@ -98,7 +102,9 @@ def refresh(
     run = new_run()
     progress = console or Silent()
     journey = Journey(Clock(progress))
-    with opened(config, run, progress) as unbound:  # wrong input is told before anything is written
+    suite = load_suite(config.validation)
+    accepted = {"accept_deletions": accept_deletions, "accept_stale": accept_stale}
+    with opened(config, run, progress, suite) as unbound:  # wrong input is told before anything is written
         runs = Runs(unbound.store)
         with Lease(unbound.store, run) as lease:
             context = replace(rebased(unbound), afresh=rebuild)
@@ -107,7 +113,7 @@ def refresh(
             about = {"config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}
             runs.start(run, "refresh", trigger=trigger, token=lease.token, **about)
             try:
-                result = _refresh(context, config, lease, journey, accept_deletions)
+                result = _refresh(context, config, suite, lease, journey, accepted)
             except (NeedsApproval, Refused) as stop:
                 outcome = "needs-approval" if isinstance(stop, NeedsApproval) else "refused"
                 result = _result(run, journey, outcome, journey.base, str(stop))
@@ -120,27 +126,28 @@ def refresh(
     return result
 
 
-def _refresh(context: Context, config: Config, lease: Lease, journey: Journey, accept_deletions: bool) -> RunResult:
+def _refresh(
+    context: Context, config: Config, suite: Suite, lease: Lease, journey: Journey, accepted: Mapping[str, bool]
+) -> RunResult:
     clock = journey.clock
     journey.space = context.space.id
     journey.base = None if context.base is None else context.base.seq
     journey.facts["model"] = json.loads(context.space.to_json())
-    done = prepare(context, clock)
+    done = prepare(context, suite, clock, accept_deletions=accepted["accept_deletions"])
     journey.facts["data"] = {"sources": done.scan.versions}
     journey.counts, journey.causes = tally(context, done), causes(context, done)
     _quarantine(context, config, done)
     with clock.stage("gate"):
-        verdict = gate(
-            context, config.limits, done.scan, done.plan, done.validated, done.deduplicated, accept_deletions
-        )
+        verdict = gate(context, config.limits, done.scan, done.plan, done.validated, done.deduplicated, **accepted)
         verdict.enforce()
-    _let_go(context, done)
+    settle(context, done.reading, done.plan, done.validated, done.deduplicated)
+    stale = told_stale(journey.counts)
     if not done.publishes(context):
-        return _result(context.run, journey, "unchanged", journey.base, "nothing changed: 0 chunks embedded")
+        return _result(context.run, journey, "unchanged", journey.base, f"nothing changed: 0 chunks embedded{stale}")
     release = _release(context, config, lease, journey, done)
     with clock.stage("clean_up"):
         clean_up(context.store, config.releases, context.space.id)
-    return _result(context.run, journey, "published", release.seq, f"release {release.seq} is published")
+    return _result(context.run, journey, "published", release.seq, f"release {release.seq} is published{stale}")
 
 
 def _release(context: Context, config: Config, lease: Lease, journey: Journey, done: Preparation) -> Release:
@@ -149,7 +156,7 @@ def _release(context: Context, config: Config, lease: Lease, journey: Journey, d
     with clock.stage("embed"):
         embed(context, done.changes, done.pending)
     with clock.stage("write"):
-        written = write(context, done.plan, done.validated, done.deduplicated, done.changes)
+        written = write(context, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
     with clock.stage("index"):
         indexed = index(context, config.index, written.tables)
     space = context.space
@@ -183,16 +190,9 @@ def _release(context: Context, config: Config, lease: Lease, journey: Journey, d
 
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:
     """Keep what was refused, with the reasons, also when the run ends without a release."""
-    Quarantine(context.store).refuse(done.validated.refused, context.run, context.now)
+    quarantine(context, done.plan, done.validated)
     if done.validated.verdict is not None:
         write_docs(docs_folder(config), done.validated.verdict, context.run, context.now)
-
-
-def _let_go(context: Context, done: Preparation) -> None:
-    """Release what was accepted or is gone; not before the gate, for which a source that lists nothing is no news."""
-    quarantine = Quarantine(context.store)
-    stay = {*done.validated.refused["key"], *done.plan.held["row"]}
-    quarantine.release(key for key in quarantine.held()["key"] if key not in stay)
 
 
 def _result(run: str, journey: Journey, outcome: str, release: int | None, message: str) -> RunResult:

@@ -21,7 +21,6 @@ from storage.tables.roles import chunks_table
 from storage.tables.store import Store
 from tasks.build.chunking.cut import ChunkerConfig
 from tasks.build.chunking.cut import fingerprint as chunker_fingerprint
-from tasks.curate.validation.rules import Suite
 
 __all__ = ["EMPTY_LEDGER", "Context", "Progress"]
 
@@ -58,8 +57,8 @@ class Context:
         open_encoder: Loads the encoder; costs seconds, so only `embed` calls it.
         export_encoder: Copies the encoder's files to a folder.
         chunker: Parameters of the chunker.
-        suite: Rules of validation.
-        judged: Fingerprint of normaliser, rules and sources: what an accepted document was judged by.
+        rules_fingerprints: Source to the fingerprint of its normaliser, rules and configuration. The tables keep it, as
+            what a document was judged by, in their column `judged`.
         progress: Where the run says how far it is.
     """
 
@@ -74,8 +73,7 @@ class Context:
     open_encoder: Callable[[], Encoder]
     export_encoder: Callable[[Path], object]
     chunker: ChunkerConfig
-    suite: Suite
-    judged: Mapping[str, str]
+    rules_fingerprints: Mapping[str, str]
     progress: Progress
     afresh: bool = False
     _cache: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)

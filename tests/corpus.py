@@ -22,6 +22,7 @@ from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.context import Context
+from tasks.curate.validation import ValidationConfig, load_suite
 from tasks.tally import Preparation
 
 __all__ = [
@@ -89,8 +90,8 @@ def context(config: Config, run: str = "20260101-000000-aaaaaa") -> Iterator[Con
 
 
 def prepared(context: Context) -> Preparation:
-    """What the stages that only read say."""
-    return prepare(context, Clock(Silent()))
+    """What the stages that only read say, by the default rules."""
+    return prepare(context, load_suite(ValidationConfig()), Clock(Silent()))
 
 
 def documents(config: Config, release: int | None = None) -> dict[str, dict[str, Any]]:
@@ -118,9 +119,9 @@ def found(config: Config, text: str, k: int = 3, release: int | None = None) -> 
     return reader.search(encoder.encode_queries([text]), k, space=encoder.space.id)[0]
 
 
-def night(config: Config, *, accept_deletions: bool = False) -> RunResult:
+def night(config: Config, *, accept_deletions: bool = False, accept_stale: bool = False) -> RunResult:
     """A refresh, its invariants checked."""
-    result = refresh(config, accept_deletions=accept_deletions)
+    result = refresh(config, accept_deletions=accept_deletions, accept_stale=accept_stale)
     counts = result.counts
     assert counts["documents"] == sum(counts[part] for part in PARTS)
     assert counts["chunks"] == counts["embedded"] + counts["reused"]

@@ -48,7 +48,7 @@ CAUSES = {
     "deleted": "gone from the source",
     "refused": "refused by a rule now",
     "held": "refused before and not mended since: stays in quarantine",
-    "unreadable": "cannot be read now: stays as it is",
+    "stale": "broken in the source: the last version stays",
     "encoder": "the encoder is another: every chunk is embedded for it",
     "chunker": "the chunker is another: every document is cut anew",
     "rebuild": "everything anew, as asked",
@@ -94,7 +94,7 @@ def plan_view(found: Forecast) -> RenderableType:
     )
     next_steps = {
         "published": ["tidemark refresh"],
-        "needs-approval": ["tidemark refresh --accept-deletions"],
+        "needs-approval": [_approval(found.message)],
         "refused": ["tidemark quarantine list"],
     }
     return Group(
@@ -234,10 +234,16 @@ def _bars(seconds: Mapping[str, float]) -> RenderableType:
     return Padding(made, (1, 0, 0, 0), expand=False)
 
 
+def _approval(message: str) -> str:
+    """The command that approves of what a run waits for: the message names its options."""
+    options = [option for option in ("--rebuild", "--accept-deletions", "--accept-stale") if option in message]
+    return " ".join(["tidemark refresh", *(options or ["--accept-deletions"])])
+
+
 def _next(result: RunResult) -> list[str]:
     """Name the commands that make sense after a run."""
     if result.outcome == "needs-approval":
-        return ["tidemark plan", "tidemark refresh --accept-deletions"]
+        return ["tidemark plan", _approval(result.message)]
     if result.outcome in {"refused", "failed"}:
         return ["tidemark quarantine list", f"tidemark show {result.run}"]
     commands = ['tidemark search "..."'] if result.release is not None else []

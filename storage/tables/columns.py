@@ -56,6 +56,8 @@ QUARANTINE = pa.schema(
         pa.field("first_seen", _TIME),
         pa.field("last_seen", _TIME),
         *_strings("run"),
+        pa.field("defect", pa.bool_()),  # broken, rather than unwanted; null in rows of before this column
+        pa.field("stale_since", _TIME),  # since when the document's last good version stands in; null where none does
     ]
 )
 

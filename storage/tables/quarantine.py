@@ -1,4 +1,4 @@
-"""The quarantine: every row that was refused, why, and how often it was tried."""
+"""The quarantine: every row that was refused, why, how often it was tried, and what stands in for it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ import polars as pl
 from storage.tables.columns import QUARANTINE
 from storage.tables.store import Store
 
-__all__ = ["Quarantine"]
+__all__ = ["HELD", "Quarantine"]
 
 _TABLE = "quarantine"
-_HELD = ["key", "source", "document", "revision", "rule", "judged"]
+_TIME = pl.Datetime("us", "UTC")
+# What a plan and a run ask of the rows that are held.
+HELD: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(["key", "source", "document", "revision", "rule", "judged"], pl.String),
+    "defect": pl.Boolean,
+    "stale_since": _TIME,
+    "first_seen": _TIME,
+}
 
 
 class Quarantine:
@@ -24,35 +31,45 @@ class Quarantine:
         self.store = store
 
     def held(self) -> pl.DataFrame:
-        """What is refused now: key, source, document, revision, rule, judged."""
-        table = self.store.find(_TABLE)
-        schema = dict.fromkeys(_HELD, pl.String)
-        if table is None:
-            return pl.DataFrame(schema=schema)
-        return pl.DataFrame(pl.from_arrow(table.to_table(columns=_HELD)), schema=schema)
+        """What is refused now, `HELD` columns; `defect` and `stale_since` are null in rows of before these columns."""
+        return self._read(HELD)
 
     def refuse(self, rows: pl.DataFrame, run: str, now: datetime) -> None:
         """Take rows in, or count one more attempt for rows that are there.
 
+        A row that is there keeps when it was first seen, and since when its document is stale: whether a document goes
+        stale is decided by the gate, after its rows were refused.
+
         Args:
-            rows: key, source, document, revision, rule, rule_version, reason, judged, excerpt.
+            rows: key, source, document, revision, rule, rule_version, reason, judged, excerpt, defect.
             run: The run that refused them.
             now: When.
         """
         if rows.is_empty():
             return
-        before = self._attempts(rows["key"].to_list())
-        full = [
-            row
-            | {
-                "attempts": before.get(row["key"], {}).get("attempts", 0) + 1,
-                "first_seen": before.get(row["key"], {}).get("first_seen", now),
-                "last_seen": now,
-                "run": run,
-            }
-            for row in rows.to_dicts()
-        ]
-        self.store.upsert(_TABLE, QUARANTINE, "key", full)
+        before = self._read({"key": pl.String, "attempts": pl.Int32, "first_seen": _TIME, "stale_since": _TIME})
+        time = pl.lit(now, _TIME)
+        full = rows.join(before, on="key", how="left", maintain_order="left").with_columns(
+            pl.col("attempts").fill_null(0) + 1,
+            pl.col("first_seen").fill_null(time),
+            time.alias("last_seen"),
+            pl.lit(run).alias("run"),
+        )
+        self.store.upsert(_TABLE, QUARANTINE, "key", full.select(QUARANTINE.names).to_arrow().cast(QUARANTINE))
+
+    def mark(self, stale: pl.DataFrame) -> None:
+        """Write since when documents are stale.
+
+        Args:
+            stale: key of a row that is held, stale_since (null: no earlier version stands in for it).
+        """
+        table = self.store.find(_TABLE)
+        if table is None or stale.is_empty():
+            return
+        there = pl.DataFrame(pl.from_arrow(table.to_table())).drop("stale_since", strict=False)
+        rows = there.join(stale.select("key", "stale_since"), on="key", how="inner")
+        if rows.height:
+            self.store.upsert(_TABLE, QUARANTINE, "key", rows.select(QUARANTINE.names).to_arrow().cast(QUARANTINE))
 
     def release(self, keys: Iterable[str]) -> int:
         """Let rows go whose document was accepted or is gone; returns how many."""
@@ -62,13 +79,16 @@ class Quarantine:
     def all(self) -> list[dict[str, Any]]:
         """All refused rows, newest first."""
         table = self.store.find(_TABLE)
-        rows = [] if table is None else table.to_table().to_pylist()
+        plain = {"defect": None, "stale_since": None}  # a table of before these columns has none
+        rows = [] if table is None else [plain | row for row in table.to_table().to_pylist()]
         return sorted(rows, key=lambda row: (row["last_seen"], row["source"], row["document"]), reverse=True)
 
-    def _attempts(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+    def _read(self, columns: dict[str, Any]) -> pl.DataFrame:
+        """Read some columns of all rows; one that the table does not have yet is null."""
         table = self.store.find(_TABLE)
         if table is None:
-            return {}
-        wanted = set(keys)
-        rows = table.to_table(columns=["key", "attempts", "first_seen"]).to_pylist()
-        return {row["key"]: row for row in rows if row["key"] in wanted}
+            return pl.DataFrame(schema=columns)
+        there = [name for name in columns if name in table.schema.names]
+        frame = pl.DataFrame(pl.from_arrow(table.to_table(columns=there)))
+        missing = [pl.lit(None).alias(name) for name in columns if name not in there]
+        return frame.with_columns(missing).select(pl.col(name).cast(kind) for name, kind in columns.items())

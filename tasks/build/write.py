@@ -15,9 +15,10 @@ from storage.tables.vectors import EmbeddingCache
 from tasks.build.chunk import ChunkChanges
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
-from tasks.ingest.plan import Plan
-from tasks.stage import stage
 from tasks.curate.validate import ValidationResult
+from tasks.ingest.plan import Plan
+from tasks.ingest.read import Reading
+from tasks.stage import stage
 
 __all__ = ["Written", "write"]
 
@@ -43,10 +44,17 @@ class Written:
 
 
 @stage
-def write(context: Context, plan: Plan, validated: ValidationResult, deduplicated: DeduplicationResult, changes: ChunkChanges) -> Written:
+def write(
+    context: Context,
+    plan: Plan,
+    reading: Reading,
+    validated: ValidationResult,
+    deduplicated: DeduplicationResult,
+    changes: ChunkChanges,
+) -> Written:
     """Bring both tables from the base release's state to the next one's."""
     _write_chunks(context, changes)
-    _write_documents(context, plan, validated, deduplicated, changes)
+    _write_documents(context, plan, reading, validated, deduplicated, changes)
     heads = {name: context.store.open(name) for name in (context.table, "documents")}
     return Written(
         {name: head.version for name, head in heads.items()}, {name: head.count_rows() for name, head in heads.items()}
@@ -98,52 +106,66 @@ def _with_vectors(
 
 
 def _write_documents(
-    context: Context, plan: Plan, validated: ValidationResult, deduplicated: DeduplicationResult, changes: ChunkChanges
+    context: Context,
+    plan: Plan,
+    reading: Reading,
+    validated: ValidationResult,
+    deduplicated: DeduplicationResult,
+    changes: ChunkChanges,
 ) -> None:
     _reset(context, "documents", DOCUMENTS)
     ledger = context.ledger()
-    facts = (
-        deduplicated.after.select("key", "duplicate_of")
-        .join(
-            ledger.select("key", pl.col("duplicate_of").alias("was"), pl.col("n_chunks").alias("had")),
-            on="key",
-            how="left",
-        )
-        .join(changes.sizes, on="key", how="left")
-        .with_columns(
-            pl.when(pl.col("duplicate_of").is_not_null())
-            .then(0)
-            .otherwise(pl.coalesce("n_chunks", "had"))
-            .cast(pl.Int32)
-            .alias("n_chunks")
-        )
-    )
+    facts = _facts(ledger, deduplicated, changes)
     accepted = validated.accepted.frame(["key"], {"key": pl.String})
-    moved_on = pl.col("was").ne_missing(pl.col("duplicate_of")) | (pl.col("had") != pl.col("n_chunks"))
-    touched = pl.col("key").is_in(validated.touched["key"].implode())
-    stale = facts.filter(pl.col("had").is_not_null() & (moved_on | touched)).join(accepted, on="key", how="anti")
-    gone = [*plan.gone["key"], *deduplicated.refused]
+    other = pl.col("was").ne_missing(pl.col("duplicate_of")) | (pl.col("had") != pl.col("n_chunks"))
+    touched = pl.col("key").is_in(reading.touched["key"].implode())
+    # Documents that stay with the text that they have and of which another column changes. Anti: the accepted ones are
+    # written with their new text, and must not be written twice.
+    kept = facts.filter(pl.col("had").is_not_null() & (other | touched)).join(accepted, on="key", how="anti")
+    gone = [*plan.gone["key"], *deduplicated.refused["key"]]
+    # Semi: of the accepted only those that the ledger has have an old row to delete.
     old = ledger.join(accepted, on="key", how="semi")["key"]
-    context.store.delete_keys("documents", "key", [*gone, *old, *stale["key"]])
+    # Everything that is written below is deleted here first, and besides only what is gone or unwanted: a stale document
+    # is in none of the three, unless it takes another's place, and then it is among `kept`.
+    context.store.delete_keys("documents", "key", [*gone, *old, *kept["key"]])
     values = facts.select("key", "duplicate_of", "n_chunks")
-    rows = _document_rows(context, validated, stale.select("key"), values)
+    rows = _document_rows(context, reading, validated, kept.select("key"), values)
     context.store.append("documents", DOCUMENTS, rows)
 
 
+def _facts(ledger: pl.DataFrame, deduplicated: DeduplicationResult, changes: ChunkChanges) -> pl.DataFrame:
+    """Say of every document of the next release what it duplicates and how many chunks it has, now and before.
+
+    Both joins are left joins from what the release will hold: the ledger lacks what is new (`had` and `was` are null),
+    and `sizes` lacks what was not cut, which keeps the chunks that it had.
+    """
+    before = ledger.select("key", pl.col("duplicate_of").alias("was"), pl.col("n_chunks").alias("had"))
+    sizes = pl.when(pl.col("duplicate_of").is_not_null()).then(0).otherwise(pl.coalesce("n_chunks", "had"))
+    return (
+        deduplicated.after.select("key", "duplicate_of")
+        .join(before, on="key", how="left")
+        .join(changes.sizes, on="key", how="left")
+        .with_columns(sizes.cast(pl.Int32).alias("n_chunks"))
+    )
+
+
 def _document_rows(
-    context: Context, validated: ValidationResult, stale: pl.DataFrame, values: pl.DataFrame
+    context: Context, reading: Reading, validated: ValidationResult, kept: pl.DataFrame, values: pl.DataFrame
 ) -> Iterator[pa.RecordBatch]:
     for part in validated.accepted.slices():
         fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"))
+        # Inner, one to one: whatever is accepted is in the next release, and so among `values`.
         yield from _batches(fresh.join(values, on="key", how="inner", maintain_order="left"))
-    if stale.is_empty() or context.base is None:
+    if kept.is_empty() or context.base is None:
         return
     table = context.store.open("documents", context.base.tables["documents"])
-    where = filter_in("key", stale["key"]) if stale.height <= SLICE else None
+    where = filter_in("key", kept["key"]) if kept.height <= SLICE else None
     for batch in stream(table, rows=SLICE, where=where):
-        kept = pl.DataFrame(pl.from_arrow(batch)).join(stale, on="key", how="semi", maintain_order="left")
-        kept = kept.drop("duplicate_of", "n_chunks").update(validated.touched, on="key")
-        yield from _batches(kept.join(values, on="key", how="inner", maintain_order="left"))
+        # Semi: without a filter the whole table comes by, of which only `kept` was deleted above.
+        rows = pl.DataFrame(pl.from_arrow(batch)).join(kept, on="key", how="semi", maintain_order="left")
+        # `update` is a left join: what was touched gets its new revision and time, the others keep theirs.
+        rows = rows.drop("duplicate_of", "n_chunks").update(reading.touched, on="key")
+        yield from _batches(rows.join(values, on="key", how="inner", maintain_order="left"))
 
 
 def _batches(frame: pl.DataFrame) -> Iterable[pa.RecordBatch]:

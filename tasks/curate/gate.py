@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,11 +14,14 @@ from storage.tables.releases import Release
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
 from tasks.curate.validate import ValidationResult
+from tasks.curate.validation.rules import shorten
 from tasks.ingest.plan import Plan
 from tasks.ingest.scan import Scan
 from tasks.stage import stage
 
-__all__ = ["LimitsConfig", "Verdict", "gate", "losses", "shrinkage"]
+__all__ = ["LimitsConfig", "Verdict", "gate", "losses", "shrinkage", "staleness"]
+
+NAMED = 3  # documents that a reason names
 
 
 class LimitsConfig(BaseModel):
@@ -29,7 +33,20 @@ class LimitsConfig(BaseModel):
         default=0.2,
         ge=0,
         le=1,
-        description="A source that loses a larger share of its documents stops the run for approval.",
+        description="A source of which a larger share of the documents would leave the index, deleted or refused, "
+        "stops the run for approval.",
+    )
+    max_stale_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="A source of which a larger share of the documents breaks at once, so that their last versions "
+        "stay, stops the run for approval.",
+    )
+    stale_floor: int = Field(
+        default=2,
+        ge=0,
+        description="Documents of a source that break at once and never stop a run, whatever their share.",
     )
     max_refused_share: float = Field(
         default=0.5,
@@ -58,7 +75,7 @@ class Verdict:
         """Raise what the verdict means for the run.
 
         Raises:
-            NeedsApproval: A source lost too much.
+            NeedsApproval: A source lost too much, or too much of it broke at once.
             Refused: A limit was passed.
         """
         if self.outcome == "refused":
@@ -67,26 +84,46 @@ class Verdict:
             raise NeedsApproval("; ".join(self.reasons))
 
 
-def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: dict[str, int], share: float) -> list[str]:
-    """Name the sources that lost more than a share of their documents, or everything.
+def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: Mapping[str, int], share: float) -> list[str]:
+    """Name the sources that lose more than a share of their documents, or everything.
 
     Args:
         ledger: `source` of each document of the base release.
-        lost: `source` of each document that is gone and not moved.
+        lost: source, id and door (`gone` or `refused`) of each document that would leave the index.
         listed: Source to the number of items that it lists now.
         share: Share that a source may lose unasked.
     """
-    before = dict(ledger.group_by("source").len().iter_rows())
-    gone = dict(lost.group_by("source").len().iter_rows())
+    before = _by_source(ledger)
     reasons = []
-    for source in sorted(gone):
-        if gone[source] > share * before[source] or not listed.get(source):
+    for source, count in sorted(_by_source(lost).items()):
+        if count > share * before[source] or not listed.get(source):
             now = f"lists {listed[source]:,} now" if source in listed else "is not configured any more"
+            mine = lost.filter(pl.col("source") == source)
+            doors = ", ".join(f"{n:,} {door}" for door, n in mine["door"].value_counts().sort("door").iter_rows())
             reasons.append(
-                f"source {source!r} lost {gone[source]:,} of its {before[source]:,} documents "
-                f"({gone[source] / before[source]:.0%}; allowed {share:.0%}) and {now}"
+                f"source {source!r} lost {count:,} of its {before[source]:,} documents "
+                f"({count / before[source]:.0%}; allowed {share:.0%}) and {now} ({doors}: {_named(mine)})"
             )
     return reasons
+
+
+def staleness(ledger: pl.DataFrame, stale: pl.DataFrame, limits: LimitsConfig) -> list[str]:
+    """Name the sources of which too many documents go stale at once.
+
+    Args:
+        ledger: `source` of each document of the base release.
+        stale: source and id of each document that goes stale with this run.
+        limits: How many may, unasked.
+    """
+    before = _by_source(ledger)
+    share = limits.max_stale_share
+    return [
+        f"source {source!r} is broken in {count:,} of its {before[source]:,} documents, whose last versions would go "
+        f"on answering ({count / before[source]:.0%}; allowed {share:.0%}: "
+        f"{_named(stale.filter(pl.col('source') == source))})"
+        for source, count in sorted(_by_source(stale).items())
+        if count > limits.stale_floor and count > share * before[source]
+    ]
 
 
 def shrinkage(base: Release | None, documents: int, share: float) -> list[str]:
@@ -114,32 +151,56 @@ def gate(
     plan: Plan,
     validated: ValidationResult,
     deduplicated: DeduplicationResult,
-    accept_deletions: bool,
+    *,
+    accept_deletions: bool = False,
+    accept_stale: bool = False,
 ) -> Verdict:
-    """Judge the run as a whole: mass deletions, refused documents, expectations on the batch."""
+    """Judge the run as a whole: what leaves, what goes stale, what is refused, and expectations on the batch."""
     if validated.verdict is not None and not validated.verdict.ok:
         return Verdict("refused", tuple(validated.verdict.failures))
-    refused = validated.refused.height + plan.held.height
-    listed = scan.listed.height
-    if refused > limits.refused_floor and refused > limits.max_refused_share * listed:
-        return Verdict(
-            "refused",
-            (
-                f"{refused:,} of {listed:,} documents were refused ({refused / listed:.0%}; allowed "
-                f"{limits.max_refused_share:.0%}): see `tidemark quarantine list`; mend the source or the rules, or "
-                "raise limits.max_refused_share",
-            ),
-        )
-    if not accept_deletions:
-        if context.afresh:
-            reasons = shrinkage(context.base, deduplicated.after.height, limits.max_lost_share)
-        else:
-            reasons = losses(context.ledger(), deduplicated.deleted, scan.counts, limits.max_lost_share)
-        if reasons:
-            option = " --rebuild" if context.afresh else ""
-            hint = (
-                f"if that is right, run `tidemark refresh{option} --accept-deletions`; `tidemark plan{option}` shows "
-                "what would go"
-            )
-            return Verdict("needs-approval", (*reasons, hint))
+    refused = _refusals(limits, scan.listed.height, validated.refused.height + plan.held.height)
+    if refused:
+        return Verdict("refused", refused)
+    lost = [] if accept_deletions else _losses(context, limits, scan, deduplicated)
+    stale = [] if accept_stale else staleness(context.ledger(), deduplicated.newly_stale, limits)
+    if lost or stale:
+        return Verdict("needs-approval", (*lost, *stale, _way_on(context, bool(lost), bool(stale))))
     return Verdict("pass")
+
+
+def _refusals(limits: LimitsConfig, listed: int, refused: int) -> tuple[str, ...]:
+    """Say so where too many of all that is listed are refused."""
+    if refused <= limits.refused_floor or refused <= limits.max_refused_share * listed:
+        return ()
+    return (
+        f"{refused:,} of {listed:,} documents were refused ({refused / listed:.0%}; allowed "
+        f"{limits.max_refused_share:.0%}): see `tidemark quarantine list`; mend the source or the rules, or "
+        "raise limits.max_refused_share",
+    )
+
+
+def _losses(context: Context, limits: LimitsConfig, scan: Scan, deduplicated: DeduplicationResult) -> list[str]:
+    """Count whatever would leave the index, by whatever door, against the limit."""
+    if context.afresh:
+        return shrinkage(context.base, deduplicated.after.height, limits.max_lost_share)
+    doors = [("gone", deduplicated.deleted), ("refused", deduplicated.refused)]
+    lost = pl.concat([frame.select("source", "id", pl.lit(door).alias("door")) for door, frame in doors])
+    return losses(context.ledger(), lost, scan.counts, limits.max_lost_share)
+
+
+def _way_on(context: Context, lost: bool, stale: bool) -> str:
+    """Tell which options approve of it."""
+    option = " --rebuild" if context.afresh else ""
+    accept = option + " --accept-deletions" * lost + " --accept-stale" * stale
+    mend = "mend the source, or, " if stale else ""
+    return f"{mend}if that is right, run `tidemark refresh{accept}`; `tidemark plan{option}` shows what would happen"
+
+
+def _by_source(frame: pl.DataFrame) -> dict[str, int]:
+    return dict(frame.group_by("source").len().iter_rows())
+
+
+def _named(documents: pl.DataFrame) -> str:
+    """The first documents by name, and how many more there are."""
+    shown = ", ".join(shorten(name) for name in documents["id"].sort().head(NAMED))
+    return shown if documents.height <= NAMED else f"{shown} and {documents.height - NAMED:,} more"

@@ -9,6 +9,7 @@ from corpus import configure, context, prose
 
 from flows.prepare import Clock, prepare
 from flows.views.progress import Silent
+from tasks.curate.validation import ValidationConfig, load_suite
 
 
 class Heard(Silent):
@@ -35,7 +36,7 @@ def test_a_clock_times_stages_also_those_that_fail() -> None:
 def test_stages_run_in_order_and_write_nothing_to_the_store(tmp_path: Path) -> None:
     heard = Heard()
     with context(configure(tmp_path, {"a.md": prose("anchor")})) as shared:
-        done = prepare(shared, Clock(heard))
+        done = prepare(shared, load_suite(ValidationConfig()), Clock(heard))
         assert [path.name for path in (tmp_path / "store").iterdir()] == [".work"]
-    assert heard.stages == ["scan", "plan", "validate", "deduplicate", "chunk"]
+    assert heard.stages == ["scan", "plan", "read", "validate", "deduplicate", "chunk"]
     assert done.pending.missing.height == done.changes.upserts.rows > 0

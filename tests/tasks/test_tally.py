@@ -19,10 +19,18 @@ def test_documents_are_counted_from_the_listing_and_from_their_fates(tmp_path: P
     refresh(config)
     notes = tmp_path / "notes"
     (notes / "b.md").rename(notes / "z.md")
-    (notes / "f.md").touch()
+    (notes / "g.md").touch()
     save(
         notes,
-        {"a.md": None, "c.md": None, "d.md": "Edited.", "e.md": "\x02", "bad.md": "Mended.", "new.md": prose("g")},
+        {
+            "a.md": None,
+            "c.md": None,
+            "d.md": "Edited.",
+            "e.md": "x" * 5_000_001,
+            "f.md": "\x02",
+            "bad.md": "Mended.",
+            "new.md": prose("g"),
+        },
     )
     with context(config) as shared:
         done = prepared(shared)
@@ -41,13 +49,14 @@ def test_documents_are_counted_from_the_listing_and_from_their_fates(tmp_path: P
         "quarantined": 2,
         "duplicates": 1,
     }
-    assert (counts["touched"], counts["unreadable"]) == (1, 0)
+    assert (counts["touched"], counts["unreadable"], counts["stale"], counts["unlisted"]) == (1, 0, 1, 0)
     assert found | {"moved-chunks": 0} == {
         "new": 3,
         "content": 1,
         "moved": 1,
         "deleted": 2,
         "refused": 1,
+        "stale": 1,  # its last version stays
         "held": 1,
         "duplicate": 1,
         "moved-chunks": 0,
@@ -62,7 +71,7 @@ def test_chunks_are_those_that_stay_and_those_that_are_written(tmp_path: Path) -
     with context(config) as shared:
         done = prepared(shared)
         counts = tally(shared, done)
-        assert done.changes(shared)
+        assert done.publishes(shared)
         assert counts["embedded"] == done.pending.missing.height > 0
     after = refresh(config).counts
     assert counts == after
@@ -75,9 +84,9 @@ def test_a_night_without_news_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "notes" / "a.md").touch()
     with context(config) as shared:
         done = prepared(shared)
-        assert not done.changes(shared)
+        assert not done.publishes(shared)
         assert causes(shared, done) == {"held": 1}
     with context(configure(tmp_path, chunker={"min_tokens": 5, "max_tokens": 15})) as shared:
         done = prepared(shared)
-        assert done.changes(shared)
+        assert done.publishes(shared)
         assert causes(shared, done) == {"held": 1, "chunker": 1}

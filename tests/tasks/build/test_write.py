@@ -21,7 +21,7 @@ from tasks.build.write import Written, write
 def written(shared: Context) -> tuple[Preparation, Written]:
     done = prepared(shared)
     embed(shared, done.changes, done.pending)
-    return done, write(shared, done.plan, done.validated, done.deduplicated, done.changes)
+    return done, write(shared, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
 
 
 def ledger(config: Config, version: int) -> dict[str, tuple[int, bool]]:
@@ -97,5 +97,5 @@ def test_a_chunk_without_a_vector_is_never_written(tmp_path: Path) -> None:
     with context(configure(tmp_path, {"a.md": prose("anchor")})) as shared:
         done = prepared(shared)
         with pytest.raises(RuntimeError, match=r"chunks have no vector after embedding, for example [0-9a-f]{32}"):
-            write(shared, done.plan, done.validated, done.deduplicated, done.changes)
+            write(shared, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
         assert shared.store.open(shared.table).count_rows() == 0
