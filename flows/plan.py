@@ -12,7 +12,7 @@ from storage.tables.runs import Runs, new_run
 from tasks.context import Context
 from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
-from tasks.tally import Preparation, causes, tally, told_stale
+from tasks.tally import Preparation, causes, stale_note, tally
 
 __all__ = ["Forecast", "plan"]
 
@@ -97,5 +97,5 @@ def _speed(context: Context, done: Preparation) -> float:
 
 def _message(counts: dict[str, int], outcome: str) -> str:
     if outcome == "unchanged":
-        return "nothing to do: a refresh would embed 0 chunks" + told_stale(counts)
-    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}{told_stale(counts)}"
+        return "nothing to do: a refresh would embed 0 chunks" + stale_note(counts)
+    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}{stale_note(counts)}"

@@ -27,7 +27,7 @@ from tasks.curate.quarantine import quarantine, settle
 from tasks.curate.validation import Suite, load_suite, write_docs
 from tasks.release.audit import Snapshot, audit
 from tasks.release.publish import clean_up, publish
-from tasks.tally import Preparation, causes, tally, told_stale
+from tasks.tally import Preparation, causes, stale_note, tally
 
 __all__ = ["RunResult", "refresh"]
 
@@ -141,7 +141,7 @@ def _refresh(
         verdict = gate(context, config.limits, done.scan, done.plan, done.validated, done.deduplicated, **accepted)
         verdict.enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
-    stale = told_stale(journey.counts)
+    stale = stale_note(journey.counts)
     if not done.publishes(context):
         return _result(context.run, journey, "unchanged", journey.base, f"nothing changed: 0 chunks embedded{stale}")
     release = _release(context, config, lease, journey, done)

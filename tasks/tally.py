@@ -16,7 +16,7 @@ from tasks.ingest.plan import Plan
 from tasks.ingest.read import Reading
 from tasks.ingest.scan import Scan
 
-__all__ = ["Preparation", "causes", "tally", "told_stale"]
+__all__ = ["Preparation", "causes", "stale_note", "tally"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
     return found | {name: count for name, count in extra.items() if count}
 
 
-def told_stale(counts: Mapping[str, int]) -> str:
+def stale_note(counts: Mapping[str, int]) -> str:
     """The end of a run's message where documents are stale, else nothing."""
     stale = counts.get("stale", 0)
     if not stale:
