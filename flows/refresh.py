@@ -1,4 +1,4 @@
-"""The nightly refresh: scan, plan, validate, deduplicate, chunk, embed, write, index, audit, gate, publish."""
+"""The nightly refresh: scan, plan, read, validate, deduplicate, chunk, gate, embed, write, index, audit, publish."""
 
 from __future__ import annotations
 
