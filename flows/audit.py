@@ -14,7 +14,7 @@ from storage.tables.releases import Release, Releases
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
 from tasks.context import Context
-from tasks.curate.validate import identified
+from tasks.ingest.read import identified
 from tasks.ingest.scan import scan
 from tasks.release.audit import BACK, AuditResult, Check, Snapshot, examine, examine_deeply
 

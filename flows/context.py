@@ -21,6 +21,7 @@ from storage.tables.format import check
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.context import Context, Progress
+from tasks.curate.validation.rules import Suite
 from tasks.curate.validation.rules import fingerprint as rules_fingerprint
 from tasks.curate.validation.suite import load_suite
 from tasks.ingest.normalise import NORMALISER
@@ -68,10 +69,16 @@ def docs_folder(config: Config) -> Path:
 
 
 @contextmanager
-def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
-    """Open sources and rules; the work folder goes when the block ends.
+def opened(config: Config, run: str, progress: Progress, suite: Suite | None = None) -> Iterator[Context]:
+    """Open sources and identify the rules; the work folder goes when the block ends.
 
     The base release is not looked up yet: a run that writes does so under its lease (`rebased`).
+
+    Args:
+        config: The configuration.
+        run: Id of the run.
+        progress: Where it says how far it is.
+        suite: Rules that the run will judge by; loaded for their fingerprint alone if None.
 
     Raises:
         InputError: The configuration names something that is not there, or a later version of the program made the
@@ -82,8 +89,7 @@ def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
     store = Store(config.store.uri)
     check(store)
     sources = [open_source(source, config.base) for source in config.sources]
-    suite = load_suite(config.validation)
-    rules = rules_fingerprint(config.validation, suite)
+    rules = rules_fingerprint(config.validation, suite or load_suite(config.validation))
     workspace = Workspace(store, run)
     try:
         yield Context(
@@ -93,7 +99,9 @@ def opened(config: Config, run: str, progress: Progress) -> Iterator[Context]:
             workspace=workspace,
             base=None,
             sources=sources,
-            judged={source.name: fingerprint([NORMALISER, rules, source.identity()]) for source in config.sources},
+            rules_fingerprints={
+                source.name: fingerprint([NORMALISER, rules, source.identity()]) for source in config.sources
+            },
             progress=progress,
         )
     finally:

@@ -30,13 +30,19 @@ STATES = {"refused": "Refused", "needs-approval": "NeedsApproval", "failed": "Fa
 
 @flow(persist_result=False)
 def refresh(
-    config: str = "", accept_deletions: bool = False, accept_encoder: bool = False, rebuild: bool = False
+    config: str = "",
+    accept_deletions: bool = False,
+    accept_stale: bool = False,
+    accept_encoder: bool = False,
+    rebuild: bool = False,
 ) -> State[Any]:
     """Bring the index up to date with its sources and publish what changed as one release.
 
     Args:
         config: The configuration file; empty for the tidemark.toml of the folder in which the worker runs.
-        accept_deletions: Approve that a source lost more documents than it may lose unasked.
+        accept_deletions: Approve that a source loses more documents than it may lose unasked.
+        accept_stale: Approve that more documents of a source are broken at once than may be unasked; their last
+            versions go on answering.
         accept_encoder: Approve that another encoder replaces that of the current release.
         rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
     """
@@ -45,7 +51,11 @@ def refresh(
 
     def night() -> Any:
         loaded = Config.load(config or None)
-        approved = {"accept_deletions": accept_deletions, "accept_encoder": accept_encoder}
+        approved = {
+            "accept_deletions": accept_deletions,
+            "accept_stale": accept_stale,
+            "accept_encoder": accept_encoder,
+        }
         return run(loaded, **approved, rebuild=rebuild, trigger=_trigger(), console=OnDashboard())
 
     return _concluded(night, _run_state)

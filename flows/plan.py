@@ -12,7 +12,8 @@ from models.encoder import resolve
 from storage.tables.runs import Runs, new_run
 from tasks.context import Context
 from tasks.curate.gate import gate
-from tasks.tally import Preparation, causes, tally
+from tasks.curate.validation import load_suite
+from tasks.tally import Preparation, causes, stale_note, tally
 
 __all__ = ["Forecast", "plan"]
 
@@ -63,10 +64,11 @@ def plan(config: Config, console: Progress | None = None, *, rebuild: bool = Fal
     """
     progress = console or Silent()
     encoder = resolve(config.encoder, config.base)
-    with opened(config, f"plan-{new_run()}", progress) as unbound:
+    suite = load_suite(config.validation)
+    with opened(config, f"plan-{new_run()}", progress, suite) as unbound:
         context = replace(rebased(unbound), rebuild=rebuild)
         clock = Clock(progress)
-        done = prepare(context, encoder, config, clock)
+        done = prepare(context, encoder, suite, config, clock)
         verdict = gate(
             context, encoder, config.limits, done.scan, done.plan, done.validated, done.deduplicated, done.pending
         )
@@ -103,5 +105,5 @@ def _speed(context: Context, space: str, done: Preparation) -> float:
 
 def _message(counts: dict[str, int], outcome: str) -> str:
     if outcome == "unchanged":
-        return "nothing to do: a refresh would embed 0 chunks"
-    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}"
+        return "nothing to do: a refresh would embed 0 chunks" + stale_note(counts)
+    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}{stale_note(counts)}"

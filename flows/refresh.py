@@ -1,4 +1,4 @@
-"""The nightly refresh: scan, plan, validate, deduplicate, chunk, embed, write, index, audit, gate, publish."""
+"""The nightly refresh: scan, plan, read, validate, deduplicate, chunk, gate, embed, write, index, audit, publish."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from storage.errors import NeedsApproval, Refused, summary
 from storage.tables.format import migrate
 from storage.tables.housekeeping import keep_small
 from storage.tables.lease import Lease
-from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Draft, Release
 from storage.tables.roles import TEXT, EncoderRecord, Role
 from storage.tables.runs import Runs, new_run
@@ -25,12 +24,13 @@ from tasks.build.embed import embed
 from tasks.build.index import index
 from tasks.build.write import write
 from tasks.context import Context
-from tasks.curate.gate import gate
-from tasks.curate.validation import write_docs
+from tasks.curate.gate import Approvals, gate
+from tasks.curate.quarantine import quarantine, settle
+from tasks.curate.validation import Suite, load_suite, write_docs
 from tasks.release.audit import Snapshot, audit
 from tasks.release.publish import clean_up, publish
 from tasks.release.readable import require_readable
-from tasks.tally import Preparation, causes, tally
+from tasks.tally import Preparation, causes, stale_note, tally
 
 __all__ = ["RunResult", "refresh"]
 
@@ -78,6 +78,7 @@ def refresh(
     config: Config,
     *,
     accept_deletions: bool = False,
+    accept_stale: bool = False,
     accept_encoder: bool = False,
     rebuild: bool = False,
     trigger: str = "manual",
@@ -87,7 +88,9 @@ def refresh(
 
     Args:
         config: The configuration.
-        accept_deletions: Approve that a source lost more than `limits.max_lost_share` of its documents.
+        accept_deletions: Approve that more documents of a source leave the index than `limits.max_lost_share` of them,
+            and delete what a source that is broken in part lists no more.
+        accept_stale: Approve that more documents of a source go stale than `limits.max_stale_share` of them.
         accept_encoder: Approve that vectors are of another space than those of the release before.
         rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
         trigger: Who started it, for the record.
@@ -105,8 +108,13 @@ def refresh(
     run = new_run()
     progress = console or Silent()
     journey = Journey(Clock(progress))
-    encoder = resolve(config.encoder, config.base)
-    with opened(config, run, progress) as unbound:  # wrong input is told before anything is written
+    suite, encoder = load_suite(config.validation), resolve(config.encoder, config.base)
+    approved: Approvals = {
+        "accept_deletions": accept_deletions,
+        "accept_stale": accept_stale,
+        "accept_encoder": accept_encoder,
+    }
+    with opened(config, run, progress, suite) as unbound:  # wrong input is told before anything is written
         runs = Runs(unbound.store)
         with Lease(unbound.store, run) as lease:
             migrate(unbound.store)
@@ -116,7 +124,7 @@ def refresh(
             about = {"config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}
             runs.start(run, "refresh", trigger=trigger, token=lease.token, **about)
             try:
-                result = _refresh(context, encoder, config, lease, journey, accept_deletions, accept_encoder)
+                result = _refresh(context, encoder, suite, config, lease, journey, approved)
             except (NeedsApproval, Refused) as stop:
                 outcome = "needs-approval" if isinstance(stop, NeedsApproval) else "refused"
                 result = _result(run, journey, outcome, journey.base, str(stop))
@@ -133,11 +141,11 @@ def refresh(
 def _refresh(
     context: Context,
     encoder: EncoderFolder,
+    suite: Suite,
     config: Config,
     lease: Lease,
     journey: Journey,
-    accept_deletions: bool,
-    accept_encoder: bool,
+    approved: Approvals,
 ) -> RunResult:
     clock = journey.clock
     journey.space = encoder.space.id
@@ -145,23 +153,21 @@ def _refresh(
     journey.facts["model"] = json.loads(encoder.space.to_json()) | {"revision": encoder.revision}
     if context.base is not None and not context.rebuild:
         require_readable(context.store, context.base)
-    done = prepare(context, encoder, config, clock)
+    done = prepare(context, encoder, suite, config, clock, accept_deletions=approved["accept_deletions"])
     journey.facts["data"] = {"sources": done.scan.versions}
     journey.counts, journey.causes = tally(context, done), causes(context, done)
     _quarantine(context, config, done)
     with clock.stage("gate"):
         found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
-        verdict = gate(
-            context, encoder, config.limits, *found, accept_deletions=accept_deletions, accept_encoder=accept_encoder
-        )
-        verdict.enforce()
-    _let_go(context, done)
+        gate(context, encoder, config.limits, *found, **approved).enforce()
+    settle(context, done.reading, done.plan, done.validated, done.deduplicated)
+    stale = stale_note(journey.counts)
     if not done.publishes:
-        return _result(context.run, journey, "unchanged", journey.base, "nothing changed: 0 chunks embedded")
+        return _result(context.run, journey, "unchanged", journey.base, f"nothing changed: 0 chunks embedded{stale}")
     release = _release(context, encoder, config, lease, journey, done)
     with clock.stage("clean_up"):
         clean_up(context.store, config.releases, encoder.space.id)
-    return _result(context.run, journey, "published", release.seq, f"release {release.seq} is published")
+    return _result(context.run, journey, "published", release.seq, f"release {release.seq} is published{stale}")
 
 
 def _release(
@@ -172,7 +178,7 @@ def _release(
     with clock.stage("embed"):
         embed(context, encoder, done.changes, done.pending)
     with clock.stage("write"):
-        written = write(context, encoder, done.plan, done.validated, done.deduplicated, done.changes)
+        written = write(context, encoder, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
     with clock.stage("index"):
         indexed = index(context, encoder, config.index, written.tables)
     role = Role(
@@ -205,16 +211,9 @@ def _release(
 
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:
     """Keep what was refused, with the reasons, also when the run ends without a release."""
-    Quarantine(context.store).refuse(done.validated.refused, context.run, context.now)
+    quarantine(context, done.plan, done.validated)
     if done.validated.verdict is not None:
         write_docs(docs_folder(config), done.validated.verdict, context.run, context.now)
-
-
-def _let_go(context: Context, done: Preparation) -> None:
-    """Release what was accepted or is gone; not before the gate, for which a source that lists nothing is no news."""
-    quarantine = Quarantine(context.store)
-    stay = {*done.validated.refused["key"], *done.plan.held["row"]}
-    quarantine.release(key for key in quarantine.held()["key"] if key not in stay)
 
 
 def _result(run: str, journey: Journey, outcome: str, release: int | None, message: str) -> RunResult:

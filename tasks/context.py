@@ -42,7 +42,8 @@ class Context:
         workspace: Folder that the stages spill to.
         base: The release that the run starts from; None before the first.
         sources: Where documents come from.
-        judged: Fingerprint of normaliser, rules and sources: what an accepted document was judged by.
+        rules_fingerprints: Source to the fingerprint of its normaliser, rules and configuration. The tables keep it, as
+            what a document was judged by, in their column `judged`.
         progress: Where the run says how far it is.
         rebuild: Take nothing over from any release: every document is read, judged, cut and embedded again. For a
             store whose tables are damaged.
@@ -54,7 +55,7 @@ class Context:
     workspace: Workspace
     base: Release | None
     sources: Sequence[Source]
-    judged: Mapping[str, str]
+    rules_fingerprints: Mapping[str, str]
     progress: Progress
     rebuild: bool = False
     _cache: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,9 +13,10 @@ from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
 from tasks.curate.validate import ValidationResult
 from tasks.ingest.plan import Plan
+from tasks.ingest.read import Reading
 from tasks.ingest.scan import Scan
 
-__all__ = ["Preparation", "causes", "tally"]
+__all__ = ["Preparation", "causes", "stale_note", "tally"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Preparation:
 
     scan: Scan
     plan: Plan
+    reading: Reading
     validated: ValidationResult
     deduplicated: DeduplicationResult
     changes: ChunkChanges
@@ -35,7 +38,7 @@ class Preparation:
             self.changes.rechunks_all
             or self.validated.accepted.rows
             or self.plan.gone.height
-            or len(self.deduplicated.refused)
+            or self.deduplicated.refused.height
             or self.changes.changes
         )
 
@@ -44,24 +47,34 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     """Count documents and chunks.
 
     documents = added + changed + moved + unchanged + duplicates + quarantined, where the first four are indexed, and
-    chunks = embedded + reused. `touched` and `unreadable` ones are among the unchanged. `documents` is what was
-    listed, less what was gone before it could be read: counted apart from the others, so that the audit can compare.
+    chunks = embedded + reused.
+
+    `documents` is what was listed, less what was gone before it could be read, and what is kept although its source,
+    broken in part, lists it no more (`unlisted`): counted apart from the others, so that the audit can compare. A
+    document whose last version stands in (`stale`, with the unlisted ones among them) is counted where that version is,
+    among the unchanged or the duplicates, and so are `touched` and `unreadable` ones; its broken row is counted nowhere
+    else, while a broken row of no known document is quarantined.
     """
     ledger = context.ledger()
     after = done.deduplicated.after
     indexed = after.filter(pl.col("duplicate_of").is_null()).select("key")
     schema = {"key": pl.String, "cause": pl.String}
+    # Inner: of the indexed documents those that were accepted now, of the accepted those that are no duplicates.
     fates = indexed.join(done.validated.accepted.frame(list(schema), dict(schema)), on="key", how="inner")
     found = dict(fates.group_by("cause").len().iter_rows())
+    # Semi, for the same reason: a document that moved and now duplicates another is counted as a duplicate.
     moved = indexed.join(done.deduplicated.moved, on="key", how="semi").height
-    quarantined = done.validated.refused.height + done.plan.held.height - len(done.validated.unreadable)
+    unlisted = done.plan.kept.height
+    stale = done.deduplicated.stale.height
+    # Rows in quarantine, less those of documents of which the index has a version: one row, one place.
+    quarantined = done.validated.refused.height + done.plan.held.height - (stale - unlisted)
     added = found.get("new", 0) - moved
     changed = found.get("content", 0) + found.get("metadata", 0)
     written = done.changes.upserts.rows
     stay = 0 if done.changes.rechunks_all else int(ledger["n_chunks"].sum() or 0) - _outdated(ledger, done.changes)
     embedded = done.pending.missing.height
     return {
-        "documents": done.scan.listed.height - done.validated.absent,
+        "documents": done.scan.listed.height - done.reading.absent + unlisted,
         "added": added,
         "changed": changed,
         "moved": moved,
@@ -72,13 +85,17 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
         "chunks": written + stay,
         "embedded": embedded,
         "reused": written + stay - embedded,
-        "touched": done.validated.touched.height,
-        "unreadable": len(done.validated.unreadable),
+        "touched": done.reading.touched.height,
+        "unreadable": done.validated.unreadable,
+        "stale": stale,
+        "unlisted": unlisted,
+        "flagged": sum(done.validated.flagged.values()),
         "tokens": done.pending.tokens,
     }
 
 
 def _outdated(ledger: pl.DataFrame, changes: ChunkChanges) -> int:
+    # Ledger rows of documents all of whose chunks go; those of the others are deleted one by one, in `outdated`.
     dropped = ledger.join(changes.dropped.to_frame("key"), on="key", how="semi")
     return changes.outdated.rows + int(dropped["n_chunks"].sum() or 0)
 
@@ -93,9 +110,23 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
     extra = {
         "moved": done.deduplicated.moved.height,
         "deleted": done.deduplicated.deleted.height,
-        "refused": done.validated.refused.height,
-        "held": done.plan.held.height,
+        "stale": done.deduplicated.stale.height,
+        "refused": done.validated.refused.height - len(done.validated.stale),
+        "held": done.plan.held.filter(~pl.col("stays")).height,
         "duplicate": done.deduplicated.after["duplicate_of"].count(),
         "moved-chunks": done.changes.moved_rows,
     }
     return found | {name: count for name, count in extra.items() if count}
+
+
+def stale_note(counts: Mapping[str, int]) -> str:
+    """The end of a run's message where documents are stale, else nothing."""
+    stale = counts.get("stale", 0)
+    if not stale:
+        return ""
+    what = (
+        "1 document is stale: its last version stays"
+        if stale == 1
+        else f"{stale:,} documents are stale: their last versions stay"
+    )
+    return f"; {what} until the source is mended (`tidemark quarantine list`)"

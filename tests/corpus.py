@@ -24,6 +24,7 @@ from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.context import Context
+from tasks.curate.validation import load_suite
 from tasks.tally import Preparation
 
 __all__ = [
@@ -98,7 +99,7 @@ def encoder(config: Config) -> EncoderFolder:
 
 def prepared(context: Context, config: Config) -> Preparation:
     """What the stages that only read say."""
-    return prepare(context, encoder(config), config, Clock(Silent()))
+    return prepare(context, encoder(config), load_suite(config.validation), config, Clock(Silent()))
 
 
 def documents(config: Config, release: int | None = None) -> dict[str, dict[str, Any]]:

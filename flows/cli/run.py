@@ -44,7 +44,15 @@ def refresh(
     accept_deletions: Annotated[
         bool,
         typer.Option(
-            "--accept-deletions", help="Approve that a source lost more documents than limits.max_lost_share."
+            "--accept-deletions", help="Approve that a source loses more documents than limits.max_lost_share."
+        ),
+    ] = False,
+    accept_stale: Annotated[
+        bool,
+        typer.Option(
+            "--accept-stale",
+            help="Approve that more documents of a source are broken at once than limits.max_stale_share; their last "
+            "versions stay.",
         ),
     ] = False,
     accept_encoder: Annotated[
@@ -57,7 +65,11 @@ def refresh(
     config, began = _config(ctx), datetime.now(UTC)
     with Output(as_json).reserved() as output:
         try:
-            approved = {"accept_deletions": accept_deletions, "accept_encoder": accept_encoder}
+            approved = {
+                "accept_deletions": accept_deletions,
+                "accept_stale": accept_stale,
+                "accept_encoder": accept_encoder,
+            }
             result = _run(config, ctx.obj, "refresh", **approved, rebuild=rebuild)
         except Exception as error:
             if as_json and exit_code(error) == 1:  # a run that began has its shape, however it ended

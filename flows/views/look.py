@@ -136,9 +136,13 @@ def quarantine_view(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         return Text("the quarantine is empty: no document is refused")
     made = table("document", "source", "rule", "reason", "tried", right=(4,))
     for row in rows:
-        cells = (row[name] for name in ("document", "source", "rule", "reason"))
+        since = row.get("stale_since")
+        stands = f"; last version of {since:%Y-%m-%d} stays" if since else ""
+        cells = (row["document"], row["source"], row["rule"], f"{row['reason']}{stands}")
         made.add_row(*(clean(cell) for cell in cells), str(row["attempts"]))
     lead = f"{len(rows)} refused; each is tried again when its content or its rule changes"
+    stale = sum(row.get("stale_since") is not None for row in rows)
+    lead += f"; of {stale} the version from before they broke stays in the index" if stale else ""
     return Group(Text(""), made, Text(lead, style="dim"))
 
 

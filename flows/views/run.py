@@ -48,7 +48,7 @@ CAUSES = {
     "deleted": "gone from the source",
     "refused": "refused by a rule now",
     "held": "refused before and not mended since: stays in quarantine",
-    "unreadable": "cannot be read now: stays as it is",
+    "stale": "broken in the source: the last version stays",
     "encoder": "the encoder is another: every chunk is embedded for it",
     "chunker": "the chunker is another: every document is cut anew",
     "rebuild": "everything anew, as asked",

@@ -1,4 +1,4 @@
-"""The quarantine: every row that was refused, why, and how often it was tried."""
+"""The quarantine: every row that was refused, why, how often it was tried, and what stands in for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.store import Store, read
 
-__all__ = ["QUARANTINE", "Quarantine"]
+__all__ = ["HELD", "QUARANTINE", "Quarantine"]
 
 QUARANTINE = pa.schema(
     [
@@ -22,11 +22,20 @@ QUARANTINE = pa.schema(
         pa.field("first_seen", TIME),
         pa.field("last_seen", TIME),
         *strings("run"),
+        pa.field("defect", pa.bool_()),  # broken, rather than unwanted; null in rows of before this column
+        pa.field("stale_since", TIME),  # since when the last good version stands in; null where none does
     ]
 )
 
 _TABLE = "quarantine"
-_HELD = ["key", "source", "document", "revision", "rule", "judged"]
+_TIME = pl.Datetime("us", "UTC")
+# What a plan and a run ask of the rows that are held.
+HELD: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(["key", "source", "document", "revision", "rule", "judged"], pl.String),
+    "defect": pl.Boolean,
+    "stale_since": _TIME,
+    "first_seen": _TIME,
+}
 
 
 class Quarantine:
@@ -36,35 +45,45 @@ class Quarantine:
         self.store = store
 
     def held(self) -> pl.DataFrame:
-        """What is refused now: key, source, document, revision, rule, judged."""
-        table = self.store.find(_TABLE)
-        schema = dict.fromkeys(_HELD, pl.String)
-        if table is None:
-            return pl.DataFrame(schema=schema)
-        return pl.DataFrame(pl.from_arrow(read(table, QUARANTINE, _HELD)), schema=schema)
+        """What is refused now, `HELD` columns; `defect` and `stale_since` are null in rows of before these columns."""
+        return self._read(HELD)
 
     def refuse(self, rows: pl.DataFrame, run: str, now: datetime) -> None:
         """Take rows in, or count one more attempt for rows that are there.
 
+        A row that is there keeps when it was first seen, and since when its document is stale: whether a document goes
+        stale is decided by the gate, after its rows were refused.
+
         Args:
-            rows: key, source, document, revision, rule, rule_version, reason, judged, excerpt.
+            rows: key, source, document, revision, rule, rule_version, reason, judged, excerpt, defect.
             run: The run that refused them.
             now: When.
         """
         if rows.is_empty():
             return
-        before = self._attempts(rows["key"].to_list())
-        full = [
-            row
-            | {
-                "attempts": before.get(row["key"], {}).get("attempts", 0) + 1,
-                "first_seen": before.get(row["key"], {}).get("first_seen", now),
-                "last_seen": now,
-                "run": run,
-            }
-            for row in rows.to_dicts()
-        ]
-        self.store.upsert(_TABLE, QUARANTINE, "key", full)
+        before = self._read({"key": pl.String, "attempts": pl.Int32, "first_seen": _TIME, "stale_since": _TIME})
+        time = pl.lit(now, _TIME)
+        full = rows.join(before, on="key", how="left", maintain_order="left").with_columns(
+            pl.col("attempts").fill_null(0) + 1,
+            pl.col("first_seen").fill_null(time),
+            time.alias("last_seen"),
+            pl.lit(run).alias("run"),
+        )
+        self.store.upsert(_TABLE, QUARANTINE, "key", full.select(QUARANTINE.names).to_arrow().cast(QUARANTINE))
+
+    def mark(self, stale: pl.DataFrame) -> None:
+        """Write since when documents are stale.
+
+        Args:
+            stale: key of a row that is held, stale_since (null: no earlier version stands in for it).
+        """
+        table = self.store.find(_TABLE)
+        if table is None or stale.is_empty():
+            return
+        there = pl.DataFrame(pl.from_arrow(table.to_table())).drop("stale_since", strict=False)
+        rows = there.join(stale.select("key", "stale_since"), on="key", how="inner")
+        if rows.height:
+            self.store.upsert(_TABLE, QUARANTINE, "key", rows.select(QUARANTINE.names).to_arrow().cast(QUARANTINE))
 
     def release(self, keys: Iterable[str]) -> int:
         """Let rows go whose document was accepted or is gone; returns how many."""
@@ -77,10 +96,9 @@ class Quarantine:
         rows = [] if table is None else read(table, QUARANTINE).to_pylist()
         return sorted(rows, key=lambda row: (row["last_seen"], row["source"], row["document"]), reverse=True)
 
-    def _attempts(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+    def _read(self, columns: dict[str, Any]) -> pl.DataFrame:
+        """Read some columns of all rows; one that the table does not have yet is null."""
         table = self.store.find(_TABLE)
         if table is None:
-            return {}
-        wanted = set(keys)
-        rows = table.to_table(columns=["key", "attempts", "first_seen"]).to_pylist()
-        return {row["key"]: row for row in rows if row["key"] in wanted}
+            return pl.DataFrame(schema=columns)
+        return pl.DataFrame(pl.from_arrow(read(table, QUARANTINE, list(columns))), schema=columns)

@@ -137,6 +137,8 @@ def difference(new: pl.DataFrame, old: pl.DataFrame) -> tuple[pl.DataFrame, pl.S
     Returns:
         The rows to write, the ids to delete (those written again among them), and how many rows only moved.
     """
+    # A row is the same only with its place, since a hit names the place: anti on all four. Both ways, `new` without
+    # `old` is written and `old` without `new` deleted; a row that moved is in both, deleted and written anew.
     write = new.join(old, on=PLACE, how="anti", maintain_order="left")
     outdated = old.join(new.select(PLACE), on=PLACE, how="anti", maintain_order="left")["id"]
     moved = write.join(old, on="id", how="semi").height
@@ -146,11 +148,14 @@ def difference(new: pl.DataFrame, old: pl.DataFrame) -> tuple[pl.DataFrame, pl.S
 def _documents(context: Context, wanted: pl.DataFrame, validated: ValidationResult) -> Iterator[pl.DataFrame]:
     """The documents to cut in slices: what was accepted now, then what the base release holds."""
     columns = ["key", "source", "id", "text"]
+    # Semi with `wanted` in both places: duplicates have no chunks, and what has its chunks is not cut again.
     for part in validated.accepted.slices(columns):
         yield part.join(wanted, on="key", how="semi", maintain_order="left")
     if context.base is None:
         return
     accepted = validated.accepted.frame(["key"], {"key": pl.String})
+    # What was not accepted now is cut from the text that the base release holds: documents that take the place of one that
+    # is gone, and everything where the chunker or the encoder changed. Anti: the accepted ones were just handed on.
     rest = wanted.join(accepted, on="key", how="anti", maintain_order="left")
     if rest.is_empty():
         return
@@ -187,8 +192,10 @@ def chunk(
     # `indexed`: what the next release gives chunks to; `before`: what the base release gives chunks to.
     indexed = deduplicated.after.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
     before = context.ledger().filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
-    # Joined by both columns: a document with another content than before is not in `before`, so it is cut.
+    # Anti on key and content: what is indexed now and was not, or not with this content. A stale document is indexed with
+    # the content that it had, and so keeps its chunks.
     wanted = indexed if anew else indexed.join(before, on=["key", "content_hash"], how="anti")
+    # Anti on the key alone: a document that stays with other content is compared chunk by chunk below.
     gone = before.join(indexed, on="key", how="anti", maintain_order="left")["key"]
     # Only documents that had chunks can leave outdated ones; where all are cut anew, `write` empties the table.
     held = before.clear() if anew else before.join(wanted, on="key", how="semi")

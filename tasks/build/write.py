@@ -18,6 +18,7 @@ from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
 from tasks.curate.validate import ValidationResult
 from tasks.ingest.plan import Plan
+from tasks.ingest.read import Reading
 from tasks.stage import stage
 
 __all__ = ["Written", "write"]
@@ -48,13 +49,14 @@ def write(
     context: Context,
     encoder: EncoderFolder,
     plan: Plan,
+    reading: Reading,
     validated: ValidationResult,
     deduplicated: DeduplicationResult,
     changes: ChunkChanges,
 ) -> Written:
     """Bring both tables from the base release's state to the next one's."""
     _write_chunks(context, encoder, changes)
-    _write_documents(context, plan, validated, deduplicated, changes)
+    _write_documents(context, plan, reading, validated, deduplicated, changes)
     chunk_table, document_table = ChunkTable(context.store, changes.table), DocumentTable(context.store)
     return Written(
         {changes.table: chunk_table.version, documents.TABLE: document_table.version},
@@ -97,45 +99,58 @@ def _with_vectors(
 
 
 def _write_documents(
-    context: Context, plan: Plan, validated: ValidationResult, deduplicated: DeduplicationResult, changes: ChunkChanges
+    context: Context,
+    plan: Plan,
+    reading: Reading,
+    validated: ValidationResult,
+    deduplicated: DeduplicationResult,
+    changes: ChunkChanges,
 ) -> None:
     documents.reset(context.store, _start(context, documents.TABLE))
     ledger = context.ledger()
-    facts = (
-        deduplicated.after.select("key", "duplicate_of")
-        .join(
-            ledger.select("key", pl.col("duplicate_of").alias("was"), pl.col("n_chunks").alias("had")),
-            on="key",
-            how="left",
-        )
-        .join(changes.sizes, on="key", how="left")
-        .with_columns(
-            pl.when(pl.col("duplicate_of").is_not_null())
-            .then(0)
-            .otherwise(pl.coalesce("n_chunks", "had"))
-            .cast(pl.Int32)
-            .alias("n_chunks")
-        )
-    )
+    facts = _facts(ledger, deduplicated, changes)
     accepted = validated.accepted.frame(["key"], {"key": pl.String})
-    moved_on = pl.col("was").ne_missing(pl.col("duplicate_of")) | (pl.col("had") != pl.col("n_chunks"))
-    touched = pl.col("key").is_in(validated.touched["key"].implode())
-    stale = facts.filter(pl.col("had").is_not_null() & (moved_on | touched)).join(accepted, on="key", how="anti")
-    gone = [*plan.gone["key"], *deduplicated.refused]
+    other = pl.col("was").ne_missing(pl.col("duplicate_of")) | (pl.col("had") != pl.col("n_chunks"))
+    touched = pl.col("key").is_in(reading.touched["key"].implode())
+    # Documents that stay with the text that they have and of which another column changes. Anti: the accepted ones are
+    # written with their new text, and must not be written twice.
+    kept = facts.filter(pl.col("had").is_not_null() & (other | touched)).join(accepted, on="key", how="anti")
+    gone = [*plan.gone["key"], *deduplicated.refused["key"]]
+    # Semi: of the accepted only those that the ledger has have an old row to delete.
     old = ledger.join(accepted, on="key", how="semi")["key"]
-    documents.delete(context.store, [*gone, *old, *stale["key"]])
+    # Everything that is written below is deleted here first, and besides only what is gone or unwanted: a stale document
+    # is in none of the three, unless it takes another's place, and then it is among `kept`.
+    documents.delete(context.store, [*gone, *old, *kept["key"]])
     values = facts.select("key", "duplicate_of", "n_chunks")
-    documents.append(context.store, _document_rows(context, validated, stale["key"], values))
+    documents.append(context.store, _document_rows(context, reading, validated, kept["key"], values))
+
+
+def _facts(ledger: pl.DataFrame, deduplicated: DeduplicationResult, changes: ChunkChanges) -> pl.DataFrame:
+    """Say of every document of the next release what it duplicates and how many chunks it has, now and before.
+
+    Both joins are left joins from what the release will hold: the ledger lacks what is new (`had` and `was` are null),
+    and `sizes` lacks what was not cut, which keeps the chunks that it had.
+    """
+    before = ledger.select("key", pl.col("duplicate_of").alias("was"), pl.col("n_chunks").alias("had"))
+    sizes = pl.when(pl.col("duplicate_of").is_not_null()).then(0).otherwise(pl.coalesce("n_chunks", "had"))
+    return (
+        deduplicated.after.select("key", "duplicate_of")
+        .join(before, on="key", how="left")
+        .join(changes.sizes, on="key", how="left")
+        .with_columns(sizes.cast(pl.Int32).alias("n_chunks"))
+    )
 
 
 def _document_rows(
-    context: Context, validated: ValidationResult, stale: pl.Series, values: pl.DataFrame
+    context: Context, reading: Reading, validated: ValidationResult, kept: pl.Series, values: pl.DataFrame
 ) -> Iterator[pl.DataFrame]:
     for part in validated.accepted.slices():
         fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"), pl.lit(None, pl.String).alias("blob"))
+        # Inner, one to one: whatever is accepted is in the next release, and so among `values`.
         yield fresh.join(values, on="key", how="inner", maintain_order="left")
-    if stale.is_empty() or context.base is None:
+    if kept.is_empty() or context.base is None:
         return
-    for held in DocumentTable(context.store, context.base.tables["documents"]).slices(rows=SLICE, keys=stale):
-        kept = held.drop("duplicate_of", "n_chunks").update(validated.touched, on="key")
-        yield kept.join(values, on="key", how="inner", maintain_order="left")
+    for held in DocumentTable(context.store, context.base.tables["documents"]).slices(rows=SLICE, keys=kept):
+        # `update` is a left join: what was touched gets its new revision and time, the others keep theirs.
+        rows = held.drop("duplicate_of", "n_chunks").update(reading.touched, on="key")
+        yield rows.join(values, on="key", how="inner", maintain_order="left")

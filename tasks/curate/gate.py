@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,14 +16,16 @@ from tasks.build.embed import Pending
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
 from tasks.curate.validate import ValidationResult
+from tasks.curate.validation.rules import shorten
 from tasks.ingest.plan import Plan
 from tasks.ingest.scan import Scan
 from tasks.stage import stage
 
-__all__ = ["LimitsConfig", "Verdict", "encoder_change", "gate", "losses", "shrinkage"]
+__all__ = ["Approvals", "LimitsConfig", "Verdict", "encoder_change", "gate", "losses", "shrinkage", "staleness"]
 
 DIGESTS = {"weights": "weights", "tokenizer": "tokenizer", "network": "modules"}
 SETTINGS = ("dimension", "window", "pooling", "normalise", "query_prompt", "document_prompt")
+NAMED = 3  # documents that a reason names
 
 
 class LimitsConfig(BaseModel):
@@ -34,7 +37,20 @@ class LimitsConfig(BaseModel):
         default=0.2,
         ge=0,
         le=1,
-        description="A source that loses a larger share of its documents stops the run for approval.",
+        description="A source of which a larger share of the documents would leave the index, deleted or refused, "
+        "stops the run for approval.",
+    )
+    max_stale_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="A source of which a larger share of the documents breaks at once, so that their last versions "
+        "stay, stops the run for approval.",
+    )
+    stale_floor: int = Field(
+        default=2,
+        ge=0,
+        description="Documents of a source that break at once and never stop a run, whatever their share.",
     )
     max_refused_share: float = Field(
         default=0.5,
@@ -45,6 +61,14 @@ class LimitsConfig(BaseModel):
     refused_floor: int = Field(
         default=10, ge=0, description="Refused documents that never stop a run, whatever their share."
     )
+
+
+class Approvals(TypedDict, total=False):
+    """What a person approved of beforehand: the options of a refresh by their names."""
+
+    accept_deletions: bool
+    accept_stale: bool
+    accept_encoder: bool
 
 
 @dataclass(frozen=True)
@@ -63,7 +87,7 @@ class Verdict:
         """Raise what the verdict means for the run.
 
         Raises:
-            NeedsApproval: A source lost too much, or the encoder is another.
+            NeedsApproval: A source lost too much, too much of it broke at once, or the encoder is another.
             Refused: A limit was passed.
         """
         if self.outcome == "refused":
@@ -72,26 +96,46 @@ class Verdict:
             raise NeedsApproval("; ".join(self.reasons))
 
 
-def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: dict[str, int], share: float) -> list[str]:
-    """Name the sources that lost more than a share of their documents, or everything.
+def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: Mapping[str, int], share: float) -> list[str]:
+    """Name the sources that lose more than a share of their documents, or everything.
 
     Args:
         ledger: `source` of each document of the base release.
-        lost: `source` of each document that is gone and not moved.
+        lost: source, id and door (`gone` or `refused`) of each document that would leave the index.
         listed: Source to the number of items that it lists now.
         share: Share that a source may lose unasked.
     """
-    before = dict(ledger.group_by("source").len().iter_rows())
-    gone = dict(lost.group_by("source").len().iter_rows())
+    before = _by_source(ledger)
     reasons = []
-    for source in sorted(gone):
-        if gone[source] > share * before[source] or not listed.get(source):
+    for source, count in sorted(_by_source(lost).items()):
+        if count > share * before[source] or not listed.get(source):
             now = f"lists {listed[source]:,} now" if source in listed else "is not configured any more"
+            mine = lost.filter(pl.col("source") == source)
+            doors = ", ".join(f"{n:,} {door}" for door, n in mine["door"].value_counts().sort("door").iter_rows())
             reasons.append(
-                f"source {source!r} lost {gone[source]:,} of its {before[source]:,} documents "
-                f"({gone[source] / before[source]:.0%}; allowed {share:.0%}) and {now}"
+                f"source {source!r} lost {count:,} of its {before[source]:,} documents "
+                f"({count / before[source]:.0%}; allowed {share:.0%}) and {now} ({doors}: {_named(mine)})"
             )
     return reasons
+
+
+def staleness(ledger: pl.DataFrame, stale: pl.DataFrame, limits: LimitsConfig) -> list[str]:
+    """Name the sources of which too many documents go stale at once.
+
+    Args:
+        ledger: `source` of each document of the base release.
+        stale: source and id of each document that goes stale with this run.
+        limits: How many may, unasked.
+    """
+    before = _by_source(ledger)
+    share = limits.max_stale_share
+    return [
+        f"source {source!r} is broken in {count:,} of its {before[source]:,} documents, whose last versions would go "
+        f"on answering ({count / before[source]:.0%}; allowed {share:.0%}: "
+        f"{_named(stale.filter(pl.col('source') == source))})"
+        for source, count in sorted(_by_source(stale).items())
+        if count > limits.stale_floor and count > share * before[source]
+    ]
 
 
 def shrinkage(base: Release | None, documents: int, share: float) -> list[str]:
@@ -166,34 +210,63 @@ def gate(
     pending: Pending,
     *,
     accept_deletions: bool = False,
+    accept_stale: bool = False,
     accept_encoder: bool = False,
 ) -> Verdict:
-    """Judge the run as a whole: refused documents, expectations on the batch, mass deletions, another encoder."""
+    """Judge the run as a whole: what is refused, leaves or goes stale, expectations on the batch, another encoder."""
     if validated.verdict is not None and not validated.verdict.ok:
         return Verdict("refused", tuple(validated.verdict.failures))
-    refused = validated.refused.height + plan.held.height
-    listed = scan.listed.height
-    if refused > limits.refused_floor and refused > limits.max_refused_share * listed:
-        return Verdict(
-            "refused",
-            (
-                f"{refused:,} of {listed:,} documents were refused ({refused / listed:.0%}; allowed "
-                f"{limits.max_refused_share:.0%}): see `tidemark quarantine list`; mend the source or the rules, or "
-                "raise limits.max_refused_share",
-            ),
-        )
-    lost = []
-    if not accept_deletions:
-        if context.rebuild:
-            lost = shrinkage(context.base, deduplicated.after.height, limits.max_lost_share)
-        else:
-            lost = losses(context.ledger(), deduplicated.deleted, scan.counts, limits.max_lost_share)
+    refused = _refusals(limits, scan.listed.height, validated.refused.height + plan.held.height)
+    if refused:
+        return Verdict("refused", refused)
+    lost = [] if accept_deletions else _losses(context, limits, scan, deduplicated)
+    stale = [] if accept_stale else staleness(context.ledger(), deduplicated.newly_stale, limits)
     changed = [] if accept_encoder else encoder_change(context.base, encoder, pending)
-    if not lost and not changed:
+    if not lost and not stale and not changed:
         return Verdict("pass")
     # An approval that was given already stays in the command: without it the next run would wait for that one.
-    approved = {"--accept-deletions": lost or accept_deletions, "--accept-encoder": changed or accept_encoder}
+    approved = {
+        "--accept-deletions": bool(lost) or accept_deletions,
+        "--accept-stale": bool(stale) or accept_stale,
+        "--accept-encoder": bool(changed) or accept_encoder,
+    }
+    options = [option for option, given in approved.items() if given]
+    return Verdict("needs-approval", (*lost, *stale, *changed, _way_on(context, options, mend=bool(stale))))
+
+
+def _refusals(limits: LimitsConfig, listed: int, refused: int) -> tuple[str, ...]:
+    """Say so where too many of all that is listed are refused."""
+    if refused <= limits.refused_floor or refused <= limits.max_refused_share * listed:
+        return ()
+    return (
+        f"{refused:,} of {listed:,} documents were refused ({refused / listed:.0%}; allowed "
+        f"{limits.max_refused_share:.0%}): see `tidemark quarantine list`; mend the source or the rules, or "
+        "raise limits.max_refused_share",
+    )
+
+
+def _losses(context: Context, limits: LimitsConfig, scan: Scan, deduplicated: DeduplicationResult) -> list[str]:
+    """Count whatever would leave the index, by whatever door, against the limit."""
+    if context.rebuild:
+        return shrinkage(context.base, deduplicated.after.height, limits.max_lost_share)
+    doors = [("gone", deduplicated.deleted), ("refused", deduplicated.refused)]
+    lost = pl.concat([frame.select("source", "id", pl.lit(door).alias("door")) for door, frame in doors])
+    return losses(context.ledger(), lost, scan.counts, limits.max_lost_share)
+
+
+def _way_on(context: Context, options: Sequence[str], *, mend: bool) -> str:
+    """Tell which options approve of it."""
     rebuild = " --rebuild" if context.rebuild else ""
-    command = " ".join([f"tidemark refresh{rebuild}", *(option for option, given in approved.items() if given)])
-    hint = f"if that is right, run `{command}`; `tidemark plan{rebuild}` shows what would change"
-    return Verdict("needs-approval", (*lost, *changed, hint))
+    command = " ".join([f"tidemark refresh{rebuild}", *options])
+    first = "mend the source, or, " if mend else ""
+    return f"{first}if that is right, run `{command}`; `tidemark plan{rebuild}` shows what would change"
+
+
+def _by_source(frame: pl.DataFrame) -> dict[str, int]:
+    return dict(frame.group_by("source").len().iter_rows())
+
+
+def _named(documents: pl.DataFrame) -> str:
+    """The first documents by name, and how many more there are."""
+    shown = ", ".join(shorten(name) for name in documents["id"].sort().head(NAMED))
+    return shown if documents.height <= NAMED else f"{shown} and {documents.height - NAMED:,} more"

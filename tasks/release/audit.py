@@ -219,14 +219,20 @@ def _conservation(ledger: pl.DataFrame, rows: pl.DataFrame) -> Iterator[Check]:
 
 
 def _promised(counts: Mapping[str, int], documents: int, chunks: int) -> Iterator[Check]:
-    """Hold what the run counted against what the tables have: success is an end state, not the end of a loop."""
+    """Hold what the run counted against what the tables have: success is an end state, not the end of a loop.
+
+    What is held is what was listed, and beside it the documents that a source, broken in part, lists no more and that
+    stay: they are in the table although nobody listed them, so the run counts them in and says how many they are.
+    """
     if not counts:
         return
     parts = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
     total = sum(counts[part] for part in parts)
     held = documents + counts["quarantined"]
     ok = counts["documents"] == total == held
-    detail = f"{counts['documents']:,} listed = " + " + ".join(f"{counts[part]:,} {part}" for part in parts)
+    unlisted = counts.get("unlisted", 0)
+    listed = f"{counts['documents'] - unlisted:,} listed" + (f" + {unlisted:,} kept unlisted" if unlisted else "")
+    detail = f"{listed} = " + " + ".join(f"{counts[part]:,} {part}" for part in parts)
     yield Check("run.documents", ok, detail if ok else f"{detail}, but {held:,} are held")
     ok = counts["chunks"] == chunks == counts["embedded"] + counts["reused"]
     detail = f"{counts['chunks']:,} = {counts['embedded']:,} embedded + {counts['reused']:,} re-used"

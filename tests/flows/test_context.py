@@ -19,7 +19,7 @@ def test_a_context_is_opened_from_the_configuration_and_leaves_nothing(tmp_path:
     config = configure(tmp_path, {"a.md": prose("anchor")})
     with opened(config, "run-1", Silent()) as shared:
         assert (shared.run, shared.base, [source.name for source in shared.sources]) == ("run-1", None, ["notes"])
-        assert shared.judged.keys() == {"notes"}
+        assert shared.rules_fingerprints.keys() == {"notes"}
         shared.workspace.spill("s").append(pl.DataFrame({"n": [1]}))
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 

@@ -1,4 +1,4 @@
-"""A history of random changes ends in the same tables as a rebuild from scratch."""
+"""A history of random changes ends in the tables of a rebuild, in which the last good version stands for what broke."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from flows.audit import audit
 from flows.config.schema import Config
 from flows.refresh import RunResult, refresh
-from flows.rollback import rollback
+from flows.rollback import RollbackResult, rollback
 from storage.errors import InputError
 from storage.tables.releases import Releases
 from storage.tables.store import Store
@@ -105,13 +105,46 @@ class Folder:
         return [getattr(self, name) for name in names]
 
 
+class Versions:
+    """What each release holds of each file: the file, or where it is broken the version of the release before."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.releases: dict[int, dict[str, bytes]] = {}
+        self.now: dict[str, bytes] = {}
+
+    def refreshed(self, result: RunResult) -> None:
+        """Take in what a refresh found."""
+        raw = {file.relative_to(self.folder.path).as_posix(): file.read_bytes() for file in self.folder.names()}
+        held = {name: content if sound(content) else self.now.get(name) for name, content in raw.items()}
+        self.now = {name: content for name, content in held.items() if content is not None}
+        broken = [name for name, content in raw.items() if not sound(content) and name in self.now]
+        assert result.counts["stale"] == len(broken)
+        self.releases[result.release or 0] = self.now
+
+    def rolled_back(self, result: RollbackResult) -> None:
+        """Take a rollback in."""
+        self.now = self.releases[result.release] = self.releases[result.restored]
+
+    def write(self, path: Path) -> None:
+        """Write what the index holds as files."""
+        for name, content in self.now.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(content)
+
+
+def sound(content: bytes) -> bool:
+    """Whether the default rules accept a file."""
+    return bool(content.strip()) and b"\xff" not in content
+
+
 def configuration(base: Path, store: str, **sections: Any) -> Config:
     source = {"name": "notes", "kind": "folder", "path": "notes"}
     given = {
         "store": {"uri": store},
         "encoder": {"name": "stub"},
         "chunker": {"min_tokens": 8, "max_tokens": 24},
-        "limits": {"max_lost_share": 1.0, "max_refused_share": 1.0},
+        "limits": {"max_lost_share": 1.0, "max_refused_share": 1.0, "max_stale_share": 1.0},
         "releases": {"keep": 4},
         "sources": [source],
     }
@@ -148,15 +181,17 @@ def conserved(result: RunResult) -> bool:
     )
 
 
-def live(config: Config, folder: Folder, random: Random, steps: int) -> set[str]:
-    """Change, refresh and roll back at random; returns the outcomes that were seen."""
+def live(config: Config, folder: Folder, random: Random, steps: int) -> tuple[set[str], Versions]:
+    """Refresh, then change, refresh and roll back at random; returns the outcomes that were seen, and the model."""
+    versions = Versions(folder)
+    versions.refreshed(refresh(config))
     outcomes = set()
     changes = folder.changes()
     for _ in range(steps):
         kept = [release.seq for release in Releases(Store(config.store.uri)).retained()]
         if kept and random.random() < 0.12:
             try:
-                rollback(config, random.choice(kept))
+                versions.rolled_back(rollback(config, random.choice(kept)))
                 outcomes.add("rollback")
             except InputError as same:
                 assert "already" in str(same)
@@ -166,10 +201,19 @@ def live(config: Config, folder: Folder, random: Random, steps: int) -> set[str]
             else:
                 folder.insert()
         result = refresh(config)
+        versions.refreshed(result)
         assert conserved(result)
         assert result.counts["embedded"] <= result.counts["chunks"]
         outcomes.add(result.outcome)
-    return outcomes
+    return outcomes, versions
+
+
+def rebuild(base: Path, versions: Versions, **sections: Any) -> Config:
+    """Build from scratch what the history holds, which no folder has any more where files broke."""
+    versions.write(base / "again" / "notes")
+    rebuilt = configuration(base / "again", "rebuilt", **sections)
+    assert refresh(rebuilt).outcome == "published"
+    return rebuilt
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -177,14 +221,11 @@ def test_a_history_of_random_changes_equals_a_rebuild_from_scratch(tmp_path: Pat
     random = Random(seed)
     folder = Folder(tmp_path / "notes", random)
     history = configuration(tmp_path, "history")
+
+    outcomes, versions = live(history, folder, random, STEPS)
     refresh(history)
 
-    outcomes = live(history, folder, random, STEPS)
-    refresh(history)
-
-    rebuilt = configuration(tmp_path, "rebuilt")
-    assert refresh(rebuilt).outcome == "published"
-    assert_same(history, rebuilt)
+    assert_same(history, rebuild(tmp_path, versions))
     assert audit(history, deep=True).failed == []
     assert {"published", "unchanged", "rollback"} <= outcomes
 
@@ -194,12 +235,10 @@ def test_a_history_with_the_real_encoder_equals_a_rebuild(tmp_path: Path, tiny_m
     folder = Folder(tmp_path / "notes", random)
     encoder = {"name": str(tiny_model)}
     history = configuration(tmp_path, "history", encoder=encoder)
-    refresh(history)
-    live(history, folder, random, 8)
+    _, versions = live(history, folder, random, 8)
     refresh(history)
 
-    rebuilt = configuration(tmp_path, "rebuilt", encoder=encoder)
-    refresh(rebuilt)
+    rebuilt = rebuild(tmp_path, versions, encoder=encoder)
 
     documents, chunks, vectors = table(history)
     wanted_documents, wanted_chunks, wanted_vectors = table(rebuilt)
@@ -214,8 +253,6 @@ def test_long_histories_equal_a_rebuild(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     folder = Folder(tmp_path / "notes", random)
     history = configuration(tmp_path, "history")
-    live(history, folder, random, 150)
+    _, versions = live(history, folder, random, 150)
     refresh(history)
-    rebuilt = configuration(tmp_path, "rebuilt")
-    refresh(rebuilt)
-    assert_same(history, rebuilt)
+    assert_same(history, rebuild(tmp_path, versions))

@@ -9,6 +9,7 @@ from corpus import configure, context, encoder, prose
 
 from flows.prepare import Clock, prepare
 from flows.views.progress import Silent
+from tasks.curate.validation import load_suite
 
 
 class Heard(Silent):
@@ -36,7 +37,7 @@ def test_stages_run_in_order_and_write_nothing_to_the_store(tmp_path: Path) -> N
     heard = Heard()
     config = configure(tmp_path, {"a.md": prose("anchor")})
     with context(config) as shared:
-        done = prepare(shared, encoder(config), config, Clock(heard))
+        done = prepare(shared, encoder(config), load_suite(config.validation), config, Clock(heard))
         assert [path.name for path in (tmp_path / "store").iterdir()] == [".work"]
-    assert heard.stages == ["scan", "plan", "validate", "deduplicate", "chunk"]
+    assert heard.stages == ["scan", "plan", "read", "validate", "deduplicate", "chunk"]
     assert done.pending.missing.height == done.changes.upserts.rows > 0

@@ -23,6 +23,9 @@ from flows.rollback import rollback
 from storage.tables.runs import Runs
 from storage.tables.store import Store
 
+SHORT = {"max_chars": 1_000}
+LONG = "A policy lets no text in that is so long. " * 30
+
 
 def test_a_source_that_leaves_the_configuration_needs_approval(tmp_path: Path) -> None:
     save(tmp_path / "wiki", {"a.md": prose("wiki")})
@@ -85,17 +88,17 @@ def test_a_batch_that_fails_an_expectation_of_the_users_publishes_nothing(tmp_pa
     assert counted(night(config)) == {"added": 2, "unchanged": 1}
 
 
-def test_a_refused_document_leaves_the_index_and_returns_when_mended(tmp_path: Path) -> None:
-    config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")})
+def test_an_unwanted_document_leaves_the_index_and_returns_when_it_is_wanted(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")}, validation=SHORT)
     night(config)
-    save(tmp_path / "notes", {"a.md": "\x01 broken"})
+    save(tmp_path / "notes", {"a.md": LONG})
     refused = night(config)
     assert (refused.outcome, counted(refused)) == ("published", {"unchanged": 1, "quarantined": 1})
     assert {row["document"] for row in rows(config)} == {"b.md"}
-    assert held(config) == [("a.md", "no-control-characters", 1)]
-    save(tmp_path / "notes", {"a.md": "\x01 broken still"})
+    assert held(config) == [("a.md", "content-length", 1)]
+    save(tmp_path / "notes", {"a.md": LONG + " still"})
     assert night(config).outcome == "unchanged"
-    assert held(config) == [("a.md", "no-control-characters", 2)]
+    assert held(config) == [("a.md", "content-length", 2)]
     save(tmp_path / "notes", {"a.md": prose("anchor")})
     mended = night(config)
     assert (counted(mended), mended.counts["embedded"], held(config)) == ({"added": 1, "unchanged": 1}, 0, [])
@@ -115,9 +118,9 @@ def test_a_new_rule_judges_every_document_again(tmp_path: Path) -> None:
 
 def test_what_was_refused_by_a_run_that_did_not_publish_leaves_the_index_later(tmp_path: Path) -> None:
     files = {f"{n}.md": prose(f"word{n}") for n in range(5)}
-    config = configure(tmp_path, files, limits={})
+    config = configure(tmp_path, files, limits={}, validation=SHORT)
     night(config)
-    save(tmp_path / "notes", {"0.md": "", "1.md": None, "2.md": None})
+    save(tmp_path / "notes", {"0.md": LONG, "1.md": None, "2.md": None})
     assert night(config).outcome == "needs-approval"
     save(tmp_path / "notes", {name: files[name] for name in ("1.md", "2.md")})
     result = night(config)
@@ -126,15 +129,31 @@ def test_what_was_refused_by_a_run_that_did_not_publish_leaves_the_index_later(t
 
 
 def test_what_a_rollback_brings_back_is_refused_again(tmp_path: Path) -> None:
-    config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")})
+    config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")}, validation=SHORT)
     night(config)
-    save(tmp_path / "notes", {"a.md": ""})
+    save(tmp_path / "notes", {"a.md": LONG})
     night(config)
     rollback(config)
     assert {row["document"] for row in rows(config)} == {"a.md", "b.md"}
     again = night(config)
     assert (again.outcome, counted(again)) == ("published", {"unchanged": 1, "quarantined": 1})
     assert {row["document"] for row in rows(config)} == {"b.md"}
+
+
+def test_refused_documents_are_counted_among_what_leaves_the_index(tmp_path: Path) -> None:
+    files = {f"{n}.md": prose(f"word{n}") for n in range(10)}
+    config = configure(tmp_path, files, limits={}, validation=SHORT)
+    night(config)
+    save(tmp_path / "notes", {"0.md": LONG, "1.md": LONG, "2.md": None})
+    stopped = night(config)
+    assert (stopped.outcome, len(documents(config))) == ("needs-approval", 10)
+    assert (
+        "source 'notes' lost 3 of its 10 documents (30%; allowed 20%) and lists 9 now (1 gone, 2 refused: "
+        '"0.md", "1.md", "2.md")'
+    ) in stopped.message
+    assert night(config).outcome == "needs-approval"  # what is held from the night before leaves as much
+    assert night(config, accept_deletions=True).outcome == "published"
+    assert len(documents(config)) == 7
 
 
 def test_a_document_that_cannot_be_read_keeps_its_old_version(tmp_path: Path) -> None:

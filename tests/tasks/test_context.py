@@ -22,7 +22,7 @@ from tasks.build.write import write
 
 def judged(base: Path, **sections: object) -> dict[str, str]:
     with context(configure(base, **sections)) as shared:
-        return dict(shared.judged)
+        return dict(shared.rules_fingerprints)
 
 
 def test_whatever_may_change_a_verdict_or_a_text_is_in_what_judged_it(

@@ -19,10 +19,18 @@ def test_documents_are_counted_from_the_listing_and_from_their_fates(tmp_path: P
     refresh(config)
     notes = tmp_path / "notes"
     (notes / "b.md").rename(notes / "z.md")
-    (notes / "f.md").touch()
+    (notes / "g.md").touch()
     save(
         notes,
-        {"a.md": None, "c.md": None, "d.md": "Edited.", "e.md": "\x02", "bad.md": "Mended.", "new.md": prose("g")},
+        {
+            "a.md": None,
+            "c.md": None,
+            "d.md": "Edited.",
+            "e.md": "x" * 5_000_001,
+            "f.md": "\x02",
+            "bad.md": "Mended.",
+            "new.md": prose("g"),
+        },
     )
     with context(config) as shared:
         done = prepared(shared, config)
@@ -41,13 +49,14 @@ def test_documents_are_counted_from_the_listing_and_from_their_fates(tmp_path: P
         "quarantined": 2,
         "duplicates": 1,
     }
-    assert (counts["touched"], counts["unreadable"]) == (1, 0)
+    assert (counts["touched"], counts["unreadable"], counts["stale"], counts["unlisted"]) == (1, 0, 1, 0)
     assert found | {"moved-chunks": 0} == {
         "new": 3,
         "content": 1,
         "moved": 1,
         "deleted": 2,
         "refused": 1,
+        "stale": 1,  # its last version stays
         "held": 1,
         "duplicate": 1,
         "moved-chunks": 0,

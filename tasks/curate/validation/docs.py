@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tasks.curate.validation.expectations import import_gx, quiet
-from tasks.curate.validation.rules import shorten
+from tasks.curate.validation.rules import Rule, shorten
 from tasks.curate.validation.validator import BatchVerdict, Outcome
 
 __all__ = ["write_docs"]
@@ -85,7 +85,7 @@ def render(verdict: BatchVerdict, run: str, now: datetime) -> str:
                 expectation_config=ExpectationConfiguration(
                     outcome.rule.expectation,
                     escaped(dict(outcome.rule.kwargs)),
-                    description=escaped(f"{outcome.rule.name}: {spelled(outcome)}"),
+                    description=escaped(f"{outcome.rule.name}: {spelled(outcome)}{role(outcome.rule)}"),
                 ),
                 result=summary(outcome),
             )
@@ -132,6 +132,13 @@ def spelled(outcome: Outcome) -> str:
     """Spell the expectation and its arguments in a line."""
     arguments = ", ".join(f"{name} {shorten(value)}" for name, value in outcome.rule.kwargs.items())
     return f"{outcome.rule.expectation}({arguments})"
+
+
+def role(rule: Rule) -> str:
+    """Say what the rule does with what fails it, where that is not to let the document go."""
+    if rule.action == "flag":
+        return " (flags only)"
+    return " (a defect: the last version stays)" if rule.defect else ""
 
 
 def escaped(value: Any) -> Any:

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from storage.hashing import fingerprint as hashed
 
-__all__ = ["Rule", "Suite", "ValidationConfig", "default_rules", "fingerprint"]
+__all__ = ["DEFECTS", "Action", "Rule", "Suite", "ValidationConfig", "default_rules", "fingerprint"]
+
+Action = Literal["refuse", "redact", "flag"]
 
 SUITE: Final = "validation-1"
 DAY: Final = 86_400
 COLUMN_KWARGS: Final = ("column", "column_A", "column_B", "column_list")
 METADATA: Final = "metadata."
 UNLICENSED: Final = "(none)"
+# Default rules that find a document broken. What breaks a document says nothing of the version before it, which stays.
+DEFECTS: Final = frozenset(
+    {
+        "readable",
+        "id-present",
+        "content-present",
+        "valid-utf8",
+        "no-control-characters",
+        "timestamp-not-before-1970",
+        "timestamp-not-in-future",
+    }
+)
 
 
 class ValidationConfig(BaseModel):
@@ -70,6 +84,10 @@ class ValidationConfig(BaseModel):
 class Rule:
     """One expectation with the words that a user reads when it refuses.
 
+    A refusal is one of two kinds. A *defect* (torn, empty, undecodable) says that this version of the document is
+    broken: its last good version stays in the index. A *policy* (licence, language, length) says that the document is
+    not wanted: it leaves the index.
+
     Args:
         name: Stable name, written to the quarantine.
         version: Raised when the meaning changes while the arguments do not.
@@ -78,6 +96,9 @@ class Rule:
         reason: Text with `{column}` and `{argument}` fields of the refused row.
         origin: File and entry of a user's expectation; None for the default suite.
         condition: Columns that a `row_condition` among the arguments reads.
+        defect: Whether it finds documents broken, rather than unwanted.
+        action: What becomes of a row that fails: `refuse` keeps it out, `flag` lets it in and counts it, `redact` lets
+            it in without what was found.
     """
 
     name: str
@@ -87,6 +108,8 @@ class Rule:
     reason: str
     origin: str | None = None
     condition: tuple[str, ...] = ()
+    defect: bool = False
+    action: Action = "refuse"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -135,12 +158,29 @@ def fingerprint(config: ValidationConfig, suite: Suite) -> str:
     """Identify everything that can change a verdict: rules, arguments, parameters, the user's file by content."""
     # where the user's file lies and how it is spaced does not matter: its entries are among the rules
     parameters = config.model_dump(mode="json", exclude={"expectations"})
-    rules = [(rule.name, rule.version, rule.expectation, dict(rule.kwargs), rule.reason) for rule in suite.rules]
-    return hashed([SUITE, parameters, rules])
+    return hashed([SUITE, parameters, [_judging(rule) for rule in suite.rules]])
+
+
+def _judging(rule: Rule) -> list[object]:
+    """Spell what of a rule can change a verdict.
+
+    What a rule does by default is left out, so that a store which knew no actions is not judged again for them.
+    """
+    spelled: list[object] = [rule.name, rule.version, rule.expectation, dict(rule.kwargs), rule.reason]
+    if rule.defect != (rule.origin is None and rule.name in DEFECTS):
+        spelled.append({"defect": rule.defect})
+    if rule.action != "refuse":
+        spelled.append({"action": rule.action})
+    return spelled
 
 
 def default_rules(config: ValidationConfig) -> Iterator[Rule]:
-    """Yield the built-in rows; to add one, add it here and its column to `FEATURES` of `features`."""
+    """Yield the built-in rules; to add one, add it to `_rows`, its column to `FEATURES` and its kind to `DEFECTS`."""
+    for rule in _rows(config):
+        yield replace(rule, defect=rule.name in DEFECTS)
+
+
+def _rows(config: ValidationConfig) -> Iterator[Rule]:
     between, in_set = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
     yield Rule("readable", 1, "expect_column_values_to_be_null", {"column": "problem"}, "{problem}")
     yield Rule(

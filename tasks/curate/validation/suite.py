@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from storage.errors import InputError
 from tasks.curate.validation.features import DOCUMENT_COLUMNS, FEATURES
-from tasks.curate.validation.rules import METADATA, Rule, Suite, ValidationConfig, default_rules
+from tasks.curate.validation.rules import METADATA, Action, Rule, Suite, ValidationConfig, default_rules
 
 __all__ = ["load_suite"]
 
-ENTRY_KEYS: Final = ("expectation", "kwargs", "name", "reason", "meta")
+ENTRY_KEYS: Final = ("expectation", "kwargs", "name", "reason", "meta", "action", "defect")
 # what Great Expectations itself writes into an exported suite, and what has no meaning here
 EXPORTED_KEYS: Final = ("type", "id", "description", "notes", "rendered_content", "severity")
 
@@ -91,10 +91,30 @@ def parse_entry(entry: Any, origin: str) -> Rule:
     # a condition is free text: every column whose name occurs in it is handed over
     condition = str(kwargs.get("row_condition", ""))
     read = tuple(column for column in (*DOCUMENT_COLUMNS, *FEATURES) if column in condition)
-    rule = Rule("", 1, expectation, kwargs, str(reason or f"fails {expectation}"), origin, read)
+    rule = Rule(
+        "", 1, expectation, kwargs, str(reason or f"fails {expectation}"), origin, read, *parse_kind(entry, origin)
+    )
     for column in rule.columns:
         check_column(column, origin)
     return replace(rule, name=str(entry.get("name") or ":".join([expectation, *rule.columns])))
+
+
+def parse_kind(entry: Mapping[str, Any], origin: str) -> tuple[bool, Action]:
+    """Read whether an entry finds defects, and what becomes of the rows that fail it."""
+    defect, action = entry.get("defect", False), entry.get("action", "refuse")
+    if not isinstance(defect, bool):
+        raise InputError(
+            f"{origin}: defect is {defect!r}; write true where a row that fails is broken, so its last version stays"
+        )
+    if action == "redact":
+        raise InputError(f"{origin}: action 'redact': no rule redacts yet; write refuse or flag")
+    if action not in ("refuse", "flag"):
+        raise InputError(f"{origin}: unknown action {action!r}; valid are refuse and flag")
+    if action == "flag" and defect:
+        raise InputError(
+            f"{origin}: a rule that flags refuses nothing, so that it finds no defects: drop one of the two"
+        )
+    return defect, cast("Action", action)
 
 
 def check_column(column: object, origin: str) -> None:

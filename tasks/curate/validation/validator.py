@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,7 @@ REFUSALS: Final = pl.Schema(
         "rule": pl.String,
         "rule_version": pl.String,
         "reason": pl.String,
+        "defect": pl.Boolean,
     }
 )
 
@@ -43,14 +44,15 @@ class RowVerdicts:
     Args:
         accepted: Boolean, one a row, in the order of the frame.
         refusals: `REFUSALS` columns, one row a refused document: `rule` is the first that failed in the order of
-            the suite, `reason` tells all of them.
+            the suite, `reason` tells all of them. `defect` says whether any of them found the row broken: nothing else
+            that is said of a torn row, its licence or its language, can be relied on.
     """
 
     accepted: pl.Series
     refusals: pl.DataFrame
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What one rule found in all slices of a run."""
 
@@ -59,18 +61,27 @@ class Outcome:
     rows: int = 0
     missing: int = 0
     unexpected: int = 0
-    samples: list[Any] = field(default_factory=list)
+    samples: tuple[str, ...] = ()
     observed: Any = None
     success: bool = True
 
-    def add(self, finding: Finding) -> None:
-        """Take the finding on one more slice in."""
-        self.rows += finding.rows
-        self.missing += finding.missing
-        self.unexpected += len(finding.unexpected)
-        self.samples += [shorten(value) for value in finding.samples[: SAMPLES - len(self.samples)]]
-        self.success = self.success and finding.success
-        self.observed = finding.observed if finding.error is None else f"nothing: {finding.error}"
+    @property
+    def failures(self) -> int:
+        """Rows that failed; 1 for an expectation about the whole batch that failed."""
+        return self.unexpected if self.per_row else int(not self.success)
+
+    def adding(self, finding: Finding) -> Outcome:
+        """The outcome with the finding on one more slice taken in."""
+        shown = (shorten(value) for value in finding.samples[: SAMPLES - len(self.samples)])
+        return replace(
+            self,
+            rows=self.rows + finding.rows,
+            missing=self.missing + finding.missing,
+            unexpected=self.unexpected + len(finding.unexpected),
+            samples=(*self.samples, *shown),
+            success=self.success and finding.success,
+            observed=finding.observed if finding.error is None else f"nothing: {finding.error}",
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,14 @@ class BatchVerdict:
     @property
     def counts(self) -> dict[str, int]:
         """Rows that each rule refused; a row that fails several counts for each."""
-        return {outcome.rule.name: outcome.unexpected for outcome in self.outcomes if outcome.per_row}
+        refusing = [one for one in self.outcomes if one.per_row and one.rule.action == "refuse"]
+        return {outcome.rule.name: outcome.unexpected for outcome in refusing}
+
+    @property
+    def flagged(self) -> dict[str, int]:
+        """Rows that each flagging rule found, where it found any; they are let in unless another rule refuses them."""
+        flagging = [one for one in self.outcomes if one.rule.action == "flag" and one.failures]
+        return {outcome.rule.name: outcome.failures for outcome in flagging}
 
 
 class Validator:
@@ -154,10 +172,15 @@ class Validator:
         if rules and self.total:
             batch = pd.concat(self.held, ignore_index=True)
             for name, finding in self.runner.judge(batch, rules).items():
-                self.outcomes[name].add(finding)
-        failed = [outcome for outcome in self.outcomes.values() if not outcome.per_row and not outcome.success]
+                self.add(name, finding)
+        batch_wide = [outcome for outcome in self.outcomes.values() if not outcome.per_row]
+        failed = [outcome for outcome in batch_wide if not outcome.success and outcome.rule.action == "refuse"]
         lines = tuple(f"{one.rule.name}: {one.rule.reason}, observed {shorten(one.observed)}" for one in failed)
         return BatchVerdict(self.total, self.refused, lines, tuple(self.outcomes.values()))
+
+    def add(self, name: str, finding: Finding) -> None:
+        """Take a finding of one rule in."""
+        self.outcomes[name] = self.outcomes[name].adding(finding)
 
     def specimen(self, value: object) -> pd.DataFrame:
         """Make plausible documents, with one value under each key of their metadata that a rule reads."""
@@ -189,9 +212,10 @@ class Validator:
         # results come in another order than the suite's, which is the order of reporting
         for rule in rules:
             finding = findings[rule.name]
-            self.outcomes[rule.name].add(finding)
-            for row, reason in explain(rule, finding, computed):
-                reasons[row].append((rule, reason))
+            self.add(rule.name, finding)
+            if rule.action == "refuse":
+                for row, reason in explain(rule, finding, computed):
+                    reasons[row].append((rule, reason))
         batch_columns = {name for rule in self.suite.rules if rule not in rules for name in rule.columns}
         if len(rules) < len(self.suite.rules):
             self.held.append(table[[ROW, *(name for name in table.columns if name in batch_columns)]])
@@ -220,6 +244,7 @@ def to_verdicts(frame: pl.DataFrame, reasons: Mapping[int, list[tuple[Rule, str]
             rule=pl.Series([reasons[row][0][0].name for row in refused], dtype=pl.String),
             rule_version=pl.Series([reasons[row][0][0].identity for row in refused], dtype=pl.String),
             reason=pl.Series(["; ".join(text for _, text in reasons[row]) for row in refused], dtype=pl.String),
+            defect=pl.Series([any(rule.defect for rule, _ in reasons[row]) for row in refused], dtype=pl.Boolean),
         )
     )
     return RowVerdicts(accepted, refusals.match_to_schema(REFUSALS))

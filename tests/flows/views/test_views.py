@@ -156,6 +156,15 @@ def test_a_plan_that_needs_approval_says_why_and_how() -> None:
     assert "tidemark refresh --accept-deletions" in told
 
 
+def test_what_needs_approval_names_the_options_that_its_message_names() -> None:
+    message = "mend the source, or, if that is right, run `tidemark refresh --accept-deletions --accept-stale`"
+    step = "tidemark refresh --accept-deletions --accept-stale"
+    assert step in drawn(plan_view(forecast(outcome="needs-approval", message=message)), 200).splitlines()[-2]
+    assert "tidemark refresh --rebuild" in drawn(
+        plan_view(forecast(outcome="needs-approval", message="run `tidemark refresh --rebuild --accept-deletions`"))
+    )
+
+
 @pytest.mark.parametrize(
     ("outcome", "step"),
     [
@@ -201,6 +210,13 @@ def test_releases_mark_the_current_one_and_what_was_taken_back() -> None:
     assert "taken back by 4" in lines[1]
     assert "fake vectors" in lines[1]
     assert "no longer kept" in lines[3]
+
+
+def test_the_quarantine_tells_of_which_documents_the_last_version_stays() -> None:
+    lines = drawn(quarantine_view([REFUSED, REFUSED | {"document": "b.md", "stale_since": NOW}]), 200)
+    assert lines.count("stays") == 2
+    assert f"it is empty; last version of {NOW:%Y-%m-%d} stays" in lines
+    assert "2 refused; each is tried again when its content or its rule changes; of 1 the version from before" in lines
 
 
 def test_empty_lists_say_so_and_what_to_do() -> None:

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from storage.hashing import document_key
+from storage.tables.columns import QUARANTINE
 from storage.tables.quarantine import Quarantine
 from storage.tables.store import Store
 
@@ -22,7 +24,8 @@ def quarantine(tmp_path: Path) -> Quarantine:
 
 
 def refused(*names: str, reason: str = "is empty") -> pl.DataFrame:
-    fixed = {"source": "notes", "revision": "r1", "rule": "content-present", "rule_version": "1", "judged": "j1"}
+    fixed: dict[str, object] = {"source": "notes", "revision": "r1", "rule": "content-present", "rule_version": "1"}
+    fixed |= {"judged": "j1", "defect": True}
     return pl.DataFrame(
         [
             {"key": document_key("notes", name), "document": name, "reason": reason, "excerpt": ""} | fixed
@@ -33,7 +36,7 @@ def refused(*names: str, reason: str = "is empty") -> pl.DataFrame:
 
 def test_nothing_is_held_at_first(quarantine: Quarantine) -> None:
     assert quarantine.all() == []
-    assert quarantine.held().shape == (0, 6)
+    assert quarantine.held().shape == (0, 9)
     assert quarantine.release([]) == 0
 
 
@@ -54,6 +57,8 @@ def test_a_refused_row_is_kept_with_its_reason(quarantine: Quarantine) -> None:
         "first_seen": NOW,
         "last_seen": NOW,
         "run": "r1",
+        "defect": True,
+        "stale_since": None,
     }
 
 
@@ -76,7 +81,30 @@ def test_what_is_held_is_what_a_plan_compares(quarantine: Quarantine) -> None:
         "revision": "r1",
         "rule": "content-present",
         "judged": "j1",
+        "defect": True,
+        "stale_since": None,
+        "first_seen": NOW,
     }
+
+
+def test_since_when_a_document_is_stale_stays_through_further_refusals(quarantine: Quarantine) -> None:
+    quarantine.refuse(refused("a.md", "b.md"), "r1", NOW)
+    key = document_key("notes", "a.md")
+    schema = {"key": pl.String, "stale_since": pl.Datetime("us", "UTC")}
+    quarantine.mark(pl.DataFrame({"key": [key, document_key("notes", "never")], "stale_since": [NOW, NOW]}, schema))
+    quarantine.refuse(refused("a.md", reason="is torn"), "r2", NEXT)
+    shown = {row["document"]: (row["reason"], row["attempts"], row["stale_since"]) for row in quarantine.all()}
+    assert shown == {"a.md": ("is torn", 2, NOW), "b.md": ("is empty", 1, None)}
+    quarantine.mark(pl.DataFrame({"key": [key], "stale_since": [None]}, schema))
+    assert [row["stale_since"] for row in quarantine.all()] == [None, None]
+
+
+def test_rows_of_before_staleness_was_known_are_read_with_nothing_in_it(quarantine: Quarantine) -> None:
+    old = pa.schema([field for field in QUARANTINE if field.name not in ("defect", "stale_since")])
+    row = dict.fromkeys(old.names) | {"key": "ab", "source": "notes", "document": "a.md", "last_seen": NOW}
+    quarantine.store.upsert("quarantine", old, "key", [row])
+    assert quarantine.held().select("document", "defect", "stale_since").rows() == [("a.md", None, None)]
+    assert [(row["defect"], row["stale_since"]) for row in quarantine.all()] == [(None, None)]
 
 
 def test_a_released_row_starts_again_at_one(quarantine: Quarantine) -> None:

@@ -106,7 +106,8 @@ def test_the_stage_tells_the_moved_from_the_deleted_and_the_refused(tmp_path: Pa
     config = configure(tmp_path, {f"{name}.md": prose(name) for name in "abcd"})
     refresh(config)
     (tmp_path / "notes" / "a.md").rename(tmp_path / "notes" / "e.md")
-    save(tmp_path / "notes", {"b.md": None, "c.md": "", "f.md": prose("d")})
+    long = "x" * 5_000_001  # a policy
+    save(tmp_path / "notes", {"b.md": None, "c.md": long, "f.md": prose("d")})
     with context(config) as shared:
         deduplicated = prepared(shared, config).deduplicated
     keys = {name: document_key("notes", f"{name}.md") for name in "abcdef"}
@@ -117,5 +118,18 @@ def test_the_stage_tells_the_moved_from_the_deleted_and_the_refused(tmp_path: Pa
     }
     assert deduplicated.moved.rows() == [(keys["e"], keys["a"])]
     assert deduplicated.deleted["key"].to_list() == [keys["b"]]
-    assert deduplicated.refused.to_list() == [keys["c"]]
-    assert deduplicated.counts == {"documents": 3, "duplicates": 1, "moved": 1, "deleted": 1}
+    assert deduplicated.refused["key"].to_list() == [keys["c"]]
+    assert deduplicated.counts == {"documents": 3, "duplicates": 1, "moved": 1, "deleted": 1, "stale": 0}
+
+
+def test_a_stale_document_keeps_its_content_and_its_place_among_its_duplicates(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("a"), "b.md": prose("a")})
+    refresh(config)
+    save(tmp_path / "notes", {"a.md": "", "c.md": prose("a")})
+    with context(config) as shared:
+        deduplicated = prepared(shared).deduplicated
+    keys = {name: document_key("notes", f"{name}.md") for name in "abc"}
+    wanted = {keys["a"]: None, keys["b"]: keys["a"], keys["c"]: keys["a"]}
+    assert dict(deduplicated.after.select("key", "duplicate_of").iter_rows()) == wanted
+    assert deduplicated.stale.rows() == [(keys["a"], "notes", "a.md", None)]
+    assert deduplicated.newly_stale.height == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,11 @@ from hypothesis import strategies as st
 
 from storage.hashing import document_key
 from storage.tables.documents import EMPTY_LEDGER, LEDGER
-from tasks.ingest.plan import Plan, classify
+from storage.tables.quarantine import HELD
+from tasks.ingest.plan import SOURCE_BROKEN, Plan, classify
 from tasks.ingest.scan import LISTED
 
+NIGHT = datetime(2026, 1, 31, tzinfo=UTC)
 JUDGED = {"notes": "rules1", "wiki": "rules1"}
 
 
@@ -32,15 +36,15 @@ def ledger(*rows: dict[str, object]) -> pl.DataFrame:
     return pl.DataFrame(full, schema=EMPTY_LEDGER.schema)
 
 
-def quarantined(*rows: dict[str, str]) -> pl.DataFrame:
-    plain = {"revision": "r1", "rule": "content-present", "judged": "rules1"}
-    names = ("key", "revision", "rule", "judged")
-    full = [plain | {"key": document_key("notes", row["id"])} | row for row in rows]
-    return pl.DataFrame([{name: row[name] for name in names} for row in full], schema=dict.fromkeys(names, pl.String))
+def quarantined(*rows: dict[str, object]) -> pl.DataFrame:
+    plain = {"source": "notes", "revision": "r1", "rule": "content-present", "judged": "rules1", "defect": True}
+    plain |= {"stale_since": None, "first_seen": NIGHT}
+    full = [plain | {"key": document_key("notes", str(row["id"])), "document": row["id"]} | row for row in rows]
+    return pl.DataFrame([{name: row[name] for name in HELD} for row in full], schema=HELD)
 
 
 def causes(plan: Plan) -> dict[str, str]:
-    return dict(pl.concat([plan.candidates, plan.held]).select("id", "cause").iter_rows())
+    return dict(pl.concat([part.select("id", "cause") for part in (plan.candidates, plan.held)]).iter_rows())
 
 
 @pytest.mark.parametrize(
@@ -100,6 +104,76 @@ def test_new_rules_of_one_source_concern_that_source_alone() -> None:
     assert found.same == 1
 
 
+@pytest.mark.parametrize(
+    ("row", "known", "stays"),
+    [
+        ({}, {"revision": "r0"}, True),  # an empty file is broken: the version before it stays
+        ({"defect": None}, {"revision": "r0"}, True),  # a row of before that column: its rule says so
+        ({"defect": False}, {"revision": "r0"}, False),  # a policy
+        ({"defect": None, "rule": "content-length"}, {"revision": "r0"}, False),
+        ({}, {"revision": "r1", "judged": "rules0"}, False),  # the very version that is refused now
+        ({}, None, False),  # the index has none
+    ],
+)
+def test_a_held_row_leaves_the_version_of_the_index_where_it_is_if_it_is_broken(
+    row: dict[str, object], known: dict[str, object] | None, stays: bool
+) -> None:
+    before = EMPTY_LEDGER if known is None else ledger({"id": "a"} | known)
+    found = classify(listed({"id": "a"}), before, quarantined({"id": "a"} | row), JUDGED)
+    assert found.held["stays"].to_list() == [stays]
+
+
+def test_what_was_stale_before_is_told_with_its_night_while_the_index_has_a_version() -> None:
+    rows = quarantined(
+        {"id": "a", "stale_since": NIGHT},
+        {"id": "b"},
+        {"id": "c", "defect": None, "first_seen": NIGHT - timedelta(days=3)},  # of before these columns
+        {"id": "gone", "stale_since": NIGHT},
+    )
+    known = ledger(*({"id": name, "revision": "r0"} for name in "abc"))
+    found = classify(listed({"id": "a"}, {"id": "b"}, {"id": "c"}), known, rows, JUDGED)
+    since = {document_key("notes", "a"): NIGHT, document_key("notes", "c"): NIGHT - timedelta(days=3)}
+    assert dict(found.stale_since.iter_rows()) == since
+
+
+TORN = {"id": "rows.jsonl#L6", "problem": "rows.jsonl line 6: not valid JSON", "revision": "torn"}
+OLD = {"id": "rows.jsonl#L6", "rule": "readable", "revision": "torn"}  # that line, as the quarantine has it
+KEPT_A = {"id": "a", "rule": SOURCE_BROKEN, "revision": None}
+
+
+@pytest.mark.parametrize(
+    ("rows", "held", "kept"),
+    [
+        ([TORN], [], ["a", "b"]),  # broken tonight: nothing is lost
+        ([TORN], [OLD], []),  # broken since always: deletions are deletions
+        ([TORN | {"id": "rows.jsonl#L4"}], [OLD], []),  # the old line moved up, since a line above it was deleted
+        ([TORN, TORN | {"id": "rows.jsonl#L9"}], [OLD], ["a", "b"]),  # one more of the same
+        ([TORN | {"revision": "torn otherwise"}], [OLD], ["a", "b"]),
+        ([TORN], [OLD, KEPT_A], ["a"]),  # kept before, and the source is still not whole
+        ([], [OLD, KEPT_A], []),  # whole again, and does not list it: gone
+        ([TORN | {"id": "c"}], [KEPT_A], ["a"]),  # a broken row of a known document hides no other
+        ([TORN | {"source": "wiki"}], [], []),  # another source is broken
+    ],
+)
+def test_a_source_that_is_broken_in_part_loses_nothing_unasked(
+    rows: list[dict[str, object]], held: list[dict[str, object]], kept: list[str]
+) -> None:
+    known = ledger({"id": "a"}, {"id": "b"}, {"id": "c"})
+    items = [{"id": "c"}, *rows] if all(row["id"] != "c" for row in rows) else rows
+    found = classify(listed(*items), known, quarantined(*held), JUDGED)
+    assert found.kept["id"].to_list() == kept
+    assert found.gone["id"].to_list() == [name for name in ("a", "b") if name not in kept]
+    asked = classify(listed(*items), known, quarantined(*held), JUDGED, keep=False)
+    assert (asked.kept["id"].to_list(), asked.gone["id"].to_list()) == ([], ["a", "b"])
+
+
+def test_a_document_that_is_kept_and_listed_again_is_compared_with_the_ledger_and_not_held() -> None:
+    known = ledger({"id": "a"})
+    assert classify(listed({"id": "a"}), known, quarantined(KEPT_A), JUDGED).same == 1
+    found = classify(listed({"id": "a", "revision": "r2"}), known, quarantined(KEPT_A), JUDGED)
+    assert causes(found) == {"a": "revision"}
+
+
 NAMES = st.sampled_from("abcdef")
 REVISIONS = st.sampled_from(["r1", "r2"])
 RULES = st.sampled_from(["rules0", "rules1"])
@@ -129,6 +203,7 @@ def test_every_listed_row_has_one_fate_and_every_ledger_row_another(
         "same": len(rows) - found.candidates.height - found.held.height,
         "held": found.held.height,
         "gone": len(set(before) - set(times)),
+        "kept": 0,
     }
     fates = [*found.candidates["row"], *found.held["row"]]
     assert len(set(fates)) == len(fates)

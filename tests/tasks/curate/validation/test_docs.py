@@ -18,9 +18,9 @@ TITLES = Rule("titles", 1, "expect_column_values_to_match_regex", {"column": "ti
 
 def verdict() -> BatchVerdict:
     outcomes = (
-        Outcome(BETWEEN, per_row=True, rows=10, missing=2, unexpected=3, samples=["1", "2"], success=False),
+        Outcome(BETWEEN, per_row=True, rows=10, missing=2, unexpected=3, samples=("1", "2"), success=False),
         Outcome(COUNT, per_row=False, rows=10, observed=10),
-        Outcome(TITLES, per_row=True, rows=10, unexpected=1, samples=["<script>alert(1)</script> $x"], success=False),
+        Outcome(TITLES, per_row=True, rows=10, unexpected=1, samples=("<script>alert(1)</script> $x",), success=False),
     )
     return BatchVerdict(10, 4, (), outcomes)
 

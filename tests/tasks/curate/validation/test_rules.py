@@ -76,6 +76,8 @@ def test_the_fingerprint_test_covers_every_field() -> None:
         {"expectation": "expect_column_values_to_be_null"},
         {"kwargs": {"column": "chars", "min_value": 2}},
         {"reason": "another"},
+        {"defect": True},
+        {"action": "flag"},
     ],
 )
 def test_each_part_of_a_rule_enters_the_fingerprint(change: dict[str, object]) -> None:
@@ -83,6 +85,24 @@ def test_each_part_of_a_rule_enters_the_fingerprint(change: dict[str, object]) -
     config = ValidationConfig()
     before = fingerprint(config, Suite(config, (rule,)))
     assert fingerprint(config, Suite(config, (replace(rule, **change),))) != before  # type: ignore[arg-type]
+
+
+def test_the_fingerprint_of_the_default_rules_is_that_of_the_stores_that_were_built_by_them() -> None:
+    plain = ValidationConfig()
+    assert fingerprint(plain, suite_of(plain)) == "2c9473ef4d3d2f4a2b884458a7bead0d"
+    assert fingerprint(EVERYTHING, suite_of(EVERYTHING)) == "af2a0ecef5ca0a0d15715df52b4ea22b"
+
+
+def test_a_default_rule_that_turns_from_defect_to_policy_enters_the_fingerprint() -> None:
+    suite = suite_of(EVERYTHING)
+    softer = Suite(EVERYTHING, tuple(replace(rule, defect=False) for rule in suite.rules))
+    assert fingerprint(EVERYTHING, softer) != fingerprint(EVERYTHING, suite)
+
+
+def test_what_breaks_a_document_is_a_defect_and_what_nobody_wants_is_not() -> None:
+    policies = [rule.name for rule in default_rules(EVERYTHING) if not rule.defect]
+    assert policies == ["id-unique", "content-length", "licence-allowed", "language-allowed"]
+    assert {rule.action for rule in default_rules(EVERYTHING)} == {"refuse"}
 
 
 def test_the_fingerprint_is_the_same_for_equal_rules() -> None:

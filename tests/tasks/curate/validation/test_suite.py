@@ -39,6 +39,18 @@ def test_entries_follow_the_default_rules(tmp_path: Path) -> None:
     assert own[1].origin == f"{tmp_path / 'rules.yaml'}, entry 2"
 
 
+def test_an_entry_may_find_defects_or_only_flag(tmp_path: Path) -> None:
+    entry = "- {expectation: expect_column_values_to_not_be_null, kwargs: {column: title}"
+    text = f"{entry}}}\n{entry}, defect: true}}\n{entry}, action: flag}}\n{entry}, action: refuse, defect: false}}\n"
+    own = load_suite(config_of(tmp_path, text)).rules[-4:]
+    assert [(rule.defect, rule.action) for rule in own] == [
+        (False, "refuse"),
+        (True, "refuse"),
+        (False, "flag"),
+        (False, "refuse"),
+    ]
+
+
 def test_json_and_exported_suites_are_read(tmp_path: Path) -> None:
     entry = {
         "type": "expect_column_values_to_not_be_null",
@@ -89,6 +101,10 @@ def test_a_condition_brings_its_columns(tmp_path: Path) -> None:
         ("- {expectation: e, kwargs: {column_list: [id, b]}}", "rules.yaml", "entry 1: unknown column 'b'"),
         ("- {expectation: e, kwargs: {column: id, mostly: 0.9}}", "rules.yaml", "entry 1: `mostly` has no use"),
         ("- {expectation: e, name: readable}", "rules.yaml", "entry 1: the name 'readable' is taken"),
+        ("- {expectation: e, action: redact}", "rules.yaml", "entry 1: action 'redact': no rule redacts yet"),
+        ("- {expectation: e, action: drop}", "rules.yaml", "entry 1: unknown action 'drop'; valid are refuse and flag"),
+        ("- {expectation: e, defect: 'yes'}", "rules.yaml", "entry 1: defect is 'yes'; write true"),
+        ("- {expectation: e, defect: true, action: flag}", "rules.yaml", "entry 1: a rule that flags refuses nothing"),
         ("x", "rules.txt", "are read from .yaml, .yml and .json"),
     ],
 )
