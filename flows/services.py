@@ -18,7 +18,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from flows.dashboard import Dashboard
+from flows.cli.exits import exit_code
+from flows.dashboard_client import Dashboard
 from flows.processes import find, spawn, stop
 from storage.errors import InputError, TidemarkError
 
@@ -122,7 +123,7 @@ def prefect_environment(services: Services) -> dict[str, str]:
         "PREFECT_TASKS_DEFAULT_NO_CACHE": "true",  # our own fingerprints decide what is skipped
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_WORKER_QUERY_SECONDS": "5",
-        # Our flows attach our loggers themselves, see flows/deployed.py.
+        # Our flows attach our loggers themselves, see flows/dashboard/deployed.py.
         "PREFECT_LOGGING_COLORS": "false",
         "PYTHONUNBUFFERED": "1",
     }
@@ -225,7 +226,7 @@ def main() -> None:
         app()
     except TidemarkError as error:
         console.print(f"[bold red]error[/] {escape(str(error))}")
-        sys.exit(error.exit_code)
+        sys.exit(exit_code(error))
 
 
 @contextlib.contextmanager

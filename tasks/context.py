@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import polars as pl
 
@@ -22,22 +21,13 @@ from storage.tables.store import Store
 from tasks.build.chunking.cut import ChunkerConfig
 from tasks.build.chunking.cut import fingerprint as chunker_fingerprint
 from tasks.curate.validation.rules import Suite
+from tasks.progress import Progress
 
-__all__ = ["EMPTY_LEDGER", "Context", "Progress"]
+__all__ = ["EMPTY_LEDGER", "Context"]
 
 EMPTY_LEDGER = pl.DataFrame(
     schema={name: pl.Int32 if name == "n_chunks" else pl.String for name in LEDGER}  # the columns of an empty store
 )
-
-
-class Progress(Protocol):
-    """Where a run says how far it is; see `flows.views.progress`."""
-
-    def stage(self, name: str) -> None:
-        """A stage begins."""
-
-    def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
-        """So much of the stage is done."""
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,16 @@ import polars as pl
 
 from flows.config.schema import Config
 from flows.context import opened, rebased
-from flows.prepare import Clock, prepare
+from flows.prepare import prepare
 from flows.refresh import RunResult, refresh
-from flows.views.progress import Silent
+from flows.run import Clock
 from storage.reader import Hit, Reader
 from storage.sources.base import DOCUMENTS, LISTING, SourceConfig
 from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.context import Context
+from tasks.progress import Silent
 from tasks.tally import Preparation
 
 __all__ = [

@@ -32,7 +32,7 @@ _REAPING = threading.Lock()
 
 STAGES = {
     "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "find_pending"),
-    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean-up"),
+    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean_up"),
 }
 COMMITS = {
     "lance:LanceDataset": ("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),

@@ -8,20 +8,21 @@ import secrets
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from storage.errors import InputError
+from storage.outcome import Outcome
 from storage.tables.columns import RUNS
 from storage.tables.lease import holder, signs_of_life
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 
-__all__ = ["Runs", "new_run"]
+__all__ = ["Facts", "Runs", "new_run"]
 
 _TABLE = "runs"
 _JSON = ("config", "code", "libraries", "data", "model", "counts", "seconds")
 _PLAIN = ("trigger", "token", "base", "release", "message")
-_CLAIM = "outcome = 'running' AND kind = 'refresh'"
+_CLAIM = f"outcome = '{Outcome.RUNNING}'"
 _BROKEN_OFF = "the process ended without a word (killed, or the machine went down); the next run goes on"
 
 
@@ -30,24 +31,56 @@ def new_run(now: datetime | None = None) -> str:
     return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
+class Facts(TypedDict, total=False):
+    """What a run may record beside how it ended.
+
+    Attributes:
+        trigger: Who started it.
+        token: Fencing token of its lease.
+        base: The release that it started from.
+        release: The release that readers see after it.
+        message: One line for people.
+        config: The configuration, without secrets.
+        code: Version and commit of Tidemark.
+        libraries: Versions of the libraries that results depend on.
+        data: Versions of sources and tables.
+        model: Identity of the encoder's space.
+        counts: Documents and chunks.
+        seconds: Seconds a stage, and `total`.
+    """
+
+    trigger: str
+    token: int
+    base: int | None
+    release: int | None
+    message: str
+    config: Mapping[str, Any]
+    code: Mapping[str, str]
+    libraries: Mapping[str, str]
+    data: dict[str, Any]
+    model: Mapping[str, Any]
+    counts: Mapping[str, int]
+    seconds: Mapping[str, float]
+
+
 class Runs:
     """The `runs` table of a store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def start(self, run: str, kind: str, **facts: Any) -> None:
-        """Record that a run began; a run that is killed keeps `running` in its row until the next run."""
+    def start(self, run: str, kind: str, **facts: Unpack[Facts]) -> None:
+        """Record that a run began, under the lease; one that is killed keeps `running` in its row until the next."""
         host = f"{socket.gethostname()}:{os.getpid()}"
-        row = {"run": run, "kind": kind, "outcome": "running", "started": datetime.now(UTC), "host": host}
+        row = {"run": run, "kind": kind, "outcome": Outcome.RUNNING, "started": datetime.now(UTC), "host": host}
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
-    def finish(self, run: str, outcome: str, **facts: Any) -> None:
+    def finish(self, run: str, outcome: Outcome, **facts: Unpack[Facts]) -> None:
         """Record how a run ended that was started."""
         row = self._rows()[run] | {"outcome": outcome, "finished": datetime.now(UTC)}
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
-    def record(self, run: str, kind: str, outcome: str, started: datetime, **facts: Any) -> None:
+    def record(self, run: str, kind: str, outcome: Outcome, started: datetime, **facts: Unpack[Facts]) -> None:
         """Record a run that is over, in one write: a kill cannot leave it running for good."""
         host = f"{socket.gethostname()}:{os.getpid()}"
         row = {"run": run, "kind": kind, "outcome": outcome, "started": started, "finished": datetime.now(UTC)}
@@ -67,7 +100,7 @@ class Runs:
     def all(self) -> list[dict[str, Any]]:
         """All runs, newest first; one whose process is gone is told as interrupted before the next run marks it."""
         rows = self._rows()
-        if any(row["outcome"] == "running" for row in rows.values()):
+        if any(row["outcome"] == Outcome.RUNNING for row in rows.values()):
             rows |= self._broken_off()
         return [_unpacked(row) for row in sorted(rows.values(), key=_age, reverse=True)]
 
@@ -88,7 +121,7 @@ class Runs:
         return {} if table is None else {row["run"]: row for row in table.to_table(filter=where).to_pylist()}
 
     def _broken_off(self) -> dict[str, dict[str, Any]]:
-        """The refreshes that claim to run but hold no lease, as they are to be told.
+        """The runs that claim to run but hold no lease, as they are to be told.
 
         A run writes its start after it took the lease, and its end before it gives the lease back: one that claims to
         run before and after a look at the lease, and does not hold it, is dead.
@@ -103,7 +136,7 @@ class Runs:
             release = published.get(run)
             message = _BROKEN_OFF if release is None else f"release {release} is published; after that {_BROKEN_OFF}"
             finished = max(row["started"], signs.get(run, row["started"]))  # the first sign comes before the row
-            row |= {"outcome": "interrupted", "finished": finished, "release": release, "message": message}
+            row |= {"outcome": Outcome.INTERRUPTED, "finished": finished, "release": release, "message": message}
         return dead
 
 
@@ -119,7 +152,7 @@ def _packed(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
         elif name in _PLAIN:
             full[name] = value
         else:
-            raise ValueError(f"a run has no field {name!r}")
+            raise TypeError(f"a run has no field {name!r}")
     return full
 
 

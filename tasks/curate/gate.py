@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from storage.errors import NeedsApproval, Refused
+from storage.outcome import Outcome
 from storage.tables.releases import Release
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
@@ -16,8 +13,9 @@ from tasks.curate.validate import ValidationResult
 from tasks.ingest.plan import Plan
 from tasks.ingest.scan import Scan
 from tasks.stage import stage
+from tasks.verdict import Verdict
 
-__all__ = ["LimitsConfig", "Verdict", "gate", "losses", "shrinkage"]
+__all__ = ["LimitsConfig", "gate", "losses", "shrinkage"]
 
 
 class LimitsConfig(BaseModel):
@@ -40,31 +38,6 @@ class LimitsConfig(BaseModel):
     refused_floor: int = Field(
         default=10, ge=0, description="Refused documents that never stop a run, whatever their share."
     )
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a gate says.
-
-    Attributes:
-        outcome: `pass`, `needs-approval` or `refused`.
-        reasons: Why, one line each.
-    """
-
-    outcome: Literal["pass", "needs-approval", "refused"]
-    reasons: tuple[str, ...] = ()
-
-    def enforce(self) -> None:
-        """Raise what the verdict means for the run.
-
-        Raises:
-            NeedsApproval: A source lost too much.
-            Refused: A limit was passed.
-        """
-        if self.outcome == "refused":
-            raise Refused("; ".join(self.reasons))
-        if self.outcome == "needs-approval":
-            raise NeedsApproval("; ".join(self.reasons))
 
 
 def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: dict[str, int], share: float) -> list[str]:
@@ -118,12 +91,12 @@ def gate(
 ) -> Verdict:
     """Judge the run as a whole: mass deletions, refused documents, expectations on the batch."""
     if validated.verdict is not None and not validated.verdict.ok:
-        return Verdict("refused", tuple(validated.verdict.failures))
+        return Verdict(Outcome.REFUSED, tuple(validated.verdict.failures))
     refused = validated.refused.height + plan.held.height
     listed = scan.listed.height
     if refused > limits.refused_floor and refused > limits.max_refused_share * listed:
         return Verdict(
-            "refused",
+            Outcome.REFUSED,
             (
                 f"{refused:,} of {listed:,} documents were refused ({refused / listed:.0%}; allowed "
                 f"{limits.max_refused_share:.0%}): see `tidemark quarantine list`; mend the source or the rules, or "
@@ -141,5 +114,5 @@ def gate(
                 f"if that is right, run `tidemark refresh{option} --accept-deletions`; `tidemark plan{option}` shows "
                 "what would go"
             )
-            return Verdict("needs-approval", (*reasons, hint))
-    return Verdict("pass")
+            return Verdict(Outcome.NEEDS_APPROVAL, (*reasons, hint))
+    return Verdict(Outcome.PASSED)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from corpus import configure, context, prose
 
-from flows.prepare import Clock, prepare
-from flows.views.progress import Silent
+from flows.prepare import prepare
+from flows.run import Clock
+from tasks.progress import Silent
 
 
 class Heard(Silent):

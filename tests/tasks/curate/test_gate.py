@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from storage.errors import NeedsApproval, Refused
-from tasks.curate.gate import LimitsConfig, Verdict, losses
+from storage.outcome import Outcome
+from tasks.curate.gate import LimitsConfig, losses
+from tasks.verdict import NeedsApproval, Refused, Verdict
 
 
 def sources(**counts: int) -> pl.DataFrame:
@@ -51,8 +52,8 @@ def test_every_source_is_judged_by_itself() -> None:
 
 
 def test_verdicts_become_what_the_run_ends_with() -> None:
-    Verdict("pass").enforce()
+    Verdict(Outcome.PASSED).enforce()
     with pytest.raises(Refused, match="one; two"):
-        Verdict("refused", ("one", "two")).enforce()
+        Verdict(Outcome.REFUSED, ("one", "two")).enforce()
     with pytest.raises(NeedsApproval, match="three"):
-        Verdict("needs-approval", ("three",)).enforce()
+        Verdict(Outcome.NEEDS_APPROVAL, ("three",)).enforce()

@@ -1,0 +1,1 @@
+"""What Prefect sees: the flows of the deployments and what their runs show."""
