@@ -1,4 +1,4 @@
-"""Two releases, made once and copied for each test that rolls back or damages one; a Prefect server of the tests' own."""
+"""Two releases, made once and copied for tests that roll back or damage one; a Prefect server of the tests' own."""
 
 from __future__ import annotations
 

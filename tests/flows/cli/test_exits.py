@@ -54,6 +54,10 @@ def test_an_audit_that_finds_damage_has_a_code_of_its_own() -> None:
     assert exit_code(Outcome.FAILED, "refresh") == 1
 
 
+def test_a_plan_that_foretells_a_stop_is_done() -> None:
+    assert [exit_code(outcome, "plan") for outcome in (Outcome.NEEDS_APPROVAL, Outcome.REFUSED)] == [0, 0]
+
+
 def test_every_error_of_ours_has_the_code_of_the_readme() -> None:
     assert CODES.keys() <= CLASSES.keys()
     for name, found in CLASSES.items():
