@@ -6,11 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from shutil import which
-from subprocess import run as run_command
 
 from flows.config.schema import Config
 from storage.errors import InputError
@@ -20,41 +16,14 @@ from storage.spill import Workspace
 from storage.tables.format import check
 from storage.tables.releases import Releases
 from storage.tables.store import Store
-from tasks.context import Context, Progress
+from tasks.context import Context
 from tasks.curate.validation.rules import Suite
 from tasks.curate.validation.rules import fingerprint as rules_fingerprint
 from tasks.curate.validation.suite import load_suite
 from tasks.ingest.normalise import NORMALISER
+from tasks.progress import Progress
 
-__all__ = ["LIBRARIES", "code", "docs_folder", "libraries", "opened", "rebased"]
-
-LIBRARIES = (
-    "tidemark", "pylance", "lancedb", "polars", "pyarrow", "torch", "transformers", "sentence-transformers",
-    "tokenizers", "great-expectations", "prefect",
-)  # fmt: skip
-
-
-def libraries() -> dict[str, str]:
-    """Versions of the libraries that results depend on."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-@cache
-def code() -> dict[str, str]:
-    """Version of Tidemark and, in a checkout, the commit that runs."""
-    found = {"tidemark": version("tidemark")}
-    root = Path(__file__).resolve().parents[1]
-    git = which("git")
-    if git and (root / ".git").exists():
-        ask = [git, "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-        found["commit"] = run_command(ask, capture_output=True, text=True, check=False).stdout.strip()
-    return found
+__all__ = ["docs_folder", "opened", "rebased"]
 
 
 def rebased(context: Context) -> Context:

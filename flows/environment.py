@@ -1,4 +1,4 @@
-"""The environment that a command runs in: what libraries report elsewhere is switched off before any is imported."""
+"""The environment that a run works in: which code and libraries, and that none of them reports elsewhere."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import ctypes
 import logging
 import os
 import sys
+from functools import cache
+from pathlib import Path
 from typing import TextIO
 
-__all__ = ["QUIET", "log_to_stderr", "return_memory", "set_up"]
+__all__ = ["LIBRARIES", "QUIET", "code", "libraries", "log_to_stderr", "return_memory", "set_up"]
 
 # Only where the user has not decided: who sets one of these to something else means it.
 QUIET = {
@@ -24,6 +26,10 @@ QUIET = {
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE = 262_144
 OURS = ("flows", "tasks", "models", "storage")
+LIBRARIES = (
+    "tidemark", "pylance", "lancedb", "polars", "pyarrow", "torch", "transformers", "sentence-transformers",
+    "tokenizers", "great-expectations", "prefect",
+)  # fmt: skip
 
 
 class Stderr(logging.StreamHandler[TextIO]):
@@ -76,3 +82,32 @@ def log_to_stderr(verbose: bool) -> None:
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
     # Without a terminal the progress is lines of the log, and they are wanted there.
     logging.getLogger("flows.views.progress").setLevel(logging.INFO)
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries that results depend on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def code() -> dict[str, str]:
+    """Version of Tidemark and, in a checkout, the commit that runs."""
+    from importlib.metadata import version
+    from shutil import which
+    from subprocess import run as run_command
+
+    found = {"tidemark": version("tidemark")}
+    root = Path(__file__).resolve().parents[1]
+    git = which("git")
+    if git and (root / ".git").exists():
+        ask = [git, "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        found["commit"] = run_command(ask, capture_output=True, text=True, check=False).stdout.strip()
+    return found

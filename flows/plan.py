@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 
 from flows.config.schema import Config
 from flows.context import opened, rebased
-from flows.prepare import Clock, prepare
-from flows.views.progress import Progress, Silent
+from flows.prepare import prepare
+from flows.run import Clock
 from models.encoder import resolve
+from storage.outcome import Outcome
 from storage.tables.runs import Runs, new_run
 from tasks.context import Context
 from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
+from tasks.progress import Progress, Silent
 from tasks.tally import Preparation, causes, stale_note, tally
 
 __all__ = ["Forecast", "plan"]
@@ -27,7 +29,7 @@ class Forecast:
 
     Attributes:
         release: The release that it would start from; None before the first.
-        outcome: What it would end with: published, unchanged, refused or needs-approval.
+        outcome: What it would end with: published, unchanged, refused or needs approval.
         counts: As a run counts; `embedded` is what would be embedded.
         causes: Why there is work: documents a cause.
         tokens: Tokens to embed.
@@ -39,7 +41,7 @@ class Forecast:
     """
 
     release: int | None
-    outcome: str
+    outcome: Outcome
     counts: dict[str, int]
     causes: dict[str, int]
     tokens: int
@@ -50,12 +52,14 @@ class Forecast:
     sources: dict[str, int]
 
 
-def plan(config: Config, console: Progress | None = None, *, rebuild: bool = False) -> Forecast:
-    """Run the stages that only read, and forecast the others.
+def plan(config: Config, *, rebuild: bool = False, console: Progress | None = None) -> Forecast:
+    """Show what a refresh would do, by cause, with tokens, time and bytes; writes nothing.
+
+    Runs the stages that only read, and forecasts the others.
 
     Args:
         config: The configuration.
-        rebuild: Forecast a refresh that takes nothing over from earlier releases.
+        rebuild: Take nothing over from earlier releases: embed everything again.
         console: Where it says how far it is.
 
     Raises:
@@ -72,8 +76,8 @@ def plan(config: Config, console: Progress | None = None, *, rebuild: bool = Fal
         verdict = gate(
             context, encoder, config.limits, done.scan, done.plan, done.validated, done.deduplicated, done.pending
         )
-        ending = "published" if done.publishes else "unchanged"
-        outcome = ending if verdict.outcome == "pass" else verdict.outcome
+        ending = Outcome.PUBLISHED if done.publishes else Outcome.UNCHANGED
+        outcome = ending if verdict.outcome is Outcome.PASSED else verdict.outcome
         counts = tally(context, done)
         width = encoder.space.dimension * 4
         texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.changes.upserts.slices(["text"]))
@@ -103,7 +107,7 @@ def _speed(context: Context, space: str, done: Preparation) -> float:
     return done.pending.tokens / TOKENS_PER_SECOND
 
 
-def _message(counts: dict[str, int], outcome: str) -> str:
-    if outcome == "unchanged":
+def _message(counts: dict[str, int], outcome: Outcome) -> str:
+    if outcome is Outcome.UNCHANGED:
         return "nothing to do: a refresh would embed 0 chunks" + stale_note(counts)
     return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}{stale_note(counts)}"

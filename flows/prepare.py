@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from time import perf_counter
-
 from flows.config.schema import Config
-from flows.views.progress import Progress
+from flows.run import Clock
 from models.encoder import EncoderFolder
 from tasks.build.chunk import chunk
 from tasks.build.embed import find_pending
@@ -20,30 +16,7 @@ from tasks.ingest.read import read
 from tasks.ingest.scan import scan
 from tasks.tally import Preparation
 
-__all__ = ["Clock", "prepare"]
-
-
-class Clock:
-    """Seconds a stage, told to the progress as the stages begin."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.seconds: dict[str, float] = {}
-        self._began = perf_counter()
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time one stage."""
-        self.progress.stage(name)
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(perf_counter() - began, 3)
-
-    def total(self) -> dict[str, float]:
-        """All stages and `total`."""
-        return self.seconds | {"total": round(perf_counter() - self._began, 3)}
+__all__ = ["prepare"]
 
 
 def prepare(

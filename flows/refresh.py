@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from flows.config.schema import Config
-from flows.context import code, docs_folder, libraries, opened, rebased
-from flows.prepare import Clock, prepare
-from flows.views.progress import Progress, Silent
+from flows.context import docs_folder, opened, rebased
+from flows.environment import code, libraries
+from flows.prepare import prepare
+from flows.run import Run, RunResult, recorded
 from models.encoder import EncoderFolder, resolve
-from storage.errors import NeedsApproval, Refused, summary
-from storage.tables.format import migrate
-from storage.tables.housekeeping import keep_small
-from storage.tables.lease import Lease
+from storage.outcome import Outcome
 from storage.tables.releases import Draft, Release
 from storage.tables.roles import TEXT, EncoderRecord, Role
-from storage.tables.runs import Runs, new_run
+from storage.tables.runs import new_run
 from tasks.build.embed import embed
 from tasks.build.index import index
 from tasks.build.write import write
@@ -27,51 +22,14 @@ from tasks.context import Context
 from tasks.curate.gate import Approvals, gate
 from tasks.curate.quarantine import quarantine, settle
 from tasks.curate.validation import Suite, load_suite, write_docs
+from tasks.progress import Progress, Silent
 from tasks.release.audit import Snapshot, audit
 from tasks.release.publish import clean_up, publish
 from tasks.release.readable import require_readable
 from tasks.tally import Preparation, causes, stale_note, tally
+from tasks.verdict import Refused
 
 __all__ = ["RunResult", "refresh"]
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended.
-
-    Attributes:
-        run: Its id.
-        release: The release that readers see now; None before the first.
-        outcome: published, unchanged, refused, needs-approval or failed.
-        counts: Documents and chunks; `tasks.tally` defines them.
-        seconds: Seconds a stage, and `total`.
-        message: One line for people.
-        causes: Why there was work: documents a cause.
-        space: Vector space of the run.
-    """
-
-    run: str
-    release: int | None
-    outcome: str
-    counts: dict[str, int]
-    seconds: dict[str, float]
-    message: str
-    causes: dict[str, int] = field(default_factory=dict)
-    space: str = ""
-
-
-@dataclass
-class Journey:
-    """What is known of a run so far, so that a run that ends early is recorded with all of it."""
-
-    clock: Clock
-    counts: dict[str, int] = field(default_factory=dict)
-    causes: dict[str, int] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    space: str = ""
-    base: int | None = None
 
 
 def refresh(
@@ -84,15 +42,14 @@ def refresh(
     trigger: str = "manual",
     console: Progress | None = None,
 ) -> RunResult:
-    """Bring the index up to date with its sources and publish what changed as one release.
+    """Bring the index up to date and publish what changed as one release.
 
     Args:
         config: The configuration.
-        accept_deletions: Approve that more documents of a source leave the index than `limits.max_lost_share` of them,
-            and delete what a source that is broken in part lists no more.
-        accept_stale: Approve that more documents of a source go stale than `limits.max_stale_share` of them.
-        accept_encoder: Approve that vectors are of another space than those of the release before.
-        rebuild: Take nothing over from earlier releases: read, judge, cut and embed everything again.
+        accept_deletions: Approve that a source loses more documents than limits.max_lost_share.
+        accept_stale: Approve that more of a source breaks at once than limits.max_stale_share; its last versions stay.
+        accept_encoder: Approve that another encoder replaces that of the release.
+        rebuild: Take nothing over from earlier releases: embed everything again.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
 
@@ -105,76 +62,51 @@ def refresh(
         LeaseHeld: Another run holds the store.
         Exception: Whatever failed; the run is recorded as failed and the last release is untouched.
     """
-    run = new_run()
-    progress = console or Silent()
-    journey = Journey(Clock(progress))
+    progress, name = console or Silent(), new_run()
     suite, encoder = load_suite(config.validation), resolve(config.encoder, config.base)
     approved: Approvals = {
         "accept_deletions": accept_deletions,
         "accept_stale": accept_stale,
         "accept_encoder": accept_encoder,
     }
-    with opened(config, run, progress, suite) as unbound:  # wrong input is told before anything is written
-        runs = Runs(unbound.store)
-        with Lease(unbound.store, run) as lease:
-            migrate(unbound.store)
-            context = replace(rebased(unbound), rebuild=rebuild)
-            context.workspace.sweep()
-            runs.interrupt()
-            about = {"config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}
-            runs.start(run, "refresh", trigger=trigger, token=lease.token, **about)
-            try:
-                result = _refresh(context, encoder, suite, config, lease, journey, approved)
-            except (NeedsApproval, Refused) as stop:
-                outcome = "needs-approval" if isinstance(stop, NeedsApproval) else "refused"
-                result = _result(run, journey, outcome, journey.base, str(stop))
-            except (Exception, KeyboardInterrupt) as error:
-                message = summary(error)
-                with suppress(OSError):  # what failed may be the store itself: the first error is the one to tell
-                    runs.finish(run, "failed", message=message, **_facts(journey))
-                raise
-            runs.finish(run, result.outcome, release=result.release, message=result.message, **_facts(journey))
-            keep_small(unbound.store)
-    return result
+    with (
+        opened(config, name, progress, suite) as unbound,  # wrong input is told before anything is written
+        recorded(
+            unbound.store, "refresh", config=config, trigger=trigger, progress=progress, lease=True, run=name
+        ) as run,
+    ):
+        _refresh(replace(rebased(unbound), rebuild=rebuild), encoder, suite, config, run, approved)
+    return RunResult.of(run, encoder.space.id)
 
 
 def _refresh(
-    context: Context,
-    encoder: EncoderFolder,
-    suite: Suite,
-    config: Config,
-    lease: Lease,
-    journey: Journey,
-    approved: Approvals,
-) -> RunResult:
-    clock = journey.clock
-    journey.space = encoder.space.id
-    journey.base = None if context.base is None else context.base.seq
-    journey.facts["model"] = json.loads(encoder.space.to_json()) | {"revision": encoder.revision}
+    context: Context, encoder: EncoderFolder, suite: Suite, config: Config, run: Run, approved: Approvals
+) -> None:
+    run.base = None if context.base is None else context.base.seq
+    run.facts["model"] = json.loads(encoder.space.to_json()) | {"revision": encoder.revision}
     if context.base is not None and not context.rebuild:
         require_readable(context.store, context.base)
-    done = prepare(context, encoder, suite, config, clock, accept_deletions=approved["accept_deletions"])
-    journey.facts["data"] = {"sources": done.scan.versions}
-    journey.counts, journey.causes = tally(context, done), causes(context, done)
+    done = prepare(context, encoder, suite, config, run.clock, accept_deletions=approved["accept_deletions"])
+    run.facts["data"] = {"sources": done.scan.versions}
+    run.counts, run.causes = tally(context, done), causes(context, done)
     _quarantine(context, config, done)
-    with clock.stage("gate"):
+    with run.clock.stage("gate"):
         found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
         gate(context, encoder, config.limits, *found, **approved).enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
-    stale = stale_note(journey.counts)
+    stale = stale_note(run.counts)
     if not done.publishes:
-        return _result(context.run, journey, "unchanged", journey.base, f"nothing changed: 0 chunks embedded{stale}")
-    release = _release(context, encoder, config, lease, journey, done)
-    with clock.stage("clean_up"):
+        run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
+        return
+    release = _release(context, encoder, config, run, done)
+    run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
+    with run.clock.stage("clean_up"):
         clean_up(context.store, config.releases, encoder.space.id)
-    return _result(context.run, journey, "published", release.seq, f"release {release.seq} is published{stale}")
 
 
-def _release(
-    context: Context, encoder: EncoderFolder, config: Config, lease: Lease, journey: Journey, done: Preparation
-) -> Release:
+def _release(context: Context, encoder: EncoderFolder, config: Config, run: Run, done: Preparation) -> Release:
     """Embed, write, index, audit and publish: the part that writes."""
-    clock = journey.clock
+    clock = run.clock
     with clock.stage("embed"):
         embed(context, encoder, done.changes, done.pending)
     with clock.stage("write"):
@@ -183,30 +115,29 @@ def _release(
         indexed = index(context, encoder, config.index, written.tables)
     role = Role(
         space=encoder.space.id,
-        encoder=EncoderRecord.from_dict(journey.facts["model"]),
+        encoder=EncoderRecord.from_dict(run.facts["model"]),
         table=done.changes.table,
         version=indexed.tables[done.changes.table],
         index=indexed.facts,
         chunker=done.changes.fingerprint,
     )
-    snapshot = Snapshot(context.store, indexed.tables, {TEXT: role}, journey.counts)
     with clock.stage("audit"):
-        audited = audit(context, snapshot, config.index)
+        audited = audit(Snapshot(context.store, indexed.tables, {TEXT: role}, run.counts), config.index)
     if not audited.ok:
-        raise Refused("the audit failed: " + "; ".join(f"{check.name}: {check.detail}" for check in audited.failed))
-    journey.facts["data"]["tables"] = indexed.tables
+        raise Refused(f"the audit failed: {audited.message}")
+    run.facts["data"]["tables"] = indexed.tables
     draft = Draft(
-        run=context.run,
+        run=run.id,
         tables=indexed.tables,
         roles={TEXT: replace(role, index=replace(role.index, recall=audited.recall))},
-        counts=journey.counts,
+        counts=run.counts,
         audit=audited.to_dict(),
         config=json.loads(config.to_json()),
         code=code() | libraries(),
-        message=f"{journey.counts['documents']:,} documents, {journey.counts['embedded']:,} chunks embedded",
+        message=f"{run.counts['documents']:,} documents, {run.counts['embedded']:,} chunks embedded",
     )
     with clock.stage("publish"):
-        return publish(context, lease, draft)
+        return publish(context, run.held, draft)
 
 
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:
@@ -214,13 +145,3 @@ def _quarantine(context: Context, config: Config, done: Preparation) -> None:
     quarantine(context, done.plan, done.validated)
     if done.validated.verdict is not None:
         write_docs(docs_folder(config), done.validated.verdict, context.run, context.now)
-
-
-def _result(run: str, journey: Journey, outcome: str, release: int | None, message: str) -> RunResult:
-    seconds = journey.clock.total()
-    logger.info("run %s: %s (%s)", run, outcome, message)
-    return RunResult(run, release, outcome, journey.counts, seconds, message, journey.causes, journey.space)
-
-
-def _facts(journey: Journey) -> dict[str, Any]:
-    return {"counts": journey.counts, "seconds": journey.clock.total(), "base": journey.base, **journey.facts}

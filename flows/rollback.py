@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import Annotated, ClassVar
 
 from flows.config.schema import Config
-from storage.tables.format import upgrade
+from flows.run import recorded
+from flows.table import Option
+from storage.outcome import Outcome
 from storage.tables.releases import Releases
-from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
 
 __all__ = ["RollbackResult", "rollback"]
@@ -29,16 +29,25 @@ class RollbackResult:
     restored: int
     run: str
 
+    outcome: ClassVar[Outcome] = Outcome.PUBLISHED
 
-def rollback(config: Config, to: int | None = None, *, trigger: str = "manual") -> RollbackResult:
-    """Go back to an earlier release, the one before the current if none is named.
+    @property
+    def message(self) -> str:
+        """One line for people."""
+        return f"release {self.release} restores release {self.restored}"
+
+
+def rollback(
+    config: Config, to: Annotated[int | None, Option(metavar="N")] = None, *, trigger: str = "manual"
+) -> RollbackResult:
+    """Publish a release that points back to an earlier one; nothing is embedded or deleted.
 
     It takes no lease: the compare-and-set on the release number arbitrates, and a refresh at work finds its base moved
     and publishes nothing.
 
     Args:
         config: The configuration.
-        to: Number of the release.
+        to: The release; else the one before.
         trigger: Who started it, for the record.
 
     Raises:
@@ -47,13 +56,10 @@ def rollback(config: Config, to: int | None = None, *, trigger: str = "manual") 
         ReleaseMoved: Another release was published at the same moment.
     """
     store = Store(config.store.uri)
-    run, started = new_run(), datetime.now(UTC)
-    upgrade(store, run)
     releases = Releases(store)
-    base = releases.get().seq
-    release = releases.rollback(to, run)
-    restored = int(release.restored or 0)
-    about = {"config": json.loads(config.to_json()), "base": base, "release": release.seq, "trigger": trigger}
-    message = f"release {release.seq} restores release {restored}"
-    Runs(store).record(run, "rollback", "published", started, message=message, **about)
-    return RollbackResult(release.seq, restored, run)
+    with recorded(store, "rollback", config=config, trigger=trigger, lease=False) as run:
+        run.base = releases.get().seq
+        release = releases.rollback(to, run.id)
+        result = RollbackResult(release.seq, int(release.restored or 0), run.id)
+        run.conclude(result.outcome, result.message, result.release)
+    return result

@@ -1,13 +1,11 @@
 """The outcomes that a flow or an operator acts on.
 
 TidemarkError
-├── InputError (also a ValueError)   wrong configuration or input: exit 2
+├── InputError (also a ValueError)   wrong configuration or input
 │   └── TableMissing                 a store has no such table, or not at that version
-├── NeedsApproval                    a source lost too much, or the encoder is another: exit 3
-├── LeaseHeld                        another run holds the store: exit 4
-├── Refused                          a limit, an audit or a gate said no: exit 5
-├── Unreachable (also an OSError)    an object store does not answer: exit 1, try again
-└── ReleaseMoved                     another release was published while this run worked: exit 1
+├── LeaseHeld                        another run holds the store
+├── Unreachable (also an OSError)    an object store does not answer: try again
+└── ReleaseMoved                     another release was published while this run worked
 """
 
 from __future__ import annotations
@@ -19,8 +17,6 @@ from storage.redaction import redacted
 __all__ = [
     "InputError",
     "LeaseHeld",
-    "NeedsApproval",
-    "Refused",
     "ReleaseMoved",
     "TableMissing",
     "TidemarkError",
@@ -47,8 +43,6 @@ def summary(error: BaseException) -> str:
 class TidemarkError(Exception):
     """Base of the errors that Tidemark raises on purpose; its text is meant for the operator."""
 
-    exit_code = 1
-
     def __str__(self) -> str:
         """The text, without the secrets of the addresses in it: it is printed, logged and recorded."""
         return redacted(super().__str__())
@@ -57,29 +51,13 @@ class TidemarkError(Exception):
 class InputError(TidemarkError, ValueError):
     """Something that the user gave is wrong: the text says what, where and what to do."""
 
-    exit_code = 2
-
 
 class TableMissing(InputError):
     """A store has no such table, or not at that version."""
 
 
-class NeedsApproval(TidemarkError):
-    """A source lost more documents than it may lose unasked, or the encoder is another than that of the release."""
-
-    exit_code = 3
-
-
 class LeaseHeld(TidemarkError):
     """Another run holds the store."""
-
-    exit_code = 4
-
-
-class Refused(TidemarkError):
-    """A limit, the audit or a gate refused the release."""
-
-    exit_code = 5
 
 
 class ReleaseMoved(TidemarkError):

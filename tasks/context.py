@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 import polars as pl
 
@@ -14,18 +13,9 @@ from storage.spill import Workspace
 from storage.tables.documents import EMPTY_LEDGER, DocumentTable
 from storage.tables.releases import Release
 from storage.tables.store import Store
+from tasks.progress import Progress
 
-__all__ = ["Context", "Progress"]
-
-
-class Progress(Protocol):
-    """Where a run says how far it is; see `flows.views.progress`."""
-
-    def stage(self, name: str) -> None:
-        """A stage begins."""
-
-    def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
-        """So much of the stage is done."""
+__all__ = ["Context"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 def stage(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a stage of a function `f(run_context, ...) -> result`.
+    """Make a stage of a function.
 
     The decorated function returns exactly what the function returns and raises exactly what it raises, and logs one
     line with the result's `counts` (a mapping, where the result has one). Inside a Prefect flow run the call is a

@@ -13,9 +13,9 @@ import polars as pl
 
 from flows.config.schema import Config
 from flows.context import opened, rebased
-from flows.prepare import Clock, prepare
+from flows.prepare import prepare
 from flows.refresh import RunResult, refresh
-from flows.views.progress import Silent
+from flows.run import Clock
 from models.encoder import EncoderFolder, resolve
 from storage.reader import Hit, Reader
 from storage.registry import Registry
@@ -25,6 +25,7 @@ from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.context import Context
 from tasks.curate.validation import load_suite
+from tasks.progress import Silent
 from tasks.tally import Preparation
 
 __all__ = [

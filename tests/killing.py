@@ -67,7 +67,7 @@ class Failure:
 
     kind: str
     text: str
-    exit_code: int | None
+    exit_code: int
 
 
 @dataclass(frozen=True)
@@ -306,11 +306,13 @@ def _serve(channel: Connection, work: Callable[..., Any], arguments: tuple[Any, 
     _name_merges()
     moments.watch()
     channel.send("begun")
+    from flows.cli.exits import exit_code
+
     answer: dict[str, Any] = {}
     try:
         answer["value"] = work(*arguments)
     except Exception as error:  # noqa: BLE001 - whatever it is, the test is to see it
-        answer["failure"] = Failure(type(error).__name__, str(error), getattr(error, "exit_code", None))
+        answer["failure"] = Failure(type(error).__name__, str(error), exit_code(error))
     channel.send(answer | {"moments": tuple(moments.seen), "texts": tuple(moments.texts)})
 
 

@@ -10,13 +10,13 @@ from threading import RLock
 
 from tqdm import tqdm
 
-from flows.context import code
+from flows.environment import code
 from tasks.curate.validation.expectations import import_gx
 
 __all__ = ["THREADS"]
 
 MODULES = (
-    *("flows.refresh", "flows.rollback", "flows.audit", "flows.cli.app", "flows.cli.run", "flows.views.run"),
+    *("flows.refresh", "flows.rollback", "flows.audit", "flows.cli.app", "flows.views.run"),
     *(
         "models.text.stub",
         "models.text.tokenizer",

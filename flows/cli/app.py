@@ -14,18 +14,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import init, look, run
-from flows.cli.output import exit_code
+from flows.cli import init, look
+from flows.cli.exits import exit_code
+from flows.cli.run import add_flow
 from flows.environment import log_to_stderr, set_up
+from flows.table import FLOWS
 from storage.errors import TidemarkError, words
 
 __all__ = ["app", "main"]
 
 DEBUG = "TIDEMARK_DEBUG"
-INTERRUPTED = 130
-PIPE_CLOSED = 141  # as a shell reports any program that a closed pipe ended
-
-READ, RUN, SET_UP = "Look", "Run", "Set up"
+READ, SET_UP = "Look", "Set up"
 
 
 @contextlib.contextmanager
@@ -34,27 +33,23 @@ def reported() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
-    except (typer.Exit, typer.Abort, SystemExit):
+    except (typer.Exit, typer.Abort):
         raise
-    except BrokenPipeError:
+    except BrokenPipeError as error:
         _close_quietly()
-        sys.exit(PIPE_CLOSED)
-    except KeyboardInterrupt:
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt as error:
         typer.echo(
             "interrupted: what readers see is unchanged and finished vectors are kept; the same command goes on",
             err=True,
         )
-        sys.exit(INTERRUPTED)
-    except TidemarkError as error:
-        _tell(str(error), error)
-        sys.exit(error.exit_code)
-    except Exception as error:
+        sys.exit(exit_code(error))
+    except (Exception, SystemExit) as error:
         # typer's own usage errors carry their text and code, and typer prints them.
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             raise
-        code = exit_code(error)
-        _tell(_unexpected(error) if code == 1 else str(error), error)
-        sys.exit(code)
+        _tell(str(error) if _foreseen(error) else _unexpected(error), error)
+        sys.exit(exit_code(error))
 
 
 class Reported(TyperGroup):
@@ -80,10 +75,8 @@ quarantine = typer.Typer(no_args_is_help=True, help="The documents that were ref
 quarantine.command("list")(look.quarantine_list)
 
 app.command("init", rich_help_panel=SET_UP)(init.init)
-app.command("plan", rich_help_panel=RUN)(run.plan)
-app.command("refresh", rich_help_panel=RUN)(run.refresh)
-app.command("rollback", rich_help_panel=RUN)(run.rollback)
-app.command("audit", rich_help_panel=RUN)(run.audit)
+for name, row in FLOWS.items():
+    add_flow(app, name, row)
 app.command("search", rich_help_panel=READ)(look.search)
 app.command("releases", rich_help_panel=READ)(look.releases)
 app.command("runs", rich_help_panel=READ)(look.runs)
@@ -133,7 +126,12 @@ def _tell(message: str, error: BaseException) -> None:
     typer.echo(f"{lead} {message}", err=True)
 
 
-def _unexpected(error: Exception) -> str:
+def _foreseen(error: BaseException) -> bool:
+    """Tell whether the text of an error was written for whoever reads it here; of a bug its type is told too."""
+    return isinstance(error, TidemarkError) or exit_code(error) != 1
+
+
+def _unexpected(error: BaseException) -> str:
     """Describe a fault that nobody foresaw in one line, and say how to see more."""
     if "os error 28" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
         return "the disk is full: free some space and run the command again; what readers see is unchanged"

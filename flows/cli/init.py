@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.config.toml import FILE, to_toml
 from storage.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["init", "template"]
 
-FILE = "tidemark.toml"
 WIDTH = 100
 TABLES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 # Folders that people keep documents in, looked for where no source is named.
@@ -83,7 +82,7 @@ def template(source: Path | None, base: Path) -> str:
         for key, inner in type(section).model_fields.items():
             value = getattr(section, key)
             parts += [f"# {line}" for line in textwrap.wrap(inner.description or "", WIDTH)]
-            shown = f"{key} = {_toml(value)}" if value is not None else f"# {key} =    (not set)"
+            shown = f"{key} = {to_toml(value)}" if value is not None else f"# {key} =    (not set)"
             parts.append(shown if (name, key) in SET else f"# {shown.removeprefix('# ')}")
     return "\n".join(parts) + "\n"
 
@@ -99,8 +98,8 @@ def _source(source: Path | None, base: Path) -> list[str]:
     lines = ["# Where documents come from; repeat this for each source. Kinds: folder, jsonl, csv, parquet, python"]
     lines += ["# (installed packages), or module:Class for a class of your own.", "[[sources]]"]
     name = "".join(letter if letter in ALLOWED else "-" for letter in (source or Path("docs")).resolve().stem.lower())
-    lines += [f"name = {_toml(name.strip('-_') or 'docs')}", f"kind = {_toml(kind)}"]
-    lines += [f"path = {_toml(_relative(source or Path('docs'), base))}"]
+    lines += [f"name = {to_toml(name.strip('-_') or 'docs')}", f"kind = {to_toml(kind)}"]
+    lines += [f"path = {to_toml(_relative(source or Path('docs'), base))}"]
     if kind != "folder":
         lines += ["# Which column holds what; id and text are needed."]
         lines += ['columns = { id = "id", text = "text" }']
@@ -113,12 +112,3 @@ def _relative(path: Path, base: Path) -> str:
         return path.resolve().relative_to(base.resolve()).as_posix()
     except ValueError:
         return str(path.resolve())
-
-
-def _toml(value: Any) -> str:
-    """Write a value as TOML; a JSON string is a TOML string too."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(inner) for inner in value) + "]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)

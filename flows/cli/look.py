@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.output import Output
+from flows.cli.output import Json, Output, configuration
 from storage.errors import InputError
 
 if TYPE_CHECKING:
-    from flows.config.schema import Config
     from storage.tables.releases import Releases
 
 __all__ = ["diff", "explain", "quarantine_list", "releases", "runs", "search", "show"]
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
 _SHOWN = 50  # runs
 InRelease = Annotated[int | None, typer.Option("--release", metavar="N", help="Another than the current one.")]
 
@@ -51,7 +49,7 @@ def search(
     fits = parse(where or [])
     asked = [text] if text is not None else read_queries(queries or Path())
     with Output(as_json).reserved() as output:
-        config = _config(ctx)
+        config = configuration(ctx)
         opened = Search(config.store.uri, release, device=config.encoder.device, threads=config.encoder.threads)
         for query, hits in opened.find(asked, k, fits):
             told = {"release": opened.release, "query": query, "hits": hits}
@@ -111,7 +109,7 @@ def diff(
     """Compare two releases: documents, encoder, configuration."""
     from storage.diff import diff as compare
 
-    difference = compare(_config(ctx).store.uri, a, b)
+    difference = compare(configuration(ctx).store.uri, a, b)
     Output(as_json).show(difference.to_dict(), lambda: _views().diff_view(difference))
 
 
@@ -133,7 +131,7 @@ def explain(
     from storage.explain import explain as explained
     from storage.pinned import Pinned
 
-    told = explained(Pinned.open(_config(ctx).store.uri, release), chunk)
+    told = explained(Pinned.open(configuration(ctx).store.uri, release), chunk)
     Output(as_json).show(told, lambda: _views().facts_view(f"chunk {chunk}", told))
 
 
@@ -170,15 +168,9 @@ def _releases(ctx: typer.Context) -> Releases:
     from storage.tables.releases import Releases
     from storage.tables.store import Store
 
-    store = Store(_config(ctx).store.uri)
+    store = Store(configuration(ctx).store.uri)
     check(store)
     return Releases(store)
-
-
-def _config(ctx: typer.Context) -> Config:
-    from flows.config.schema import Config
-
-    return Config.load(ctx.obj)
 
 
 def _views() -> Any:

@@ -12,19 +12,20 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
-from flows.environment import OURS
-from models.errors import ModelError, ProbeMismatch
-from storage.errors import TidemarkError
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["Output", "exit_code", "plain"]
+    from flows.config.schema import Config
+
+__all__ = ["Json", "Output", "configuration", "plain"]
 
 WIDTH = 120  # of a pipe or a file, which have none
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
 
 
 class Output:
@@ -95,23 +96,12 @@ def plain(value: Any) -> Any:
     return value
 
 
+def configuration(ctx: typer.Context) -> Config:
+    """The configuration that a command was given."""
+    from flows.config.schema import Config
+
+    return Config.load(ctx.obj)
+
+
 def _broken() -> NoReturn:
     raise BrokenPipeError
-
-
-def exit_code(error: BaseException) -> int:
-    """The exit code of an error that ends a command: its own, 2 for a mistake of the user's, else 1."""
-    if isinstance(error, TidemarkError):
-        return error.exit_code
-    if isinstance(error, ModelError):
-        return 1 if isinstance(error, ProbeMismatch) else 2  # a mismatch is of the machine, not of the configuration
-    return 2 if isinstance(error, ValueError) and _raised_by_us(error.__traceback__) else 1
-
-
-def _raised_by_us(trace: TracebackType | None) -> bool:
-    """Tell whether the innermost frame is in our packages: then a ValueError is about what the user gave."""
-    innermost = None
-    while trace is not None:
-        innermost, trace = trace, trace.tb_next
-    module = innermost.tb_frame.f_globals.get("__name__", "") if innermost is not None else ""
-    return str(module).split(".")[0] in OURS

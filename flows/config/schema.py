@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from flows.config.explain import explain, override, read_toml
+from flows.config.explain import explain
+from flows.config.toml import FILE, override, read_toml
 from models.config import EncoderConfig
 from storage.errors import InputError
 from storage.redaction import redact
@@ -22,9 +22,8 @@ from tasks.curate.gate import LimitsConfig
 from tasks.curate.validation.rules import ValidationConfig
 from tasks.release.publish import ReleasesConfig
 
-__all__ = ["Config", "StoreConfig", "load_config"]
+__all__ = ["Config", "StoreConfig"]
 
-FILE = "tidemark.toml"
 STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -121,18 +120,6 @@ class Config(BaseModel):
         """Write the configuration as JSON with sorted keys and without secrets: fit for records and logs."""
         return json.dumps(redact(self.model_dump(mode="json")), sort_keys=True, ensure_ascii=False)
 
-    def fingerprint(self) -> str:
-        """Return the identity of the configuration: 32 hex characters over all of it but the place of the store.
-
-        It names a configuration in records. Which work is due is decided by the fingerprints of the stages: much in
-        here (device, threads, limits) changes no vector.
-        """
-        told = json.loads(self.to_json())
-        del told["store"]
-        if self.validation.expectations is not None:  # the same files in another checkout are the same configuration
-            told["validation"]["expectations"] = os.path.relpath(self.validation.expectations, self.base)
-        return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
-
     def _based(self, base: Path) -> Self:
         """Resolve the paths that start at the file's folder; sources and encoder resolve theirs when they open."""
         uri = self.store.uri
@@ -146,12 +133,3 @@ class Config(BaseModel):
         based = self.model_copy(update=update)
         based._base = base
         return based
-
-
-def load_config(path: Path | str | None = None) -> Config:
-    """Read and check the configuration: `Config.load` as a plain function.
-
-    Args:
-        path: The file; the variable TIDEMARK_CONFIG if None or empty, else `tidemark.toml` where it is run.
-    """
-    return Config.load(path)

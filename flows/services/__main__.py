@@ -42,7 +42,9 @@ def main() -> None:
         app()
     except TidemarkError as error:
         server.console.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(error.exit_code)
+        from flows.cli.exits import exit_code
+
+        sys.exit(exit_code(error))
 
 
 def _here() -> Services:

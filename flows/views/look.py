@@ -14,8 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from flows.views.parts import COLOURS, clean, grid, heading, steps, table
 from flows.views.progress import duration
-from flows.views.run import OUTCOMES, clean, grid, heading, steps, table
 
 if TYPE_CHECKING:
     from storage.diff import Difference
@@ -123,7 +123,7 @@ def runs_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None) ->
             row["kind"],
             age(row["started"], now),
             duration(took) if took is not None else "",
-            Text(row["outcome"], style=OUTCOMES.get(row["outcome"], "default")),
+            Text(row["outcome"], style=COLOURS.get(row["outcome"], "default")),
             "" if row["release"] is None else str(row["release"]),
             clean(_first(row["message"] or "")),
         )

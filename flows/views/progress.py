@@ -1,4 +1,4 @@
-"""Where a run says how far it is: a bar on a terminal, plain lines in a log, nothing at all, or several of these."""
+"""Where a run says how far it is: a bar on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -7,60 +7,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from tasks.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-__all__ = ["Lines", "Live", "Progress", "Several", "Silent", "amount", "duration", "pace", "showing"]
+__all__ = ["Lines", "Live", "amount", "duration", "pace", "showing"]
 
 logger = logging.getLogger(__name__)
-
-
-class Progress(Protocol):
-    """What a flow tells about its way; every call is cheap, and none may fail."""
-
-    def stage(self, name: str) -> None:
-        """Say that a stage begins, and with it that the one before has ended."""
-
-    def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
-        """Say how far the stage is.
-
-        Args:
-            done: Units done since the stage began.
-            total: Units that the stage has; None where nobody knows yet.
-            unit: What is counted, in the plural: "documents", "chunks".
-            tokens: Tokens encoded since the stage began, 0 where none are.
-        """
-
-
-class Silent:
-    """Says nothing: the progress of a run that nobody watches."""
-
-    def stage(self, name: str) -> None:
-        """Do nothing."""
-
-    def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
-        """Do nothing."""
-
-
-class Several:
-    """Tells several others, for example the terminal and the dashboard."""
-
-    def __init__(self, *others: Progress) -> None:
-        self._others = others
-
-    def stage(self, name: str) -> None:
-        """Tell all that a stage begins."""
-        for other in self._others:
-            other.stage(name)
-
-    def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
-        """Tell all how far the stage is."""
-        for other in self._others:
-            other.advance(done, total, unit, tokens)
 
 
 class Rate:
@@ -202,17 +160,13 @@ class Live:
 
 
 @contextmanager
-def showing(stream: TextIO | None = None, quiet: bool = False) -> Iterator[Progress]:
+def showing(stream: TextIO | None = None) -> Iterator[Progress]:
     """Give the progress that fits the stream: bars on a terminal, log lines elsewhere.
 
     Args:
         stream: Where it is shown; standard error if None.
-        quiet: Show nothing.
     """
     stream = sys.stderr if stream is None else stream
-    if quiet:
-        yield Silent()
-        return
     if not stream.isatty():
         lines = Lines()
         try:

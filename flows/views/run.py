@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from flows.views.parts import COLOURS, clean, grid, heading, size, steps, table
 from flows.views.progress import duration
+from storage.outcome import Outcome
 
 if TYPE_CHECKING:
     from flows.plan import Forecast
-    from flows.refresh import RunResult
     from flows.rollback import RollbackResult
+    from flows.run import RunResult
     from tasks.release.audit import AuditResult
 
-__all__ = [
-    "CAUSES",
-    "audit_view",
-    "clean",
-    "grid",
-    "heading",
-    "plan_view",
-    "refresh_view",
-    "rollback_view",
-    "size",
-    "steps",
-    "table",
-]
+__all__ = ["CAUSES", "audit_view", "plan_view", "refresh_view", "rollback_view"]
 
 # Every cause of work that a plan names, in the order in which it is told, in the words of an operator.
 CAUSES = {
@@ -55,19 +44,8 @@ CAUSES = {
     "moved-chunks": "chunks that move with their document",
 }
 CHUNKS = ("moved-chunks",)
-OUTCOMES = {
-    "published": "green",
-    "unchanged": "green",
-    "rollback": "green",
-    "needs-approval": "yellow",
-    "refused": "red",
-    "failed": "red",
-    "interrupted": "red",
-    "running": "cyan",
-}
 DOCUMENTS = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
 BAR = 32
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def plan_view(found: Forecast) -> RenderableType:
@@ -89,16 +67,16 @@ def plan_view(found: Forecast) -> RenderableType:
         ("estimated time", duration(found.estimated_seconds)),
         ("bytes to write", size(found.bytes)),
     ]
-    would = {"published": "would publish", "unchanged": "nothing to do"}.get(
+    would = {Outcome.PUBLISHED: "would publish", Outcome.UNCHANGED: "nothing to do"}.get(
         found.outcome, f"would end {found.outcome}"
     )
     next_steps = {
-        "published": ["tidemark refresh"],
-        "needs-approval": [_approval(found.message)],
-        "refused": ["tidemark quarantine list"],
+        Outcome.PUBLISHED: ["tidemark refresh"],
+        Outcome.NEEDS_APPROVAL: [_approval(found.message)],
+        Outcome.REFUSED: ["tidemark quarantine list"],
     }
     return Group(
-        heading("plan", base, would, OUTCOMES.get(found.outcome, "default")),
+        heading("plan", base, would, COLOURS[found.outcome]),
         *_message(found.message, found.outcome),
         causes,
         grid(costs),
@@ -111,7 +89,7 @@ def refresh_view(result: RunResult) -> RenderableType:
     counts = result.counts
     told = "no release yet" if result.release is None else f"release {result.release}"
     parts: list[RenderableType] = [
-        heading(told, f"run {result.run}", result.outcome, OUTCOMES.get(result.outcome, "default")),
+        heading(told, f"run {result.run}", result.outcome, COLOURS[result.outcome]),
         *_message(result.message, result.outcome),
     ]
     if counts:
@@ -131,8 +109,9 @@ def refresh_view(result: RunResult) -> RenderableType:
 
 def rollback_view(result: RollbackResult) -> RenderableType:
     """Draw a rollback."""
+    outcome = result.outcome
     return Group(
-        heading(f"release {result.release}", f"restores release {result.restored}", "published", "green"),
+        heading(f"release {result.release}", f"restores release {result.restored}", outcome, COLOURS[outcome]),
         steps([f"tidemark diff {result.restored} {result.release - 1}", f"tidemark rollback --to {result.release - 1}"],
               "nothing was deleted; to see what was taken back, or to undo it:"),
     )  # fmt: skip
@@ -146,77 +125,14 @@ def audit_view(result: AuditResult) -> RenderableType:
         rows.add_row(mark, clean(check.name), clean(check.detail))
     failed = sum(not check.ok for check in result.checks)
     told = f"{failed} of {len(result.checks)} checks failed" if failed else f"{len(result.checks)} checks hold"
-    return Group(heading("audit", told, "whole" if result.ok else "damaged", "green" if result.ok else "red"), rows)
+    return Group(heading("audit", told, "whole" if result.ok else "damaged", COLOURS[result.outcome]), rows)
 
 
-def heading(what: str, about: str, verdict: str, style: str) -> RenderableType:
-    """Draw the first line of a result: what it is about and how it ended."""
-    line = Text.assemble(
-        (clean(what), "bold"), ("  "), (clean(verdict), f"bold {style}"), ("  "), (clean(about), "dim")
-    )
-    return Padding(line, (1, 0, 0, 0), expand=False)
-
-
-def table(*columns: str, right: Sequence[int] = ()) -> Table:
-    """Make an empty table in the house's look; what is too long is folded, never cut.
-
-    Args:
-        *columns: Headings.
-        right: Positions of the columns of numbers.
-    """
-    made = Table(box=box.SIMPLE_HEAD, header_style="cyan", pad_edge=False, show_edge=False, padding=(0, 1))
-    for position, name in enumerate(columns):
-        number = position in right
-        made.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number)
-    return made
-
-
-def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
-    """Draw names and values side by side; the second column is one of numbers where a third explains it.
-
-    Args:
-        rows: Two or three texts each.
-        gap: Blank lines above.
-    """
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="dim", no_wrap=True)
-    width = max((len(row) for row in rows), default=1)
-    for position in range(1, width):
-        made.add_column(overflow="fold", justify="right" if width > 2 and position == 1 else "left")
-    for row in rows:
-        made.add_row(*(clean(value) for value in row))
-    return Padding(made, (gap, 0, 0, 0), expand=False)
-
-
-def steps(commands: Sequence[str], lead: str) -> RenderableType:
-    """Draw commands to go on with; nothing where there are none."""
-    if not commands:
-        return Text("")
-    lines = [Text(lead, style="dim"), *(Text(f"  {command}", style="cyan") for command in commands)]
-    return Padding(Group(*lines), (1, 0), expand=False)
-
-
-def clean(text: object) -> str:
-    """Drop control characters, so that a document cannot steer the terminal."""
-    return CONTROL.sub("", str(text))
-
-
-def size(count: float) -> str:
-    """Write bytes as people read them: "812 bytes", "4.1 MB"."""
-    if count < 1000:
-        return f"{count:.0f} bytes"
-    for unit in ("kB", "MB", "GB"):
-        count /= 1000
-        if count < 999.5:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1000:,.1f} TB"
-
-
-def _message(message: str, outcome: str) -> list[RenderableType]:
+def _message(message: str, outcome: Outcome) -> list[RenderableType]:
     """Draw what a run says, where it says more than its outcome."""
-    if not message or outcome in {"published", "unchanged"}:
+    if not message or outcome in {Outcome.PUBLISHED, Outcome.UNCHANGED}:
         return []
-    return [Text(clean(message), style=OUTCOMES.get(outcome, "default"))]
+    return [Text(clean(message), style=COLOURS[outcome])]
 
 
 def _approval(message: str) -> str:
@@ -242,13 +158,13 @@ def _bars(seconds: Mapping[str, float]) -> RenderableType:
 
 def _next(result: RunResult) -> list[str]:
     """Name the commands that make sense after a run."""
-    if result.outcome == "needs-approval":
+    if result.outcome is Outcome.NEEDS_APPROVAL:
         return ["tidemark plan", _approval(result.message)]
-    if result.outcome in {"refused", "failed"}:
+    if result.outcome in {Outcome.REFUSED, Outcome.FAILED}:
         return ["tidemark quarantine list", f"tidemark show {result.run}"]
     commands = ['tidemark search "..."'] if result.release is not None else []
     if result.counts.get("quarantined"):
         commands.append("tidemark quarantine list")
-    if result.outcome == "published" and (result.release or 0) > 1:
+    if result.outcome is Outcome.PUBLISHED and (result.release or 0) > 1:
         commands += [f"tidemark diff {(result.release or 0) - 1} {result.release}", "tidemark rollback"]
     return commands

@@ -8,18 +8,19 @@ import secrets
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import InputError
+from storage.outcome import Outcome
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.lease import holder, signs_of_life
 from storage.tables.releases import Releases
 from storage.tables.store import Store, read
 
-__all__ = ["RUNS", "Runs", "new_run"]
+__all__ = ["RUNS", "Facts", "Runs", "new_run"]
 
 RUNS = pa.schema(
     [
@@ -37,7 +38,7 @@ RUNS = pa.schema(
 _TABLE = "runs"
 _JSON = ("config", "code", "libraries", "data", "model", "counts", "seconds")
 _PLAIN = ("trigger", "token", "base", "release", "message")
-_CLAIM = (pc.field("outcome") == "running") & (pc.field("kind") == "refresh")
+_CLAIM = pc.field("outcome") == Outcome.RUNNING.value
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("started", "descending"), ("run", "descending")]
 _BROKEN_OFF = "the process ended without a word (killed, or the machine went down); the next run goes on"
 
@@ -47,24 +48,56 @@ def new_run(now: datetime | None = None) -> str:
     return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
+class Facts(TypedDict, total=False):
+    """What a run may record beside how it ended.
+
+    Attributes:
+        trigger: Who started it.
+        token: Fencing token of its lease.
+        base: The release that it started from.
+        release: The release that readers see after it.
+        message: One line for people.
+        config: The configuration, without secrets.
+        code: Version and commit of Tidemark.
+        libraries: Versions of the libraries that results depend on.
+        data: Versions of sources and tables.
+        model: Identity of the encoder's space.
+        counts: Documents and chunks.
+        seconds: Seconds a stage, and `total`.
+    """
+
+    trigger: str
+    token: int
+    base: int | None
+    release: int | None
+    message: str
+    config: Mapping[str, Any]
+    code: Mapping[str, str]
+    libraries: Mapping[str, str]
+    data: dict[str, Any]
+    model: Mapping[str, Any]
+    counts: Mapping[str, int]
+    seconds: Mapping[str, float]
+
+
 class Runs:
     """The `runs` table of a store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def start(self, run: str, kind: str, **facts: Any) -> None:
-        """Record that a run began; a run that is killed keeps `running` in its row until the next run."""
+    def start(self, run: str, kind: str, **facts: Unpack[Facts]) -> None:
+        """Record that a run began, under the lease; one that is killed keeps `running` in its row until the next."""
         host = f"{socket.gethostname()}:{os.getpid()}"
-        row = {"run": run, "kind": kind, "outcome": "running", "started": datetime.now(UTC), "host": host}
+        row = {"run": run, "kind": kind, "outcome": Outcome.RUNNING, "started": datetime.now(UTC), "host": host}
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
-    def finish(self, run: str, outcome: str, **facts: Any) -> None:
+    def finish(self, run: str, outcome: Outcome, **facts: Unpack[Facts]) -> None:
         """Record how a run ended that was started."""
         row = self._rows(pc.field("run") == run)[run] | {"outcome": outcome, "finished": datetime.now(UTC)}
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
-    def record(self, run: str, kind: str, outcome: str, started: datetime, **facts: Any) -> None:
+    def record(self, run: str, kind: str, outcome: Outcome, started: datetime, **facts: Unpack[Facts]) -> None:
         """Record a run that is over, in one write: a kill cannot leave it running for good."""
         host = f"{socket.gethostname()}:{os.getpid()}"
         row = {"run": run, "kind": kind, "outcome": outcome, "started": started, "finished": datetime.now(UTC)}
@@ -101,7 +134,7 @@ class Runs:
         if len(chosen) < len(newest):
             where = pc.field("run").isin(chosen["run"].to_pylist())
         rows = self._rows(where, [name for name in RUNS.names if name in {*columns, "run"}])
-        running = "running" in chosen["outcome"].to_pylist()
+        running = Outcome.RUNNING in chosen["outcome"].to_pylist()
         told = self._broken_off() if running else {}
         rows |= {run: {name: row[name] for name in rows[run]} for run, row in told.items() if run in rows}
         return [_unpacked(rows[run], columns) for run in chosen["run"].to_pylist() if run in rows]
@@ -109,7 +142,7 @@ class Runs:
     def find(self, run: str) -> dict[str, Any] | None:
         """One run, or None."""
         rows = self._rows(pc.field("run") == run)
-        if any(row["outcome"] == "running" for row in rows.values()):
+        if any(row["outcome"] == Outcome.RUNNING for row in rows.values()):
             rows |= {name: row for name, row in self._broken_off().items() if name == run}
         return _unpacked(rows[run]) if run in rows else None
 
@@ -140,7 +173,7 @@ class Runs:
         return {} if table is None else {row["run"]: row for row in read(table, RUNS, columns, where).to_pylist()}
 
     def _broken_off(self) -> dict[str, dict[str, Any]]:
-        """The refreshes that claim to run but hold no lease, as they are to be told.
+        """The runs that claim to run but hold no lease, as they are to be told.
 
         A run writes its start after it took the lease, and its end before it gives the lease back: one that claims to
         run before and after a look at the lease, and does not hold it, is dead.
@@ -155,7 +188,7 @@ class Runs:
             release = published.get(run)
             message = _BROKEN_OFF if release is None else f"release {release} is published; after that {_BROKEN_OFF}"
             finished = max(row["started"], signs.get(run, row["started"]))  # the first sign comes before the row
-            row |= {"outcome": "interrupted", "finished": finished, "release": release, "message": message}
+            row |= {"outcome": Outcome.INTERRUPTED, "finished": finished, "release": release, "message": message}
         return dead
 
 
@@ -167,7 +200,7 @@ def _packed(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
         elif name in _PLAIN:
             full[name] = value
         else:
-            raise ValueError(f"a run has no field {name!r}")
+            raise TypeError(f"a run has no field {name!r}")
     return full
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.encoder import EncoderFolder
-from storage.errors import NeedsApproval, Refused
+from storage.outcome import Outcome
 from storage.tables.releases import Release
 from tasks.build.embed import Pending
 from tasks.context import Context
@@ -20,8 +19,9 @@ from tasks.curate.validation.rules import shorten
 from tasks.ingest.plan import Plan
 from tasks.ingest.scan import Scan
 from tasks.stage import stage
+from tasks.verdict import Verdict
 
-__all__ = ["Approvals", "LimitsConfig", "Verdict", "encoder_change", "gate", "losses", "shrinkage", "staleness"]
+__all__ = ["Approvals", "LimitsConfig", "encoder_change", "gate", "losses", "shrinkage", "staleness"]
 
 DIGESTS = {"weights": "weights", "tokenizer": "tokenizer", "network": "modules"}
 SETTINGS = ("dimension", "window", "pooling", "normalise", "query_prompt", "document_prompt")
@@ -69,31 +69,6 @@ class Approvals(TypedDict, total=False):
     accept_deletions: bool
     accept_stale: bool
     accept_encoder: bool
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a gate says.
-
-    Attributes:
-        outcome: `pass`, `needs-approval` or `refused`.
-        reasons: Why, one line each.
-    """
-
-    outcome: Literal["pass", "needs-approval", "refused"]
-    reasons: tuple[str, ...] = ()
-
-    def enforce(self) -> None:
-        """Raise what the verdict means for the run.
-
-        Raises:
-            NeedsApproval: A source lost too much, too much of it broke at once, or the encoder is another.
-            Refused: A limit was passed.
-        """
-        if self.outcome == "refused":
-            raise Refused("; ".join(self.reasons))
-        if self.outcome == "needs-approval":
-            raise NeedsApproval("; ".join(self.reasons))
 
 
 def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: Mapping[str, int], share: float) -> list[str]:
@@ -215,15 +190,15 @@ def gate(
 ) -> Verdict:
     """Judge the run as a whole: what is refused, leaves or goes stale, expectations on the batch, another encoder."""
     if validated.verdict is not None and not validated.verdict.ok:
-        return Verdict("refused", tuple(validated.verdict.failures))
+        return Verdict(Outcome.REFUSED, tuple(validated.verdict.failures))
     refused = _refusals(limits, scan.listed.height, validated.refused.height + plan.held.height)
     if refused:
-        return Verdict("refused", refused)
+        return Verdict(Outcome.REFUSED, refused)
     lost = [] if accept_deletions else _losses(context, limits, scan, deduplicated)
     stale = [] if accept_stale else staleness(context.ledger(), deduplicated.newly_stale, limits)
     changed = [] if accept_encoder else encoder_change(context.base, encoder, pending)
     if not lost and not stale and not changed:
-        return Verdict("pass")
+        return Verdict(Outcome.PASSED)
     # An approval that was given already stays in the command: without it the next run would wait for that one.
     approved = {
         "--accept-deletions": bool(lost) or accept_deletions,
@@ -231,7 +206,7 @@ def gate(
         "--accept-encoder": bool(changed) or accept_encoder,
     }
     options = [option for option, given in approved.items() if given]
-    return Verdict("needs-approval", (*lost, *stale, *changed, _way_on(context, options, mend=bool(stale))))
+    return Verdict(Outcome.NEEDS_APPROVAL, (*lost, *stale, *changed, _way_on(context, options, mend=bool(stale))))
 
 
 def _refusals(limits: LimitsConfig, listed: int, refused: int) -> tuple[str, ...]:

@@ -12,18 +12,19 @@ import polars as pl
 from models.encoder import NORM_TOLERANCE
 from storage.errors import TableMissing, Unreachable, words
 from storage.hashing import digest
+from storage.outcome import Outcome
 from storage.registry import Registry
 from storage.tables.chunks import ChunkTable, Span
 from storage.tables.documents import DocumentTable
 from storage.tables.index import statistics
+from storage.tables.releases import Release, Releases
 from storage.tables.roles import TEXT, Role
 from storage.tables.store import Store
 from tasks.build.index import IndexConfig
 from tasks.build.recall import Probes
-from tasks.context import Context
 from tasks.stage import stage
 
-__all__ = ["BACK", "AuditResult", "Check", "Snapshot", "audit", "examine", "examine_deeply"]
+__all__ = ["BACK", "AuditResult", "Check", "Snapshot", "audit", "examine", "examine_deeply", "pinned"]
 
 COVERAGE_FLOOR = 0.95
 AGAIN = "run `tidemark refresh`: it starts again from the last good release"
@@ -71,6 +72,17 @@ class AuditResult:
     def failed(self) -> list[Check]:
         """The checks that do not hold."""
         return [check for check in self.checks if not check.ok]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Passed where every check holds, else failed."""
+        return Outcome.PASSED if self.ok else Outcome.FAILED
+
+    @property
+    def message(self) -> str:
+        """The checks that do not hold, or how many do."""
+        failed = "; ".join(f"{check.name}: {check.detail}" for check in self.failed)
+        return failed or f"{len(self.checks)} checks hold"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -281,10 +293,18 @@ def _recall(recall: float, config: IndexConfig) -> Check:
 
 
 @stage
-def audit(context: Context, snapshot: Snapshot, config: IndexConfig) -> AuditResult:
+def audit(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
     """Examine what the run is about to publish."""
-    del context  # every stage has it first
     return examine(snapshot, config)
+
+
+def pinned(store: Store, release: Release) -> Check:
+    """Check that clean-up keeps what a release points to."""
+    ok = release.seq in {kept.seq for kept in Releases(store).retained()}
+    detail = f"tag {release.tag} keeps its {len(release.tables)} tables from clean-up"
+    if not ok:
+        detail = f"tag {release.tag} is gone: clean-up may remove its files; publish it again with `tidemark refresh`"
+    return Check("release.pinned", ok, detail)
 
 
 def examine_deeply(snapshot: Snapshot) -> AuditResult:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from storage.errors import Refused
 from storage.readable import readable
 from storage.tables.releases import Release
 from storage.tables.store import Store
+from tasks.verdict import Refused
 
 __all__ = ["require_readable"]
 

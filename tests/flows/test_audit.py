@@ -58,7 +58,7 @@ def test_a_sound_release_passes_every_check_and_the_audit_is_recorded(config: Co
     ]
     assert result.ok
     row = Runs(Store(config.store.uri)).all()[0]
-    assert (row["kind"], row["outcome"], row["base"], row["message"]) == ("audit", "published", 2, "15 checks hold")
+    assert (row["kind"], row["outcome"], row["base"], row["message"]) == ("audit", "passed", 2, "15 checks hold")
 
 
 def test_an_older_release_is_audited_by_number(config: Config) -> None:
@@ -76,7 +76,7 @@ def test_what_the_audit_advises_repairs_a_damaged_release(config: Config) -> Non
     for detail in found.values():
         assert detail.endswith(BACK)
     row = Runs(Store(config.store.uri)).all()[0]
-    assert (row["outcome"], row["message"].split(":")[0]) == ("refused", "chunks.conserved")
+    assert (row["outcome"], row["message"].split(":")[0]) == ("failed", "chunks.conserved")
     rollback(config)
     refresh(config)
     assert failed(config, deep=True) == {}

@@ -10,9 +10,9 @@ import pytest
 from corpus import NOTES, configure, prose
 
 from flows.config.schema import Config
-from flows.context import code, docs_folder, libraries, opened, rebased
+from flows.context import docs_folder, opened, rebased
 from flows.refresh import refresh
-from flows.views.progress import Silent
+from tasks.progress import Silent
 
 
 def test_a_context_is_opened_from_the_configuration_and_leaves_nothing(tmp_path: Path) -> None:
@@ -54,8 +54,3 @@ def test_data_docs_lie_beside_a_local_store_or_beside_the_configuration(tmp_path
     assert docs_folder(configure(tmp_path)) == tmp_path / "store" / "data_docs"
     remote = configure(tmp_path, store={"uri": "s3://bucket/store"})
     assert docs_folder(remote) == tmp_path / ".tidemark" / "data_docs"
-
-
-def test_versions_of_code_and_libraries_are_known() -> None:
-    assert {"tidemark", "pylance", "lancedb", "polars"} <= set(libraries())
-    assert code()["tidemark"] == libraries()["tidemark"]

@@ -12,12 +12,12 @@ from rich.console import Console
 from flows.config.schema import Config
 from flows.plan import Forecast, plan
 from flows.refresh import refresh
-from flows.views.progress import Silent
 from flows.views.run import plan_view
 from models.errors import UnknownModel
 from storage.errors import InputError
 from storage.tables.runs import Runs
 from storage.tables.store import Store
+from tasks.progress import Silent
 
 
 def contents(folder: Path) -> dict[str, bytes]:

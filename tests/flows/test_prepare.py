@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from corpus import configure, context, encoder, prose
 
-from flows.prepare import Clock, prepare
-from flows.views.progress import Silent
+from flows.prepare import prepare
+from flows.run import Clock
 from tasks.curate.validation import load_suite
+from tasks.progress import Silent
 
 
 class Heard(Silent):

@@ -11,12 +11,12 @@ from flows.audit import audit
 from flows.config.schema import Config
 from flows.refresh import refresh
 from flows.rollback import RollbackResult, rollback
-from flows.views.progress import Silent
 from storage.errors import InputError, ReleaseMoved
 from storage.reader import Reader
 from storage.tables.releases import Releases
 from storage.tables.runs import Runs
 from storage.tables.store import Store
+from tasks.progress import Silent
 
 
 class Meddler(Silent):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flows.config.explain import override, read_toml
 from flows.config.schema import Config
+from flows.config.toml import override, read_toml
 from storage.errors import InputError
 
 NOTES = {"name": "my-notes", "kind": "folder", "path": "notes"}

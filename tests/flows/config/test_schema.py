@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from flows.config.schema import Config, load_config
+from flows.config.schema import Config
 from storage.errors import InputError
 
 NOTES = {"name": "notes", "kind": "folder", "path": "notes"}
@@ -52,11 +52,11 @@ def test_the_file_is_found_by_option_then_variable_then_working_directory(
     monkeypatch.chdir(tmp_path)
     for name in ("tidemark.toml", "variable.toml", "option.toml"):
         (tmp_path / name).write_text(f'[store]\nuri = "{name}-store"\n')
-    assert load_config().store.uri.endswith("tidemark.toml-store")
-    assert load_config("").store.uri.endswith("tidemark.toml-store")
+    assert Config.load().store.uri.endswith("tidemark.toml-store")
+    assert Config.load("").store.uri.endswith("tidemark.toml-store")
     monkeypatch.setenv("TIDEMARK_CONFIG", "variable.toml")
-    assert load_config().store.uri.endswith("variable.toml-store")
-    assert load_config(Path("option.toml")).store.uri.endswith("option.toml-store")
+    assert Config.load().store.uri.endswith("variable.toml-store")
+    assert Config.load(Path("option.toml")).store.uri.endswith("option.toml-store")
 
 
 def test_local_paths_start_at_the_file_and_urls_stay(tmp_path: Path) -> None:
@@ -80,25 +80,6 @@ def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_the_configuration_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         made(tmp_path).store = None  # type: ignore[assignment]
-
-
-def test_the_fingerprint_sees_every_section_but_not_the_place(tmp_path: Path) -> None:
-    plain = made(tmp_path)
-    mutations: list[dict[str, Any]] = [
-        {"encoder": {"name": "stub"}},
-        {"sources": [NOTES | {"exclude": ["*.txt"]}]},
-        {"validation": {"min_chars": 2}},
-        {"chunker": {"max_tokens": 200}},
-        {"limits": {"max_lost_share": 0.3}},
-        {"index": {"nprobes": 81}},
-        {"releases": {"keep": 11}},
-    ]
-    prints = {made(tmp_path, **mutation).fingerprint() for mutation in mutations}
-    assert len(prints | {plain.fingerprint()}) == len(mutations) + 1
-    assert len(plain.fingerprint()) == 32
-    elsewhere = made(tmp_path / "other", store={"uri": "s3://bucket"}, validation={"expectations": "rules.yaml"})
-    here = made(tmp_path, validation={"expectations": "rules.yaml"})
-    assert elsewhere.fingerprint() == here.fingerprint()
 
 
 def test_secrets_are_in_no_record(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ def test_the_deployments_name_modules_and_no_place_of_a_machine() -> None:
     text = DEPLOYMENTS.read_text()
     data = yaml.safe_load(text)
     assert [each["entrypoint"] for each in data["deployments"]] == [
-        "flows.deployed.refresh",
-        "flows.deployed.rollback",
-        "flows.deployed.audit",
+        "flows.dashboard.deployed.refresh",
+        "flows.dashboard.deployed.rollback",
+        "flows.dashboard.deployed.audit",
     ]
     assert data["pull"] == [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
     assert not [word for word in text.split() if word.strip("\"'").startswith("/")]

@@ -8,7 +8,7 @@ import logging
 import pytest
 from rich.console import Console
 
-from flows.views.progress import Lines, Live, Several, Silent, amount, duration, pace, showing
+from flows.views.progress import Lines, Live, amount, duration, pace, showing
 
 
 class Clock:
@@ -76,26 +76,10 @@ def test_bars_are_drawn_with_rate_and_finished() -> None:
     assert "5 of 10 chunks" in drawn
 
 
-def test_several_tell_all() -> None:
-    one, two = [], []  # type: list[str], list[str]
-    clock = Clock()
-    both = Several(Lines(one.append, clock=clock), Lines(two.append, clock=clock), Silent())
-    both.stage("a")
-    clock.now += 6
-    both.advance(1, 1, "chunks")
-    assert one == two == ["a: 1 of 1 chunks, 6.0 s"]
-
-
 def test_without_a_terminal_the_progress_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="flows.views.progress"), showing(io.StringIO()) as progress:
         progress.stage("scan")
     assert caplog.messages == ["scan: 0.0 s"]
-
-
-def test_quiet_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), showing(io.StringIO(), quiet=True) as progress:
-        progress.stage("scan")
-    assert caplog.messages == []
 
 
 def test_bars_are_left_unfinished_where_a_run_fails() -> None:

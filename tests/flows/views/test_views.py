@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from flows.plan import Forecast
-from flows.refresh import RunResult
 from flows.rollback import RollbackResult
+from flows.run import RunResult
 from flows.views.look import (
     age,
     diff_view,
@@ -22,8 +22,10 @@ from flows.views.look import (
     releases_view,
     runs_view,
 )
-from flows.views.run import CAUSES, audit_view, clean, plan_view, refresh_view, rollback_view, size
+from flows.views.parts import clean, size
+from flows.views.run import CAUSES, audit_view, plan_view, refresh_view, rollback_view
 from storage.diff import Difference
+from storage.outcome import Outcome
 from storage.reader import Hit
 from tasks.release.audit import AuditResult, Check
 
@@ -53,7 +55,7 @@ def drawn(view: RenderableType, width: int = 100) -> str:
 def forecast(**changed: Any) -> Forecast:
     facts: dict[str, Any] = {
         "release": 3,
-        "outcome": "published",
+        "outcome": Outcome.PUBLISHED,
         "counts": COUNTS,
         "causes": {"new": 4, "content": 2, "moved": 1, "deleted": 4},
         "tokens": 1_234,
@@ -66,7 +68,7 @@ def forecast(**changed: Any) -> Forecast:
     return Forecast(**(facts | changed))
 
 
-def result(outcome: str, **changed: Any) -> RunResult:
+def result(outcome: Outcome, **changed: Any) -> RunResult:
     facts: dict[str, Any] = {
         "run": "20260301-120000-abcdef",
         "release": 4,
@@ -114,7 +116,7 @@ AUDIT = AuditResult(
 REFUSED = {"document": "a.md", "source": "notes", "rule": "content.present", "reason": "it is empty", "attempts": 2}
 VIEWS = {
     "plan": plan_view(forecast()),
-    "refresh": refresh_view(result("published")),
+    "refresh": refresh_view(result(Outcome.PUBLISHED)),
     "rollback": rollback_view(RollbackResult(5, 3, "run")),
     "audit": audit_view(AUDIT),
     "hits": hits_view(4, "tides", HITS),
@@ -151,7 +153,7 @@ def test_a_plan_names_a_cause_that_it_does_not_know() -> None:
 
 
 def test_a_plan_that_needs_approval_says_why_and_how() -> None:
-    told = drawn(plan_view(forecast(outcome="needs-approval", message="source 'notes' lost 900 of 1,000")))
+    told = drawn(plan_view(forecast(outcome=Outcome.NEEDS_APPROVAL, message="source 'notes' lost 900 of 1,000")))
     assert "lost 900 of 1,000" in told
     assert "tidemark refresh --accept-deletions" in told
 
@@ -168,26 +170,26 @@ def test_what_needs_approval_names_the_options_that_its_message_names() -> None:
 @pytest.mark.parametrize(
     ("outcome", "step"),
     [
-        ("published", "tidemark diff 3 4"),
-        ("unchanged", 'tidemark search "..."'),
-        ("needs-approval", "tidemark refresh --accept-deletions"),
-        ("refused", "tidemark quarantine list"),
-        ("failed", "tidemark show 20260301-120000-abcdef"),
+        (Outcome.PUBLISHED, "tidemark diff 3 4"),
+        (Outcome.UNCHANGED, 'tidemark search "..."'),
+        (Outcome.NEEDS_APPROVAL, "tidemark refresh --accept-deletions"),
+        (Outcome.REFUSED, "tidemark quarantine list"),
+        (Outcome.FAILED, "tidemark show 20260301-120000-abcdef"),
     ],
 )
-def test_a_run_ends_with_what_to_do_next(outcome: str, step: str) -> None:
+def test_a_run_ends_with_what_to_do_next(outcome: Outcome, step: str) -> None:
     assert step in drawn(refresh_view(result(outcome)))
 
 
 def test_a_run_shows_counts_and_the_longest_stage_as_the_longest_bar() -> None:
-    lines = drawn(refresh_view(result("published"))).splitlines()
+    lines = drawn(refresh_view(result(Outcome.PUBLISHED))).splitlines()
     bars = {line.split()[0]: line.count("█") for line in lines if "█" in line}
     assert bars == {"scan": 8, "embed": 32}
     assert any("12 embedded, 4,988 re-used" in line for line in lines)
 
 
 def test_a_run_that_ended_before_it_counted_is_shown_too() -> None:
-    assert "refused" in drawn(refresh_view(result("refused", release=None, counts={}, seconds={})))
+    assert "refused" in drawn(refresh_view(result(Outcome.REFUSED, release=None, counts={}, seconds={})))
 
 
 def test_an_audit_begins_with_what_failed() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from storage.errors import NeedsApproval, Refused
-from tasks.curate.gate import LimitsConfig, Verdict, losses, staleness
+from storage.outcome import Outcome
+from tasks.curate.gate import LimitsConfig, losses, staleness
+from tasks.verdict import NeedsApproval, Refused, Verdict
 
 
 def sources(door: str = "gone", **counts: int) -> pl.DataFrame:
@@ -88,8 +89,8 @@ def test_the_reason_names_source_count_share_limit_and_documents() -> None:
 
 
 def test_verdicts_become_what_the_run_ends_with() -> None:
-    Verdict("pass").enforce()
+    Verdict(Outcome.PASSED).enforce()
     with pytest.raises(Refused, match="one; two"):
-        Verdict("refused", ("one", "two")).enforce()
+        Verdict(Outcome.REFUSED, ("one", "two")).enforce()
     with pytest.raises(NeedsApproval, match="three"):
-        Verdict("needs-approval", ("three",)).enforce()
+        Verdict(Outcome.NEEDS_APPROVAL, ("three",)).enforce()

@@ -1,0 +1,162 @@
+"""The Prefect flows of the deployments, made of the table of flows, each ending in a state that says why."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from prefect import Flow, State
+from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
+from prefect.logging.handlers import APILogHandler
+
+from flows.dashboard.artifacts import OnDashboard, publish
+from flows.environment import set_up
+from flows.table import FLOWS, FlowRow, Result, shown
+from storage.errors import LeaseHeld, TidemarkError
+from storage.outcome import Outcome
+from tasks.stage import in_flow_run
+
+__all__ = ["call", "concluded", "deployed"]
+
+logger = logging.getLogger(__name__)
+
+LOGGERS = ("flows", "tasks", "models", "storage", "tidemark")
+CONFIG = "The configuration file; empty for the tidemark.toml of the folder in which the worker runs."
+
+# State and name of each outcome: red where somebody has to act, grey where another run was at work. The names are those
+# of events (`prefect.flow-run.NeedsApproval`), which may start other flows.
+STATES: Mapping[Outcome | tuple[str, Outcome], tuple[StateType, str]] = {
+    ("audit", Outcome.FAILED): (StateType.FAILED, "AuditFailed"),
+    Outcome.PUBLISHED: (StateType.COMPLETED, "Completed"),
+    Outcome.UNCHANGED: (StateType.COMPLETED, "Completed"),
+    Outcome.PASSED: (StateType.COMPLETED, "Completed"),
+    Outcome.NEEDS_APPROVAL: (StateType.FAILED, "NeedsApproval"),
+    Outcome.REFUSED: (StateType.FAILED, "Refused"),
+    Outcome.FAILED: (StateType.FAILED, "Failed"),
+    Outcome.LEASE_HELD: (StateType.CANCELLED, "LeaseHeld"),
+}
+
+
+def __getattr__(name: str) -> Flow[..., Any]:
+    """The flow of that name, for entrypoints such as `flows.dashboard.deployed.refresh`."""
+    if name not in FLOWS or not FLOWS[name].recorded:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return deployed(name)
+
+
+@cache
+def deployed(name: str) -> Flow[..., Any]:
+    """The Prefect flow of a row: the parameters of its function, and the configuration's file before them.
+
+    Args:
+        name: Of the row.
+    """
+    row = FLOWS[name]
+    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    asked = [inspect.Parameter("config", plain, default="", annotation=str)]
+    asked += [
+        inspect.Parameter(each.name, plain, default=each.default, annotation=each.type) for each in row.parameters()
+    ]
+    signature = inspect.Signature(asked, return_annotation=State[Any])
+
+    def run(*args: Any, **named: Any) -> State[Any]:
+        bound = signature.bind(*args, **named)
+        bound.apply_defaults()
+        return concluded(name, lambda: _run(row, **bound.arguments))
+
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in asked} | {"return": State[Any]}
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = _docstring(row)
+    return Flow(run, name=name, persist_result=False)
+
+
+def call(flow: Callable[..., Any], **parameters: Any) -> Any:
+    """Run one of these flows in this process and hand back what its plain function would.
+
+    Args:
+        flow: What `deployed` made.
+        **parameters: Of the flow.
+
+    Returns:
+        The result of the plain function, whatever its outcome.
+
+    Raises:
+        TidemarkError: The very error that the plain function raised.
+    """
+    state: State[Any] = flow(**parameters, return_state=True)
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def concluded(name: str, run: Callable[[], Result]) -> State[Any]:
+    """The state in which a flow run ends; any other exception is left to Prefect, which shows it with its traceback.
+
+    Args:
+        name: Of the flow.
+        run: Does it.
+    """
+    set_up()
+    with _logs_shown():
+        try:
+            result = run()
+        except LeaseHeld as held:
+            logger.warning("%s", held)
+            return _state(name, Outcome.LEASE_HELD, str(held), held)
+        except TidemarkError as error:
+            logger.error("%s", error)
+            return State(type=StateType.FAILED, name=type(error).__name__, message=str(error), data=error)
+        publish(shown(result))
+        return _state(name, result.outcome, result.message, result)
+
+
+def _run(row: FlowRow, config: str, **options: Any) -> Result:
+    from flows.config.schema import Config
+
+    return row.run(Config.load(config or None), trigger=_trigger(), console=OnDashboard(), **options)
+
+
+def _state(name: str, outcome: Outcome, message: str, data: object) -> State[Any]:
+    kind, called = STATES.get((name, outcome)) or STATES[outcome]
+    return State(type=kind, name=called, message=message, data=data)
+
+
+def _docstring(row: FlowRow) -> str:
+    """What the dashboard shows of a flow and, in its form, of each parameter."""
+    lines = [row.help, "", "Args:", f"    config: {CONFIG}"]
+    return "\n".join([*lines, *(f"    {each.name}: {each.help}" for each in row.parameters())])
+
+
+@contextlib.contextmanager
+def _logs_shown() -> Iterator[None]:
+    """Our loggers reach the dashboard: Prefect's own way (extra loggers) leaves them at the root's level, WARNING."""
+    handler = APILogHandler()
+    # A thread of a stage may log outside the context of the run, which Prefect would answer with a warning.
+    handler.addFilter(lambda record: in_flow_run())
+    changed = []
+    for name in LOGGERS:
+        ours = logging.getLogger(name)
+        changed.append((ours, ours.level))
+        ours.addHandler(handler)
+        if not ours.isEnabledFor(logging.INFO):
+            ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for ours, level in changed:
+            ours.removeHandler(handler)
+            ours.setLevel(level)
+
+
+def _trigger() -> str:
+    """Who started the flow run, for our own record."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return "schedule" if run and run.auto_scheduled else "dashboard" if run and run.deployment_id else "manual"

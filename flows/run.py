@@ -1,0 +1,250 @@
+"""The frame of every run: the lease, the record, the clock, and what becomes of whatever ends it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from flows.environment import code, libraries
+from storage.errors import InputError, TidemarkError, summary
+from storage.outcome import Outcome
+from storage.spill import Workspace
+from storage.tables.format import migrate, upgrade
+from storage.tables.housekeeping import keep_small
+from storage.tables.lease import Lease
+from storage.tables.runs import Facts, Runs, new_run
+from storage.tables.store import Store
+from tasks.progress import Progress, Silent
+from tasks.verdict import STOPS
+
+if TYPE_CHECKING:
+    from flows.config.schema import Config
+
+__all__ = ["Clock", "Exited", "Run", "RunResult", "recorded"]
+
+logger = logging.getLogger(__name__)
+
+
+class Exited(TidemarkError):
+    """Code that a run called, such as a source of the user's, called `sys.exit()`."""
+
+
+class Clock:
+    """Seconds a stage, told to the progress as the stages begin."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+        self._began = perf_counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage."""
+        self.progress.stage(name)
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(perf_counter() - began, 3)
+
+    def total(self) -> dict[str, float]:
+        """All stages and `total`."""
+        return self.seconds | {"total": round(perf_counter() - self._began, 3)}
+
+
+@dataclass
+class Run:
+    """What is known of a run so far, so that a run that ends early is recorded with all of it.
+
+    Attributes:
+        id: Its id.
+        kind: The flow that runs.
+        clock: Seconds a stage.
+        started: When it began.
+        lease: Its right to write; None where the flow writes nothing that another run could.
+        base: The release that it starts from; None before the first.
+        counts: What was counted; `tasks.tally` defines it for a refresh.
+        causes: Why there was work: documents a cause.
+        facts: What else is recorded, `data` and `model` above all.
+        outcome: How it ended; running until it is concluded.
+        message: One line for people.
+        release: The release that readers see after it.
+    """
+
+    id: str
+    kind: str
+    clock: Clock
+    started: datetime
+    lease: Lease | None = None
+    base: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    causes: dict[str, int] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
+    outcome: Outcome = Outcome.RUNNING
+    message: str = ""
+    release: int | None = None
+
+    @property
+    def held(self) -> Lease:
+        """The lease, for a stage that writes."""
+        if self.lease is None:
+            raise RuntimeError(f"the flow {self.kind} took no lease")
+        return self.lease
+
+    def conclude(self, outcome: Outcome, message: str, release: int | None = None) -> None:
+        """Say how the run ends; the frame records it when its block ends.
+
+        Args:
+            outcome: How it ended.
+            message: One line for people.
+            release: The release that readers see now.
+        """
+        self.outcome, self.message, self.release = outcome, message, release
+
+    def break_off(self, outcome: Outcome, message: str) -> None:
+        """Say what ended the run against its will; what it had published by then stands."""
+        said = f"{self.message}; after that: {message}" if self.release is not None else message
+        self.conclude(outcome, said, self.release)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        run: Its id.
+        release: The release that readers see now; None before the first.
+        outcome: Published, unchanged, refused or needs approval.
+        counts: Documents and chunks; `tasks.tally` defines them.
+        seconds: Seconds a stage, and `total`.
+        message: One line for people.
+        causes: Why there was work: documents a cause.
+        space: Vector space of the run.
+    """
+
+    run: str
+    release: int | None
+    outcome: Outcome
+    counts: dict[str, int]
+    seconds: dict[str, float]
+    message: str
+    causes: dict[str, int] = field(default_factory=dict)
+    space: str = ""
+
+    @classmethod
+    def of(cls, run: Run, space: str) -> RunResult:
+        """The result of a run that was concluded."""
+        return cls(run.id, run.release, run.outcome, run.counts, run.clock.total(), run.message, run.causes, space)
+
+
+@contextmanager
+def recorded(
+    store: Store,
+    kind: str,
+    *,
+    config: Config,
+    trigger: str = "manual",
+    progress: Progress | None = None,
+    lease: bool,
+    run: str | None = None,
+) -> Iterator[Run]:
+    """Frame one run: hold the lease, write its start and its end, whatever ends it.
+
+    NeedsApproval and Refused end the block as outcomes. Every other exception is recorded as failed and raised again;
+    what stops a process from outside (Ctrl-C, a termination signal) is recorded as interrupted and raised again.
+
+    Args:
+        store: The store.
+        kind: The flow, as the record calls it.
+        config: The configuration, for the record.
+        trigger: Who started it, for the record.
+        progress: Where it says how far it is.
+        lease: The flow writes what another run could write too: it takes the lease, and its start is recorded. Without
+            the lease nobody could tell whether a run that claims to run still lives, so that is recorded once, at its
+            end: a kill cannot leave it running for good.
+        run: Its id; a new one if None.
+
+    Yields:
+        The run, to be filled and concluded.
+
+    Raises:
+        LeaseHeld: Another run holds the store, or migrates it; nothing was recorded.
+        InputError: The input is wrong, or a later version of Tidemark made the store; nothing was recorded unless the
+            run held the lease.
+        Exited: Something in the run called `sys.exit()`, which must not pass for success.
+    """
+    found = Run(run or new_run(), kind, Clock(progress or Silent()), datetime.now(UTC))
+    with ExitStack() as stack:
+        if lease:
+            found.lease = stack.enter_context(Lease(store, found.id))
+            _begin(store, found, found.lease, _about(config, trigger))
+        else:
+            upgrade(store, found.id)
+        try:
+            yield found
+            if found.outcome is Outcome.RUNNING:
+                raise RuntimeError(f"the flow {kind} ended without an outcome")
+        except tuple(STOPS) as stop:
+            found.conclude(next(STOPS[known] for known in STOPS if isinstance(stop, known)), str(stop), found.base)
+        except SystemExit as left:
+            error = Exited(f"code that the {kind} called asked to leave with sys.exit({left.code!r}); raise an error")
+            found.break_off(Outcome.FAILED, summary(error))
+            _end_early(store, found, config, trigger)
+            raise error from left
+        except Exception as error:
+            if found.lease is not None or not isinstance(error, InputError):
+                found.break_off(Outcome.FAILED, summary(error))
+                _end_early(store, found, config, trigger)
+            raise
+        except BaseException as stop:
+            found.break_off(Outcome.INTERRUPTED, f"stopped from outside ({summary(stop)}); the next run goes on")
+            _end_early(store, found, config, trigger)
+            raise
+        _end(store, found, config, trigger)
+        if found.lease is not None:
+            keep_small(store)
+    logger.info("run %s: %s (%s)", found.id, found.outcome, found.message)
+
+
+def _begin(store: Store, run: Run, lease: Lease, about: Facts) -> None:
+    """Do what only the holder of the lease may, migrate and clear up after killed runs, and record the start."""
+    migrate(store)
+    Workspace(store, run.id).sweep()
+    runs = Runs(store)
+    runs.interrupt()
+    started: Facts = {**about, "token": lease.token}
+    runs.start(run.id, run.kind, **started)
+
+
+def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
+    """Record the end, and with it the rest where the start was not recorded."""
+    facts: Facts = {
+        "counts": run.counts,
+        "seconds": run.clock.total(),
+        "base": run.base,
+        "release": run.release,
+        "message": run.message,
+        **run.facts,
+    }
+    runs = Runs(store)
+    if run.lease is not None:
+        runs.finish(run.id, run.outcome, **facts)
+    else:
+        whole: Facts = {**_about(config, trigger), **facts}
+        runs.record(run.id, run.kind, run.outcome, run.started, **whole)
+
+
+def _end_early(store: Store, run: Run, config: Config, trigger: str) -> None:
+    """Record an end against the run's will, as far as that is possible."""
+    with suppress(OSError):  # what failed may be the store itself: the first error is the one to tell
+        _end(store, run, config, trigger)
+
+
+def _about(config: Config, trigger: str) -> Facts:
+    return {"trigger": trigger, "config": json.loads(config.to_json()), "libraries": libraries(), "code": code()}

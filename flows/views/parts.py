@@ -1,0 +1,92 @@
+"""The parts that every view is drawn of: headings, tables, grids, steps, and the colour of each outcome."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from storage.outcome import Outcome
+
+__all__ = ["COLOURS", "clean", "grid", "heading", "size", "steps", "table"]
+
+COLOURS: Mapping[str, str] = {
+    Outcome.RUNNING: "cyan",
+    Outcome.PUBLISHED: "green",
+    Outcome.UNCHANGED: "green",
+    Outcome.PASSED: "green",
+    Outcome.NEEDS_APPROVAL: "yellow",
+    Outcome.LEASE_HELD: "yellow",
+    Outcome.REFUSED: "red",
+    Outcome.FAILED: "red",
+    Outcome.INTERRUPTED: "red",
+}
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def heading(what: str, about: str, verdict: str, style: str) -> RenderableType:
+    """Draw the first line of a result: what it is about and how it ended."""
+    line = Text.assemble(
+        (clean(what), "bold"), ("  "), (clean(verdict), f"bold {style}"), ("  "), (clean(about), "dim")
+    )
+    return Padding(line, (1, 0, 0, 0), expand=False)
+
+
+def table(*columns: str, right: Sequence[int] = ()) -> Table:
+    """Make an empty table in the house's look; what is too long is folded, never cut.
+
+    Args:
+        *columns: Headings.
+        right: Positions of the columns of numbers.
+    """
+    made = Table(box=box.SIMPLE_HEAD, header_style="cyan", pad_edge=False, show_edge=False, padding=(0, 1))
+    for position, name in enumerate(columns):
+        number = position in right
+        made.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number)
+    return made
+
+
+def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
+    """Draw names and values side by side; the second column is one of numbers where a third explains it.
+
+    Args:
+        rows: Two or three texts each.
+        gap: Blank lines above.
+    """
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    width = max((len(row) for row in rows), default=1)
+    for position in range(1, width):
+        made.add_column(overflow="fold", justify="right" if width > 2 and position == 1 else "left")
+    for row in rows:
+        made.add_row(*(clean(value) for value in row))
+    return Padding(made, (gap, 0, 0, 0), expand=False)
+
+
+def steps(commands: Sequence[str], lead: str) -> RenderableType:
+    """Draw commands to go on with; nothing where there are none."""
+    if not commands:
+        return Text("")
+    lines = [Text(lead, style="dim"), *(Text(f"  {command}", style="cyan") for command in commands)]
+    return Padding(Group(*lines), (1, 0), expand=False)
+
+
+def clean(text: object) -> str:
+    """Drop control characters, so that a document cannot steer the terminal."""
+    return CONTROL.sub("", str(text))
+
+
+def size(count: float) -> str:
+    """Write bytes as people read them: "812 bytes", "4.1 MB"."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:,.1f} TB"

@@ -1,0 +1,43 @@
+"""The command that writes a configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import invoke
+
+from flows.cli.init import template
+from flows.config.schema import Config
+
+
+def test_init_writes_a_configuration_that_works_and_never_overwrites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "My Notes").mkdir()
+    assert invoke("init", "My Notes").exit_code == 0
+    config = Config.load(tmp_path / "tidemark.toml", environ={})
+    assert [(source.name, source.kind, source.model_dump()["path"]) for source in config.sources] == [
+        ("my-notes", "folder", "My Notes")
+    ]
+    assert config == Config.from_mapping({"sources": [config.sources[0].model_dump()]}, tmp_path)
+    again = invoke("init", "My Notes")
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+    assert invoke("-c", "other.toml", "init", "nowhere").exit_code == 2
+
+
+def test_init_finds_a_usual_folder_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    assert invoke("init").exit_code == 0
+    assert Config.load(tmp_path / "tidemark.toml", environ={}).sources[0].model_dump()["path"] == "docs"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.jsonl", "jsonl"), ("b.csv", "csv"), ("c.parquet", "parquet")])
+def test_init_knows_tables_by_their_suffix(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).touch()
+    file = tmp_path / "tidemark.toml"
+    file.write_text(template(tmp_path / name, tmp_path), encoding="utf-8")
+    assert Config.load(file, environ={}).sources[0].kind == kind

@@ -1,0 +1,74 @@
+"""What a run shows on the dashboard, without a flow run and in one (the harness starts a real server)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flows.dashboard.artifacts import OnDashboard, embedding_progress, publish, publish_artifacts, publish_checks
+from flows.report.markdown import write_report
+from tasks.stage import in_flow_run, stage
+
+REPORT: dict[str, Any] = {
+    "run": "r1",
+    "release": 7,
+    "outcome": "published",
+    "message": "release 7: 2 added",
+    "space": "9f3a",
+    "counts": {"documents": 1234, "added": 2},
+    "seconds": {"scan": 0.25, "embed": 9.5, "total": 10.0},
+}
+
+
+def test_without_a_flow_run_nothing_is_published() -> None:
+    publish_artifacts(REPORT)
+    publish_checks([{"name": "ids", "ok": True, "detail": "unique"}])
+    embedding_progress()(1, 2)
+    progress = OnDashboard()
+    progress.stage("embed")
+    progress.advance(1, 2, "chunks")
+
+
+@pytest.mark.usefixtures("prefect")
+def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published() -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.context import TaskRunContext
+
+    thing, seen = object(), []
+
+    @stage
+    def embed(run_context: object, what: object) -> object:
+        context = TaskRunContext.get()
+        assert context is not None
+        seen.append(context.task_run.name)
+        progress = OnDashboard()
+        progress.stage("embed")
+        progress.advance(1, 4, "chunks")
+        progress.advance(4, 4, "chunks")
+        if what is None:
+            raise LookupError("nothing to embed")
+        return what
+
+    @flow
+    def night() -> None:
+        seen.append(in_flow_run())
+        seen.append(embed(None, thing))
+        with pytest.raises(LookupError, match="nothing to embed"):
+            embed(None, None)
+        publish(REPORT)
+        publish({"checks": [{"name": "ids", "ok": True, "detail": ""}, {"name": "it", "ok": False, "detail": "3"}]})
+        publish({"release": 3, "restored": 1, "run": "r2"})
+
+    night()
+    assert seen == [True, "embed", thing, "embed"]
+    assert not in_flow_run()
+    with get_client(sync_client=True) as client:
+        shown = {each.key: each for each in client.read_artifacts()}
+    data = {key: each.data for key, each in shown.items()}
+    assert set(data) == {"run-counts", "run-stages", "run-report", "audit-checks", "embedding-progress"}
+    assert data["run-report"] == write_report(REPORT)
+    assert '"share": "95%"' in str(data["run-stages"])
+    assert str(data["audit-checks"]).index("FAILED") < str(data["audit-checks"]).index("ids")
+    assert data["embedding-progress"] == 100.0
+    assert str(shown["embedding-progress"].description).startswith("Embedded 4 of 4 chunks in ")

@@ -1,0 +1,35 @@
+"""The Markdown report of a run."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+from flows.report.markdown import write_report
+
+REPORT: dict[str, Any] = {
+    "run": "r1",
+    "release": 7,
+    "outcome": "published",
+    "message": "release 7: 2 added",
+    "space": "9f3a",
+    "counts": {"documents": 1234, "added": 2},
+    "seconds": {"scan": 0.25, "embed": 9.5, "total": 10.0},
+}
+
+
+def test_the_report_says_what_happened_and_draws_two_charts() -> None:
+    text = write_report(REPORT)
+    assert text.startswith("# Published\n\nrelease 7: 2 added\n")
+    assert "| release | `7` |" in text
+    assert "| seconds | 10.0 |" in text
+    charts = re.findall(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
+    titles = ["".join(ElementTree.fromstring(base64.b64decode(chart)).itertext()) for chart in charts]
+    assert "total" not in titles[0]
+    assert ["embed" in titles[0], "9.50 s" in titles[0], "1,234" in titles[1]] == [True, True, True]
+
+
+def test_a_report_of_a_run_that_did_nothing_has_no_charts() -> None:
+    assert "data:" not in write_report({"outcome": "failed", "message": "no source", "release": None})
