@@ -118,6 +118,7 @@ def refresh(
                 message = summary(error)
                 with suppress(OSError):  # what failed may be the store itself: the first error is the one to tell
                     runs.finish(run, "failed", message=message, **_facts(journey))
+                keep_small(unbound.store)  # a source that is broken for a year fails every night
                 raise
             runs.finish(run, result.outcome, release=result.release, message=result.message, **_facts(journey))
             keep_small(unbound.store)

@@ -51,7 +51,7 @@ def night(store: Store, space: str) -> Release:
 def test_a_run_publishes_on_top_of_its_base_under_its_own_name(shared: Context) -> None:
     with Lease(shared.store, shared.run) as lease:
         versions = tables(shared.store, "documents", shared.table)
-        release = publish(shared, lease, drafted(versions, space=shared.space.id, message="done"))
+        release = publish(shared, lease, drafted(versions, space=shared.space.id, run=shared.run, message="done"))
     assert (release.seq, release.run, release.outcome, release.tables) == (1, shared.run, "published", versions)
     assert release.message == "done"
 
