@@ -207,8 +207,6 @@ def recorded(
             _end_early(store, found, config, trigger)
             raise
         _end(store, found, config, trigger)
-        if found.lease is not None:
-            keep_small(store)
     logger.info("run %s: %s (%s)", found.id, found.outcome, found.message)
 
 
@@ -235,6 +233,7 @@ def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
     runs = Runs(store)
     if run.lease is not None:
         runs.finish(run.id, run.outcome, **facts)
+        keep_small(store)  # whatever the outcome: a source that is broken for a year fails every night
     else:
         whole: Facts = {**_about(config, trigger), **facts}
         runs.record(run.id, run.kind, run.outcome, run.started, **whole)

@@ -80,6 +80,8 @@ class Output:
 
 def plain(value: Any) -> Any:
     """Turn a result into what JSON can say: times as ISO 8601 in UTC, data classes as objects, NaN as null."""
+    if value is None or isinstance(value, str | int):  # most values are: asked first, a long list takes a third
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -39,11 +39,7 @@ def check(store: Store) -> None:
     Raises:
         InputError: A later version of the program made the store.
     """
-    found = _recorded(store) or _FIRST
-    if found > FORMAT:
-        raise InputError(
-            f"{store.uri} has format {found}, made by a later Tidemark; this one knows up to {FORMAT}: upgrade tidemark"
-        )
+    _refuse(store, _recorded(store))
 
 
 def migrate(store: Store) -> list[str]:
@@ -57,8 +53,8 @@ def migrate(store: Store) -> list[str]:
     Raises:
         InputError: A later version of the program made the store.
     """
-    check(store)
     recorded = _recorded(store)
+    _refuse(store, recorded)
     if recorded == FORMAT:
         return []
     if recorded is None and not _written(store):
@@ -87,6 +83,14 @@ def upgrade(store: Store, run: str) -> list[str]:
         return []
     with Lease(store, run):
         return migrate(store)
+
+
+def _refuse(store: Store, recorded: int | None) -> None:
+    if recorded is not None and recorded > FORMAT:
+        raise InputError(
+            f"{store.uri} has format {recorded}, made by a later Tidemark; this one knows up to {FORMAT}: "
+            "upgrade tidemark"
+        )
 
 
 def _recorded(store: Store) -> int | None:

@@ -6,6 +6,7 @@ Usage: bench_records.py [--recorded RUNS] [--pairs N]   (default 10000 and 21)
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,14 @@ from pathlib import Path
 from statistics import median
 
 import pyarrow as pa
-from workload import Corpus, configure, fresh, table, tidemark
+from workload import Corpus, configure, fresh, run, table
 
 from flows.config.schema import Config
 from flows.refresh import refresh
 from storage.tables.runs import RUNS, Runs, new_run
 from storage.tables.store import Store
 
+COMMAND = (sys.executable, "-m", "flows.cli.app")
 FEW = 10
 REAL = 40  # nights that are run, whatever is written in bulk before: enough for two rounds of housekeeping
 
@@ -71,7 +73,7 @@ def main() -> None:
         nights = [median(pair[at] for pair in pairs) for at in range(2)]
         rows = []
         for config, night in zip(configs, nights, strict=True):
-            looks = [f"{tidemark(config.base, name)[0].wall:.1f}" for name in ("releases", "runs")]
+            looks = [f"{run([*COMMAND, name], config.base).wall:.1f}" for name in ("releases", "runs")]
             count, megabytes = files(config)
             known = len(Runs(Store(config.store.uri)).all(columns=("run",)))
             rows.append((f"{known:,}", f"{night:.3f}", *looks, f"{count:,}", f"{megabytes:.1f}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from flows.dashboard.artifacts import OnDashboard, embedding_progress, publish, publish_artifacts, publish_checks
 from flows.report.markdown import write_report
 from tasks.stage import in_flow_run, stage
