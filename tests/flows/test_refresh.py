@@ -214,7 +214,7 @@ def test_a_run_records_what_went_in_and_what_came_out(tmp_path: Path) -> None:
         "index",
         "audit",
         "publish",
-        "clean-up",
+        "clean_up",
     ]
     assert [*sorted(stages), "total"] == [name for name in sorted(row["seconds"]) if name != "total"] + ["total"]
     assert row["data"]["sources"]["notes"]["documents"] == 1

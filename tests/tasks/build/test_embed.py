@@ -17,7 +17,7 @@ from models.probe import ProbeMismatch
 from models.text.stub import StubEncoder
 from storage.registry import Registry
 from storage.tables.columns import vectors_table
-from tasks import embed as module
+from tasks.build import embed as module
 from tasks.context import Context
 from tasks.build.embed import embed, find_pending
 
