@@ -15,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "DOCUMENTS",
     "LISTING",
+    "NO_BLOB",
     "SLICE_BYTES",
     "SLICE_ROWS",
+    "Blob",
+    "Content",
     "Document",
     "Item",
     "Source",
@@ -41,8 +44,10 @@ _DOCUMENT_FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
     "queries": pl.List(pl.String),
     "revision": pl.String,
     "problem": pl.String,
+    "blob": pl.String,
 }
 DOCUMENTS = pl.Schema(_DOCUMENT_FIELDS)
+NO_BLOB = pl.lit(None, pl.String).alias("blob")  # the column of a source of texts
 
 SLICE_ROWS = 2_000
 SLICE_BYTES = 16 * 1024 * 1024
@@ -78,7 +83,7 @@ class Source(Protocol):
         ...
 
     def read(self, ids: pl.Series) -> Iterator[pl.DataFrame]:
-        """Yield the documents with these ids as bounded slices of the `DOCUMENTS` shape.
+        """Yield the documents with these ids as bounded slices of the `DOCUMENTS` shape; `blob` may be left out.
 
         Ids that are gone since the listing are absent. One call with many ids costs one pass over the source.
         """
@@ -94,8 +99,18 @@ class Item(NamedTuple):
     problem: str | None = None
 
 
+class Blob(str):
+    """A reference to content that is no text: where its bytes lie, as a path or an URL."""
+
+    __slots__ = ()
+
+
+Content = str | Blob
+"""What a document holds: its text, or a reference to the bytes of an image or a recording."""
+
+
 class Document(NamedTuple):
-    """One document as read, its fields in the order of `DOCUMENTS`."""
+    """One document as read, its fields in the order of `DOCUMENTS`; content that is no text stands in `blob` alone."""
 
     id: str
     text: str
@@ -106,6 +121,12 @@ class Document(NamedTuple):
     queries: Sequence[str]
     revision: str
     problem: str | None = None
+    blob: Blob | None = None
+
+    @property
+    def content(self) -> Content:
+        """The text, or the reference where there is one."""
+        return self.text if self.blob is None else self.blob
 
 
 class Wanted:

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import Field
 
-from storage.sources.base import DOCUMENTS, LISTING, SourceConfig, Wanted, regrouped
+from storage.sources.base import DOCUMENTS, LISTING, NO_BLOB, SourceConfig, Wanted, regrouped
 from storage.sources.files import DataFile, data_files
 from storage.sources.rows import Batch, Columns, documents_of
 
@@ -54,7 +54,7 @@ class TableSource(ABC):
         """Yield the rows with these ids in the order of the files; see `Source.read`."""
         wanted = Wanted(ids)
         frames = (documents_of(batch, self._columns, self._licence, wanted.mask) for batch in self._batches())
-        return regrouped(frame.select(DOCUMENTS.names()) for frame in frames if len(frame))
+        return regrouped(frame.with_columns(NO_BLOB).select(DOCUMENTS.names()) for frame in frames if len(frame))
 
     def _files(self) -> Sequence[DataFile]:
         return data_files(self._path, self._base_dir, source=self.name)

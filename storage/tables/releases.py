@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from storage.errors import InputError, ReleaseMoved
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
-from storage.tables.store import Store, read, tags_of
+from storage.tables.store import Store, pick, read, tags_of
 
 __all__ = ["RELEASES", "Draft", "Release", "Releases"]
 
@@ -178,7 +177,7 @@ class Releases:
         states = self._states()
         tags = self._tags(states)
         kept = [state.seq for state in states if _pinned(state, tags)]
-        rows = self._rows(RELEASES.names, pc.field("seq").isin(kept)) if kept else []
+        rows = self._rows(RELEASES.names, "seq", kept) if kept else []
         return [Release.from_row(row) for row in rows]
 
     def tables(self) -> set[str]:
@@ -187,7 +186,7 @@ class Releases:
 
     def made_by(self, runs: Iterable[str]) -> dict[str, int]:
         """Run to the number of the release that it published, of those that published one."""
-        rows = self._rows(["seq", "run"], pc.field("run").isin(list(runs)))
+        rows = self._rows(["seq", "run"], "run", runs)
         return {row["run"]: row["seq"] for row in rows}
 
     def publish(self, base: int, draft: Draft) -> Release:
@@ -242,6 +241,15 @@ class Releases:
         carried["message"] = f"back to release {target.seq} from {current.seq}"
         return self.publish(current.seq, Draft(**carried))
 
+    def state_roles(self) -> None:
+        """Write the roles of releases that an older format published, as `Release.from_row` reads them."""
+        rows = [row for row in self._rows(RELEASES.names) if row["roles"] is None]
+        for row in rows:
+            roles = {name: role.to_dict() for name, role in Release.from_row(row).roles.items()}
+            row["roles"] = json.dumps(roles, sort_keys=True)
+        if rows:
+            self.store.upsert(_TABLE, RELEASES, "seq", rows)
+
     def expire(self, keep: int) -> list[int]:
         """Unpin all but the newest `keep` distinct states, and tags that no release owns.
 
@@ -287,14 +295,15 @@ class Releases:
         return self.get(origin(step).seq)
 
     def _find(self, seq: int) -> Release | None:
-        return next((Release.from_row(row) for row in self._rows(RELEASES.names, pc.field("seq") == seq)), None)
+        return next((Release.from_row(row) for row in self._rows(RELEASES.names, "seq", [seq])), None)
 
-    def _rows(self, columns: list[str], where: pc.Expression | None = None) -> list[dict[str, Any]]:
-        """Some columns of some releases, newest first."""
+    def _rows(self, columns: list[str], key: str | None = None, values: Iterable[Any] = ()) -> list[dict[str, Any]]:
+        """Some columns of all releases, or of those whose `key` is one of `values`, newest first."""
         table = self.store.find(_TABLE)
         if table is None:
             return []
-        return read(table, RELEASES, columns, where).sort_by([("seq", "descending")]).to_pylist()
+        found = read(table, RELEASES, columns) if key is None else pick(table, RELEASES, key, values, columns)
+        return found.sort_by([("seq", "descending")]).to_pylist()
 
     def _states(self) -> list[_State]:
         """What is pinned by whom, of every release ever published, newest first: all that is read of old ones."""

@@ -18,7 +18,7 @@ from storage.outcome import Outcome
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.lease import holder, signs_of_life
 from storage.tables.releases import Releases
-from storage.tables.store import Store, read
+from storage.tables.store import Store, pick, read
 
 __all__ = ["RUNS", "Facts", "Runs", "new_run"]
 
@@ -38,7 +38,6 @@ RUNS = pa.schema(
 _TABLE = "runs"
 _JSON = ("config", "code", "libraries", "data", "model", "counts", "seconds")
 _PLAIN = ("trigger", "token", "base", "release", "message")
-_CLAIM = pc.field("outcome") == Outcome.RUNNING.value
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("started", "descending"), ("run", "descending")]
 _BROKEN_OFF = "the process ended without a word (killed, or the machine went down); the next run goes on"
 
@@ -94,7 +93,7 @@ class Runs:
 
     def finish(self, run: str, outcome: Outcome, **facts: Unpack[Facts]) -> None:
         """Record how a run ended that was started."""
-        row = self._rows(pc.field("run") == run)[run] | {"outcome": outcome, "finished": datetime.now(UTC)}
+        row = self._rows([run])[run] | {"outcome": outcome, "finished": datetime.now(UTC)}
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
     def record(self, run: str, kind: str, outcome: Outcome, started: datetime, **facts: Unpack[Facts]) -> None:
@@ -128,12 +127,12 @@ class Runs:
             columns: What of them; only that is read and decoded.
             outcomes: Those that the store records with one of these outcomes; all if None.
         """
-        where = None if outcomes is None else pc.field("outcome").isin(list(outcomes))
-        newest = self._newest(where)
-        chosen = newest if limit is None else newest.slice(0, limit)
-        if len(chosen) < len(newest):
-            where = pc.field("run").isin(chosen["run"].to_pylist())
-        rows = self._rows(where, [name for name in RUNS.names if name in {*columns, "run"}])
+        chosen = newest = self._newest()
+        if outcomes is not None:
+            chosen = chosen.filter(pc.is_in(chosen["outcome"], pa.array(outcomes, pa.string())))
+        chosen = chosen if limit is None else chosen.slice(0, limit)
+        some = [str(run) for run in chosen["run"].to_pylist()] if len(chosen) < len(newest) else None
+        rows = self._rows(some, [name for name in RUNS.names if name in {*columns, "run"}])
         running = Outcome.RUNNING in chosen["outcome"].to_pylist()
         told = self._broken_off() if running else {}
         rows |= {run: {name: row[name] for name in rows[run]} for run, row in told.items() if run in rows}
@@ -141,7 +140,7 @@ class Runs:
 
     def find(self, run: str) -> dict[str, Any] | None:
         """One run, or None."""
-        rows = self._rows(pc.field("run") == run)
+        rows = self._rows([run])
         if any(row["outcome"] == Outcome.RUNNING for row in rows.values()):
             rows |= {name: row for name, row in self._broken_off().items() if name == run}
         return _unpacked(rows[run]) if run in rows else None
@@ -160,17 +159,26 @@ class Runs:
             raise InputError(f"{self.store.uri}: there is no run {run!r}; `tidemark runs` lists them")
         return found
 
-    def _newest(self, where: pc.Expression | None = None) -> pa.Table:
-        """Run, start and outcome, newest first: little of each, so that many are found quickly."""
+    def _newest(self) -> pa.Table:
+        """Run, kind, outcome and start of all, newest first: little of each, so that many are found quickly."""
         table = self.store.find(_TABLE)
-        columns = ["run", "started", "outcome"]
+        columns = ["run", "kind", "outcome", "started"]
         empty = pa.schema([RUNS.field(name) for name in columns]).empty_table()
-        return empty if table is None else read(table, RUNS, columns, where).sort_by(_ORDER)
+        return empty if table is None else read(table, RUNS, columns).sort_by(_ORDER)
 
-    def _rows(self, where: pc.Expression | None = None, columns: list[str] | None = None) -> dict[str, dict[str, Any]]:
-        """Run to row."""
+    def _rows(self, runs: Collection[str] | None = None, columns: list[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Run to row, of some or of all."""
         table = self.store.find(_TABLE)
-        return {} if table is None else {row["run"]: row for row in read(table, RUNS, columns, where).to_pylist()}
+        if table is None:
+            return {}
+        rows = read(table, RUNS, columns) if runs is None else pick(table, RUNS, "run", runs, columns)
+        return {row["run"]: row for row in rows.to_pylist()}
+
+    def _claims(self) -> list[str]:
+        """The refreshes that say that they run."""
+        running = self._newest()
+        running = running.filter(pc.equal(running["outcome"], pa.scalar(Outcome.RUNNING.value)))
+        return [str(run) for run in running["run"].to_pylist()]
 
     def _broken_off(self) -> dict[str, dict[str, Any]]:
         """The runs that claim to run but hold no lease, as they are to be told.
@@ -178,11 +186,14 @@ class Runs:
         A run writes its start after it took the lease, and its end before it gives the lease back: one that claims to
         run before and after a look at the lease, and does not hold it, is dead.
         """
-        claims = self._rows(_CLAIM)
+        claims = self._claims()
         if not claims:
             return {}
         living, signs = holder(self.store), signs_of_life(self.store)
-        dead = {run: row for run, row in self._rows(_CLAIM).items() if run in claims and run != living}
+        dead = self._rows([run for run in self._claims() if run in claims and run != living])
+        dead = {
+            run: row for run, row in dead.items() if row["outcome"] == Outcome.RUNNING
+        }  # it may end between two looks
         published = Releases(self.store).made_by(dead) if dead else {}
         for run, row in dead.items():
             release = published.get(run)

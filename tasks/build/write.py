@@ -145,7 +145,7 @@ def _document_rows(
     context: Context, reading: Reading, validated: ValidationResult, kept: pl.Series, values: pl.DataFrame
 ) -> Iterator[pl.DataFrame]:
     for part in validated.accepted.slices():
-        fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"), pl.lit(None, pl.String).alias("blob"))
+        fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"))
         # Inner, one to one: whatever is accepted is in the next release, and so among `values`.
         yield fresh.join(values, on="key", how="inner", maintain_order="left")
     if kept.is_empty() or context.base is None:

@@ -24,7 +24,7 @@ REFUSED: dict[str, Any] = {
 }
 FATES: dict[str, Any] = {"document_key": pl.String, "fate": pl.String, "passing": pl.Boolean}
 ACCEPTED = ["key", "source", "id", "revision", "content_hash", "record_hash", "judged", "title", "metadata"]
-ACCEPTED += ["licence", "timestamp", "queries", "text", "cause"]
+ACCEPTED += ["licence", "timestamp", "queries", "text", "blob", "cause"]
 EXCERPT = 200  # characters of a refused text that the quarantine shows
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from storage.hashing import digest, fingerprint
 from storage.sources import Source
+from storage.sources.base import NO_BLOB
 from storage.spill import Spill
 from tasks.context import Context
 from tasks.ingest.normalise import normalise
@@ -84,7 +85,8 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
     for part in source.read(asked["id"]):
         # A source hands on every row of an id: the listing's second row of an id is the second that is read. Inner,
         # since a source may hand on more than it was asked for.
-        frame = part.join(asked, on="id", how="inner", maintain_order="left")
+        content = part if "blob" in part.columns else part.with_columns(NO_BLOB)
+        frame = content.join(asked, on="id", how="inner", maintain_order="left")
         at = frame["at"].to_numpy()
         nth = pl.int_range(pl.len()).over("id") + 1 + pl.Series(met[at], dtype=pl.Int64)
         frame = frame.drop("at").with_columns(nth.cast(pl.Int64).alias("occurrence"))
@@ -106,6 +108,7 @@ def _unread(broken: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, pl.Datetime("us", "UTC")).alias("timestamp"),
         pl.lit([], pl.List(pl.String)).alias("queries"),
         pl.lit(value=False).alias("passing"),
+        NO_BLOB,
     )
 
 
