@@ -191,9 +191,8 @@ class Runs:
             return {}
         living, signs = holder(self.store), signs_of_life(self.store)
         dead = self._rows([run for run in self._claims() if run in claims and run != living])
-        dead = {
-            run: row for run, row in dead.items() if row["outcome"] == Outcome.RUNNING
-        }  # it may end between two looks
+        # A run may end between the two looks.
+        dead = {run: row for run, row in dead.items() if row["outcome"] == Outcome.RUNNING}
         published = Releases(self.store).made_by(dead) if dead else {}
         for run, row in dead.items():
             release = published.get(run)
