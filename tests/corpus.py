@@ -191,7 +191,15 @@ class Scripted:
     def read(self, ids: pl.Series) -> Iterator[pl.DataFrame]:
         """The slices of the script, without the rows that are not asked for."""
         wanted = set(ids)
-        plain = {"text": "", "title": None, "metadata": "{}", "licence": None, "timestamp": None, "queries": []}
+        plain = {
+            "text": "",
+            "title": None,
+            "metadata": "{}",
+            "licence": None,
+            "timestamp": None,
+            "queries": [],
+            "blob": None,
+        }
         for part in self._script()["read"]:
             rows = [plain | {"revision": "r1", "problem": None} | row for row in part if row["id"] in wanted]
             for row in rows:

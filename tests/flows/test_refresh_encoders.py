@@ -165,9 +165,9 @@ def test_a_push_while_a_run_works_does_not_mix_into_it(
     config = configure(tmp_path, {"a.md": prose("anchor")}, encoder={"name": "owner/tiny"})
     prepare = module.prepare
 
-    def prepared(*arguments: object) -> object:
+    def prepared(*arguments: object, **options: object) -> object:
         hub.push(pushed)
-        return prepare(*arguments)  # type: ignore[arg-type]
+        return prepare(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "prepare", prepared)
     assert refresh(config).outcome == "published"

@@ -115,9 +115,9 @@ def test_a_sixth_flow_is_a_command(sixth: Path) -> None:
     helped = invoke("count", "--help").stdout
     assert all(words in helped for words in ("--times", "How often, and over again.", "--cross", "--json"))
     found = json.loads(tidemark(sixth, "count", "--times", "3", "--json").stdout)
-    assert found == {"outcome": "unchanged", "message": "6 tables", "total": 6}
-    assert tidemark(sixth, "count").stdout == "counted 2\n"
-    assert runs(sixth) == [("count", "unchanged", "manual", "2 tables"), ("count", "unchanged", "manual", "6 tables")]
+    assert found == {"outcome": "unchanged", "message": "9 tables", "total": 9}
+    assert tidemark(sixth, "count").stdout == "counted 3\n"
+    assert runs(sixth) == [("count", "unchanged", "manual", "3 tables"), ("count", "unchanged", "manual", "9 tables")]
     assert tidemark(sixth, "count", "--times", "many").exit_code == 2
 
 
@@ -143,7 +143,7 @@ def test_a_sixth_flow_is_a_flow_of_the_dashboard(sixth: Path) -> None:
     assert list(asked) == ["config", "times", "cross"]
     assert (asked["times"]["type"], asked["times"]["description"]) == ("integer", "How often, and over again.")
     state = loaded(config=str(sixth / "tidemark.toml"), times=2, return_state=True)
-    assert (state.type.value, state.message) == ("COMPLETED", "4 tables")
-    assert call(deployed("count"), config=str(sixth / "tidemark.toml")).total == 2
+    assert (state.type.value, state.message) == ("COMPLETED", "6 tables")
+    assert call(deployed("count"), config=str(sixth / "tidemark.toml")).total == 3
     assert [outcome for _, outcome, _, _ in runs(sixth)] == ["unchanged", "unchanged"]
     deployed.cache_clear()

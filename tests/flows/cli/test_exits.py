@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 import flows.run
-import flows.services
+import flows.services.errors
 import models.errors
 import storage.errors
 import tasks.verdict
@@ -18,6 +18,7 @@ CODES = {
     "InputError": 2,
     "TableMissing": 2,
     "ModelError": 2,
+    "ProbeMismatch": 1,
     "NeedsApproval": 3,
     "LeaseHeld": 4,
     "Refused": 5,
@@ -29,7 +30,7 @@ CODES = {
 }
 CLASSES = {
     name: found
-    for module in (storage.errors, tasks.verdict, models.errors, flows.run, flows.services)
+    for module in (storage.errors, tasks.verdict, models.errors, flows.run, flows.services.errors)
     for name, found in inspect.getmembers(module, inspect.isclass)
     if issubclass(found, Exception)
 }

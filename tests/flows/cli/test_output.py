@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from flows.cli.output import Output, exit_code, plain
+from flows.cli.exits import exit_code
+from flows.cli.output import Output, plain
 from models.errors import DamagedModel, ModelError, ProbeMismatch, UnknownModel
 
 

@@ -34,6 +34,7 @@ def pieces(*names: str) -> tuple[pl.DataFrame, np.ndarray]:
             "ordinal": number,
             "start": number,
             "end": number + 1,
+            "unit": "characters",
             "tokens": 1,
             "hash": digest(name),
             "text": name,

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 
 from storage.hashing import document_key
-from storage.tables.columns import QUARANTINE
-from storage.tables.quarantine import Quarantine
+from storage.tables.quarantine import QUARANTINE, Quarantine
 from storage.tables.store import Store
 
 NOW = datetime(2026, 1, 31, 2, 0, tzinfo=UTC)

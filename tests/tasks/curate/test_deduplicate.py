@@ -127,7 +127,7 @@ def test_a_stale_document_keeps_its_content_and_its_place_among_its_duplicates(t
     refresh(config)
     save(tmp_path / "notes", {"a.md": "", "c.md": prose("a")})
     with context(config) as shared:
-        deduplicated = prepared(shared).deduplicated
+        deduplicated = prepared(shared, config).deduplicated
     keys = {name: document_key("notes", f"{name}.md") for name in "abc"}
     wanted = {keys["a"]: None, keys["b"]: keys["a"], keys["c"]: keys["a"]}
     assert dict(deduplicated.after.select("key", "duplicate_of").iter_rows()) == wanted

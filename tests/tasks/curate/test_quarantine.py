@@ -20,7 +20,7 @@ TORN = item("#6", "", problem="line 6: not valid JSON", revision="torn")
 def night(config: Config, through: bool) -> Preparation:
     """A night up to the gate, and a step beyond it where it lets the run through."""
     with context(config) as shared:
-        done = prepared(shared)
+        done = prepared(shared, config)
         quarantine(shared, done.plan, done.validated)
         if through:
             settle(shared, done.reading, done.plan, done.validated, done.deduplicated)

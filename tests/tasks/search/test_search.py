@@ -11,7 +11,7 @@ from corpus import configure, prose
 from flows.config.schema import Config
 from flows.refresh import refresh
 from models.config import EncoderConfig
-from models.encoder import Encoder, open_encoder
+from models.encoder import Encoder, resolve
 from storage.errors import InputError
 from storage.registry import Registry
 from storage.tables.store import Store
@@ -35,7 +35,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def kept(config: Config) -> Encoder:
     """The encoder that the release keeps, opened by somebody else."""
     search = Search(config.store.uri)
-    return open_encoder(Registry(Store(config.store.uri)).fetch(search.reader.release.space))
+    return resolve(Registry(Store(config.store.uri)).fetch(search.reader.release.space)).open()
 
 
 def test_queries_are_answered_in_order_and_blank_ones_find_nothing(config: Config) -> None:
@@ -61,7 +61,7 @@ def test_an_encoder_that_is_open_already_is_used(config: Config) -> None:
     assert search.encoder is encoder
     assert [*search.find(["buoy"], 3)] == [*Search(config.store.uri).find(["buoy"], 3)]
     with pytest.raises(InputError, match="cannot search release 1, which is of space"):
-        list(Search(config.store.uri, encoder=open_encoder(EncoderConfig(name="stub:2"))).find(["buoy"], 1))
+        list(Search(config.store.uri, encoder=resolve(EncoderConfig(name="stub:2")).open()).find(["buoy"], 1))
 
 
 def test_a_release_without_its_encoder_says_so(config: Config, tmp_path: Path) -> None:
