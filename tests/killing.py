@@ -306,7 +306,7 @@ def _serve(channel: Connection, work: Callable[..., Any], arguments: tuple[Any, 
     _name_merges()
     moments.watch()
     channel.send("begun")
-    from flows.cli.exits import exit_code
+    from flows.exits import exit_code
 
     answer: dict[str, Any] = {}
     try:

@@ -15,9 +15,9 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli import init, look
-from flows.cli.exits import exit_code
 from flows.cli.run import add_flow
 from flows.environment import log_to_stderr, set_up
+from flows.exits import exit_code
 from flows.table import FLOWS
 from storage.errors import TidemarkError, words
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from flows.cli.exits import exit_code
 from flows.cli.output import Json, Output, configuration
+from flows.exits import exit_code
 from flows.table import FLOWS, FlowRow, Parameter, Result, shown
 from storage.errors import summary
 from storage.outcome import Outcome

@@ -42,7 +42,7 @@ def main() -> None:
         app()
     except TidemarkError as error:
         server.console.print(f"[bold red]error[/] {escape(str(error))}", soft_wrap=True)
-        from flows.cli.exits import exit_code
+        from flows.exits import exit_code
 
         sys.exit(exit_code(error))
 

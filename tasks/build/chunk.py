@@ -154,8 +154,8 @@ def _documents(context: Context, wanted: pl.DataFrame, validated: ValidationResu
     if context.base is None:
         return
     accepted = validated.accepted.frame(["key"], {"key": pl.String})
-    # What was not accepted now is cut from the text that the base release holds: documents that take the place of one that
-    # is gone, and everything where the chunker or the encoder changed. Anti: the accepted ones were just handed on.
+    # What was not accepted now is cut from the text that the base release holds: documents that take the place of one
+    # that is gone, and everything where the chunker or the encoder changed. Anti: the accepted were just handed on.
     rest = wanted.join(accepted, on="key", how="anti", maintain_order="left")
     if rest.is_empty():
         return
@@ -192,8 +192,8 @@ def chunk(
     # `indexed`: what the next release gives chunks to; `before`: what the base release gives chunks to.
     indexed = deduplicated.after.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
     before = context.ledger().filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
-    # Anti on key and content: what is indexed now and was not, or not with this content. A stale document is indexed with
-    # the content that it had, and so keeps its chunks.
+    # Anti on key and content: what is indexed now and was not, or not with this content. A stale document is indexed
+    # with the content that it had, and so keeps its chunks.
     wanted = indexed if anew else indexed.join(before, on=["key", "content_hash"], how="anti")
     # Anti on the key alone: a document that stays with other content is compared chunk by chunk below.
     gone = before.join(indexed, on="key", how="anti", maintain_order="left")["key"]

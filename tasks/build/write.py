@@ -118,8 +118,8 @@ def _write_documents(
     gone = [*plan.gone["key"], *deduplicated.refused["key"]]
     # Semi: of the accepted only those that the ledger has have an old row to delete.
     old = ledger.join(accepted, on="key", how="semi")["key"]
-    # Everything that is written below is deleted here first, and besides only what is gone or unwanted: a stale document
-    # is in none of the three, unless it takes another's place, and then it is among `kept`.
+    # Everything that is written below is deleted here first, and besides only what is gone or unwanted: a stale
+    # document is in none of the three, unless it takes another's place, and then it is among `kept`.
     documents.delete(context.store, [*gone, *old, *kept["key"]])
     values = facts.select("key", "duplicate_of", "n_chunks")
     documents.append(context.store, _document_rows(context, reading, validated, kept["key"], values))

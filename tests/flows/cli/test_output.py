@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from flows.cli.exits import exit_code
 from flows.cli.output import Output, plain
+from flows.exits import exit_code
 from models.errors import DamagedModel, ModelError, ProbeMismatch, UnknownModel
 
 

@@ -76,6 +76,7 @@ def test_every_mapped_column_arrives(tmp_path: Path, kind: str) -> None:
         "timestamp": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
         "queries": ["q"],
         "problem": None,
+        "blob": None,
     }
     # Stored beside every document: this value may never change under the same content.
     assert revision == "da257618bb173318"

@@ -169,6 +169,8 @@ def test_everything_is_cut_anew_for_another_space_another_cut_or_on_demand_only(
         assert not rechunks_all(shared, table, cut)
         assert rechunks_all(replace(shared, rebuild=True), table, cut)
         assert rechunks_all(shared, table, "another cut")
-        assert rechunks_all(shared, chunks_table(encoder(configure(tmp_path, encoder={"name": "stub:2"})).space.id), cut)
+        assert rechunks_all(
+            shared, chunks_table(encoder(configure(tmp_path, encoder={"name": "stub:2"})).space.id), cut
+        )
         done = prepared(shared, config)
     assert (done.changes.table, done.changes.fingerprint, done.changes.rechunks_all) == (table, cut, False)

@@ -11,7 +11,7 @@ import flows.services.errors
 import models.errors
 import storage.errors
 import tasks.verdict
-from flows.cli.exits import EXITS, exit_code
+from flows.exits import EXITS, exit_code
 from storage.outcome import Outcome
 
 CODES = {

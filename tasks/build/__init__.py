@@ -1,0 +1,1 @@
+"""From documents to an index: cut, embedded, written, indexed."""
