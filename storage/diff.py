@@ -85,12 +85,14 @@ def compare(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, list[dict[st
     """
     import polars as pl
 
+    # Inner: documents that both releases hold under one key; anti, both ways: those that only one of them holds.
     both = after.join(before, on="key", how="inner", suffix="_was")
     content = pl.col("content_hash") != pl.col("content_hash_was")
     record = pl.col("record_hash") != pl.col("record_hash_was")
     gone = _numbered(before.join(after, on="key", how="anti"))
     new = _numbered(after.join(before, on="key", how="anti"))
     pair = ["content_hash", "turn"]
+    # What came and what went pair one to one by content and turn; whatever finds no partner is added or removed.
     moved = new.join(gone, on=pair, how="inner", suffix="_was")
     return {
         "added": _named(new.join(gone, on=pair, how="anti")),

@@ -63,6 +63,7 @@ class Quarantine:
             return
         before = self._read({"key": pl.String, "attempts": pl.Int32, "first_seen": _TIME, "stale_since": _TIME})
         time = pl.lit(now, _TIME)
+        # Left: a row that was never refused before has no attempts yet.
         full = rows.join(before, on="key", how="left", maintain_order="left").with_columns(
             pl.col("attempts").fill_null(0) + 1,
             pl.col("first_seen").fill_null(time),
@@ -81,6 +82,7 @@ class Quarantine:
         if table is None or stale.is_empty():
             return
         there = pl.DataFrame(pl.from_arrow(table.to_table())).drop("stale_since", strict=False)
+        # Inner: only rows that are in the quarantine can be marked.
         rows = there.join(stale.select("key", "stale_since"), on="key", how="inner")
         if rows.height:
             self.store.upsert(_TABLE, QUARANTINE, "key", rows.select(QUARANTINE.names).to_arrow().cast(QUARANTINE))

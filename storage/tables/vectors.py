@@ -69,6 +69,7 @@ class EmbeddingCache:
         """
         wanted = pl.DataFrame({"hash": hashes}).unique(maintain_order=True)
         for number, place in enumerate(self.cache):
+            # Anti: what an earlier place holds is not looked for again, so that the newest release answers first.
             wanted = wanted.join(self.places, on="hash", how="anti", maintain_order="left")
             if wanted.is_empty():
                 break
@@ -76,6 +77,8 @@ class EmbeddingCache:
             for batch in stream(place, ["hash"], rows=65_536):
                 offsets = pl.Series(np.arange(at, at + batch.num_rows))
                 here = pl.DataFrame({"hash": pl.Series(pl.from_arrow(batch.column("hash"))), "offset": offsets})
+                # Semi: of the rows of this place only those that are asked for; equal contents have equal vectors, so
+                # the first of them does.
                 found = here.join(wanted, on="hash", how="semi").unique("hash", keep="first", maintain_order=True)
                 if found.height:
                     placed = found.select("hash", pl.lit(number, pl.Int16).alias("place"), pl.col("offset"))
@@ -96,6 +99,7 @@ class EmbeddingCache:
         Raises:
             KeyError: A hash was never located.
         """
+        # Left: a hash that was never located keeps its row with a null place, and is told below.
         asked = pl.DataFrame({"hash": hashes}).with_row_index("row").join(self.places, on="hash", how="left")
         if asked["place"].null_count():
             missing = asked.filter(pl.col("place").is_null())["hash"][0]

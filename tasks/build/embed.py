@@ -69,6 +69,7 @@ def find_pending(context: Context, encoder: EncoderFolder, changes: ChunkChanges
     wanted = changes.upserts.frame(columns, schema).unique("hash", keep="first", maintain_order=True)
     cache = EmbeddingCache.of(context.store, encoder.space.id, released=not context.rebuild)
     missing = cache.locate(wanted["hash"])
+    # Semi: of the contents that are wanted those without a vector, with their tokens.
     return Pending(cache, wanted.join(pl.DataFrame({"hash": missing}), on="hash", how="semi", maintain_order="left"))
 
 
@@ -96,6 +97,7 @@ def embed(context: Context, encoder: EncoderFolder, changes: ChunkChanges, pendi
     size = SMALLEST
     done = tokens = 0
     for part in changes.upserts.slices(["hash", "key", "text", "tokens"]):
+        # Semi: a content may stand in many slices, and is embedded in the first. Anti: from then on it is not left.
         fresh = part.unique("hash", keep="first", maintain_order=True).join(left, on="hash", how="semi")
         left = left.join(fresh, on="hash", how="anti")
         at = 0

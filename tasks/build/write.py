@@ -21,7 +21,7 @@ from tasks.ingest.plan import Plan
 from tasks.ingest.read import Reading
 from tasks.stage import stage
 
-__all__ = ["Written", "write"]
+__all__ = ["Written", "write", "write_chunks"]
 
 SLICE = 4_096  # rows handed to Lance at once
 
@@ -55,7 +55,7 @@ def write(
     changes: ChunkChanges,
 ) -> Written:
     """Bring both tables from the base release's state to the next one's."""
-    _write_chunks(context, encoder, changes)
+    write_chunks(context, encoder, changes)
     _write_documents(context, plan, reading, validated, deduplicated, changes)
     chunk_table, document_table = ChunkTable(context.store, changes.table), DocumentTable(context.store)
     return Written(
@@ -69,7 +69,8 @@ def _start(context: Context, table: str) -> int | None:
     return None if context.base is None or context.rebuild else context.base.tables.get(table)
 
 
-def _write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> None:
+def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> None:
+    """Bring the chunk table of one encoder to the next release's state; a run with two encoders calls it for each."""
     store, table, dimension = context.store, changes.table, encoder.space.dimension
     chunks.reset(store, table, dimension, _start(context, table))
     if changes.rechunks_all:

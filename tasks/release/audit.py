@@ -179,6 +179,8 @@ def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
     yield Check("documents.unique", twice == 0, f"{ledger.height:,} keys" if not twice else f"{twice} keys twice")
     duplicates = ledger.filter(pl.col("duplicate_of").is_not_null())
     kept = ledger.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
+    # Semi, on the key that a duplicate names and on its content: one whose indexed document is gone, or holds other
+    # text by now, finds no partner and is not sound.
     sound = duplicates.join(
         kept, left_on=["duplicate_of", "content_hash"], right_on=["key", "content_hash"], how="semi"
     )
@@ -212,6 +214,7 @@ def _conservation(ledger: pl.DataFrame, rows: pl.DataFrame) -> Iterator[Check]:
         pl.len().alias("rows"), pl.col("ordinal").n_unique().alias("ordinals"), pl.col("ordinal").max().alias("last")
     )
     promised = ledger.filter(pl.col("n_chunks") > 0).select(pl.col("key").hash(), "source", "id", "n_chunks")
+    # Full: a document that promises rows and has none must be seen, and so must rows that no document promises.
     both = promised.join(found, on="key", how="full", coalesce=True)
     wrong = both.filter(pl.col("n_chunks").ne_missing(pl.col("rows")))
     detail = f"{rows.height:,} rows, as the ledger says"

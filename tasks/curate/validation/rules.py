@@ -229,6 +229,12 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
         {"column": "timestamp_ahead", "max_value": DAY},
         "timestamp {timestamp:%Y-%m-%d %H:%M} lies more than a day in the future",
     )
+    yield from _lists(config)
+
+
+def _lists(config: ValidationConfig) -> Iterator[Rule]:
+    """The rules about lists of what is allowed, which hold where a list is given."""
+    in_set = "expect_column_values_to_be_in_set"
     if config.licences is not None:
         allowed = sorted({name.strip().lower() for name in config.licences})
         allowed += [UNLICENSED] if config.unlicensed else []
