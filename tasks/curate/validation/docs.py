@@ -60,7 +60,7 @@ def write_docs(folder: Path, verdict: BatchVerdict, run: str, now: datetime) -> 
         Path of the page.
     """
     page = folder / "index.html"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it quotes what was refused, which is for nobody else
     page.write_text(offline(render(verdict, run, now)), encoding="utf-8")
     return page
 
