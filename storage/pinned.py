@@ -54,9 +54,7 @@ class Pinned:
             InputError: Nothing is published, the release is unknown or no longer kept, or a later version of Tidemark
                 made the store.
         """
-        store = Store(uri)
-        check(store)
-        return found(store, release, cls.of)
+        return found(Store(uri), release, cls.of)
 
 
 def found(store: Store, seq: int | None, open_: Callable[[Store, Release], T]) -> T:
@@ -68,8 +66,10 @@ def found(store: Store, seq: int | None, open_: Callable[[Store, Release], T]) -
         open_: Opens its tables; raises TableMissing where they are not kept.
 
     Raises:
-        InputError: Nothing is published, or the release is unknown or no longer kept.
+        InputError: Nothing is published, the release is unknown or no longer kept, or a later version of Tidemark
+            made the store.
     """
+    check(store)
     releases = Releases(store)
     while True:
         release = releases.get(seq)

@@ -14,7 +14,6 @@ from storage.explain import explain
 from storage.filters import Where, expression
 from storage.pinned import Pinned, found
 from storage.tables.chunks import Span
-from storage.tables.format import check
 from storage.tables.releases import Release
 from storage.tables.store import Store
 
@@ -93,9 +92,7 @@ class Reader:
             InputError: Nothing is published, the release is unknown or no longer kept, or a later version of Tidemark
                 made the store.
         """
-        store = Store(uri)
-        check(store)
-        return found(store, release, cls)
+        return found(Store(uri), release, cls)
 
     def search(
         self,
