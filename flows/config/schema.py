@@ -20,6 +20,7 @@ from tasks.build.chunking.cut import ChunkerConfig
 from tasks.build.index import IndexConfig
 from tasks.curate.gate import LimitsConfig
 from tasks.curate.validation.rules import ValidationConfig
+from tasks.learn.config import EvaluationConfig, LearningConfig, QualityConfig
 from tasks.release.publish import ReleasesConfig
 
 __all__ = ["Config", "StoreConfig"]
@@ -53,6 +54,9 @@ class Config(BaseModel):
     chunker: ChunkerConfig = Field(default_factory=ChunkerConfig, description="How documents are cut.")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="What stops a run before it publishes.")
     index: IndexConfig = Field(default_factory=IndexConfig, description="The search index and what it must reach.")
+    evaluation: tuple[EvaluationConfig, ...] = Field(default=(), description="Questions with judged documents.")
+    learning: LearningConfig = Field(default_factory=LearningConfig, description="How a better encoder is made.")
+    quality: QualityConfig = Field(default_factory=QualityConfig, description="What a release must reach.")
     releases: ReleasesConfig = Field(default_factory=ReleasesConfig, description="How long the past is kept.")
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-__all__ = ["TEXT", "EncoderRecord", "IndexFacts", "Role", "chunks_table"]
+__all__ = ["TEXT", "EncoderRecord", "Fusion", "IndexFacts", "Role", "chunks_table"]
 
 TEXT = "text"  # the role of text chunks; `image` and `reranker` are others
 
@@ -28,6 +28,7 @@ class IndexFacts:
         partitions: Cells of the index; None without one.
         recall: Recall@10 against exact search, as the audit measured it; None without an index.
         recall_of_index: What an index found that was given up for exact search.
+        text: Tokenizer of the full-text index beside the vectors; None without one.
     """
 
     kind: str = "exact"
@@ -37,6 +38,7 @@ class IndexFacts:
     partitions: int | None = None
     recall: float | None = None
     recall_of_index: float | None = None
+    text: str | None = None
 
     @property
     def approximate(self) -> bool:
@@ -50,6 +52,38 @@ class IndexFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """The facts as JSON-able values; what is not known is left out."""
+        return _stated(self)
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How a release weighs the words of a question against its meaning, and what says so.
+
+    Attributes:
+        weight: Share of the words: a score is (1 - weight) x dense + weight x text, each side scaled to 0 to 1.
+        depth: Candidates of each side that are scaled and fused.
+        questions: Dev questions that it was fitted on.
+        dense: Their nDCG@10 by vectors alone.
+        text: Their nDCG@10 by words alone.
+        hybrid: Their nDCG@10 at the weight.
+        fingerprint: Identity of the questions and of the space: another one is fitted anew.
+    """
+
+    weight: float
+    depth: int = 100
+    questions: int = 0
+    dense: float = 0.0
+    text: float = 0.0
+    hybrid: float = 0.0
+    fingerprint: str = ""
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read a record; what another version of the program wrote beside it is left out."""
+        return cls(**_known(cls, content))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON-able values."""
         return _stated(self)
 
 
@@ -72,6 +106,8 @@ class EncoderRecord:
         network: Digest of its modules.
         stub: Whether its vectors are a fast fake.
         revision: Commit of the hub that its files came from; None for a package or a folder.
+        parent: Space of the encoder that it was trained from; None for one that was not trained here.
+        root: Space of the configured encoder that its line begins with; None for that one itself.
     """
 
     id: str
@@ -88,6 +124,8 @@ class EncoderRecord:
     network: str = ""
     stub: bool = False
     revision: str | None = None
+    parent: str | None = None
+    root: str | None = None
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -110,6 +148,7 @@ class Role:
         version: The pinned version of that table.
         index: How the table is searched.
         chunker: Fingerprint of how documents were cut for it.
+        fusion: How words are weighed against meaning; None where vectors alone answer.
     """
 
     space: str
@@ -118,13 +157,19 @@ class Role:
     version: int | None = None
     index: IndexFacts = IndexFacts()
     chunker: str = ""
+    fusion: Fusion | None = None
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read a record; what another version of the program wrote beside it is left out."""
         known = _known(cls, content)
-        encoder = EncoderRecord.from_dict(known.pop("encoder"))
-        return cls(encoder=encoder, index=IndexFacts.from_dict(known.pop("index", None) or {}), **known)
+        encoder, fusion = EncoderRecord.from_dict(known.pop("encoder")), known.pop("fusion", None)
+        return cls(
+            encoder=encoder,
+            index=IndexFacts.from_dict(known.pop("index", None) or {}),
+            fusion=None if fusion is None else Fusion.from_dict(fusion),
+            **known,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The role as JSON-able values."""

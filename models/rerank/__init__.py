@@ -1,0 +1,1 @@
+"""Re-rankers: what orders the best candidates of a search once more."""

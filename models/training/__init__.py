@@ -1,0 +1,1 @@
+"""Training: a better encoder out of pairs of questions and passages."""
