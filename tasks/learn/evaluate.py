@@ -178,6 +178,7 @@ def _measured(each: _Prepared, subject: Subject, catalogue: Catalogue, what: Mea
         sliced=sliced,
         missing=each.judged.missing,
         unanswerable=each.judged.unanswerable,
+        fingerprint=each.asked.fingerprint,
     )
 
 

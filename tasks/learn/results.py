@@ -92,6 +92,7 @@ class SetResult:
         sliced: The mode that the slices are of.
         missing: Documents that judgements name and the release does not hold; they count as misses.
         unanswerable: Questions that were left out because no judgement says what answers them.
+        fingerprint: Identity of questions and judgements: figures of others cannot be paired with these.
     """
 
     name: str
@@ -106,6 +107,7 @@ class SetResult:
     sliced: str = "dense"
     missing: int = 0
     unanswerable: int = 0
+    fingerprint: str = ""
 
     @property
     def questions(self) -> int:
