@@ -141,6 +141,11 @@ FLOWS: dict[str, FlowRow] = {
         "flows.views.run:refresh_view",
         "Bring the index up to date and publish what changed as one release.",
     ),
+    "reembed": FlowRow(
+        "flows.reembed:reembed",
+        "flows.views.run:refresh_view",
+        "Embed what the release holds with another encoder, and publish it as one release.",
+    ),
     "rollback": FlowRow(
         "flows.rollback:rollback",
         "flows.views.run:rollback_view",
