@@ -85,10 +85,13 @@ def measure(
         progress: Where it says how far it is.
 
     Raises:
-        InputError: The encoder is of another space, or a set holds no question that can be judged.
+        InputError: The encoder is of another space, a set holds no question that can be judged, or the release cannot
+            be searched in the way that alone is wanted.
     """
     if encoder.space.id != subject.role.space:
         raise InputError(f"an encoder of space {encoder.space.id} cannot ask vectors of space {subject.role.space}")
+    if what is not None and "dense" not in what.modes and subject.words is None:
+        raise InputError("the release has no full-text index to find by words: measure it with `--mode dense`")
     what, asking = what or Measured(), _Asking(encoder, progress or Silent())
     catalogue = Catalogue(subject.documents)
     prepared = [_prepared(each, (dev or {}).get(each.name), subject, catalogue, asking, what) for each in sets]

@@ -124,6 +124,11 @@ def test_vectors_of_another_space_are_refused(subject: Subject) -> None:
         measure(subject, other, [asked(ANSWERS)])
 
 
+def test_a_release_without_words_cannot_be_measured_by_words_alone(subject: Subject) -> None:
+    with pytest.raises(InputError, match="has no full-text index to find by words"):
+        one(subject, what=Measured(("text", "hybrid")))
+
+
 def test_what_is_not_published_yet_is_measured_the_same(tmp_path: Path) -> None:
     from storage.tables.store import Store
 
