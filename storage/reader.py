@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import polars as pl
 
 from storage.database import open_table
 from storage.errors import InputError
@@ -20,9 +21,22 @@ from storage.tables.store import Store
 if TYPE_CHECKING:
     from lancedb.expr import Expr
 
-__all__ = ["Hit", "Reader"]
+__all__ = ["RANKED", "Hit", "Reader"]
 
-_FOUND = ["id", "key", "source", "document", "text", "start", "end", "_distance"]
+RANKED = pl.Schema(
+    {
+        "query": pl.UInt32,
+        "id": pl.String,
+        "key": pl.String,
+        "source": pl.String,
+        "document": pl.String,
+        "score": pl.Float64,
+    }
+)
+
+_NAMED = ["id", "key", "source", "document"]
+_FOUND = [*_NAMED, "text", "start", "end", "_distance"]
+DIGITS = 6  # of a score; further ones depend on the order of sums
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,8 @@ class Hit:
     """One chunk that a search found.
 
     Attributes:
-        score: Cosine similarity, 1 at best.
+        score: Cosine similarity, 1 at best. Of a search by words their BM25, which knows no best; of a hybrid search
+            both sides' share, each scaled to 0 to 1 within the query: not to be compared between queries.
         document: Id of the document in its source.
         source: Name of the source.
         title: Title of the document.
@@ -117,15 +132,79 @@ class Reader:
             InputError: The queries come from another space: their scores would mean nothing. Or `where` names a
                 column that cannot be filtered.
         """
+        self.require(space)
+        fits = expression(where) if where else None
+        rows = [self._nearest(query, k, fits, exact, _FOUND) for query in queries]
+        titles = self.pinned.documents.titles({row["key"] for found in rows for row in found})
+        return [[_hit(row, titles, 1.0 - float(row["_distance"])) for row in found] for found in rows]
+
+    def require(self, space: str | None) -> None:
+        """Refuse the encoder of another space.
+
+        Raises:
+            InputError: Vectors of that space would find nothing that means anything.
+        """
         if space is not None and space != self.release.space:
             raise InputError(
                 f"queries of space {space} cannot search release {self.release.seq}, which is of space "
                 f"{self.release.space}: use the release's own encoder (models/{self.release.space} in the store)"
             )
+
+    def dense(self, queries: np.ndarray, k: int, where: Where | None = None, *, exact: bool = False) -> pl.DataFrame:
+        """Rank the chunks nearest to each query, as `search` does, but without their texts.
+
+        Args:
+            queries: float32 of shape (n, dimension), unit norm, from the release's own encoder.
+            k: Chunks a query.
+            where: Column to the values that a chunk may have in it, as `search` takes it.
+            exact: Compare with every chunk, also where there is an index.
+
+        Returns:
+            RANKED, best first within a query; the score is the cosine similarity.
+
+        Raises:
+            InputError: `where` names a column that cannot be filtered.
+        """
         fits = expression(where) if where else None
-        rows = [self._nearest(query, k, fits, exact) for query in queries]
-        titles = self.pinned.documents.titles({row["key"] for found in rows for row in found})
-        return [[_hit(row, titles) for row in found] for found in rows]
+        columns = [*_NAMED, "_distance"]
+        found = (self._nearest(query, k, fits, exact, columns) for query in queries)
+        return _ranked([(row, 1.0 - float(row["_distance"])) for row in rows] for rows in found)
+
+    def words(self, texts: Sequence[str], k: int, where: Where | None = None) -> pl.DataFrame:
+        """Rank the chunks that share words with each text, by BM25.
+
+        A text is words and nothing else: it is not read as a query language. Stop words count for nothing.
+
+        Args:
+            texts: The queries.
+            k: Chunks a query; fewer where fewer share a word with it.
+            where: Column to the values that a chunk may have in it, as `search` takes it.
+
+        Returns:
+            RANKED, best first within a query, the smaller id of equal scores; the score is that of BM25, above 0.
+
+        Raises:
+            InputError: The release has no full-text index, or `where` names a column that cannot be filtered.
+        """
+        if self.release.text.index.text is None:
+            raise InputError(
+                f"release {self.release.seq} has no full-text index: the next `tidemark refresh` that publishes makes "
+                "one, where index.text is true; search it with --mode dense"
+            )
+        fits = expression(where) if where else None
+        found = (self._matching(text, k, fits) for text in texts)
+        return _ranked([(row, float(row["_score"])) for row in rows] for rows in found)
+
+    def hits(self, scored: pl.DataFrame) -> list[Hit]:
+        """The chunks of one query's ranking in full.
+
+        Args:
+            scored: Columns `id` and `score`, best first.
+        """
+        columns = [name for name in _FOUND if name != "_distance"]
+        rows = {row["id"]: row for row in self.pinned.chunks.some(scored["id"], columns).iter_rows(named=True)}
+        titles = self.pinned.documents.titles({row["key"] for row in rows.values()})
+        return [_hit(rows[chunk], titles, score) for chunk, score in scored.select("id", "score").iter_rows()]
 
     def explain(self, chunk: str) -> dict[str, Any]:
         """Everything that made one chunk: source, revision, span, chunker, space, run and release.
@@ -135,10 +214,12 @@ class Reader:
         """
         return explain(self.pinned, chunk)
 
-    def _nearest(self, query: np.ndarray, k: int, fits: Expr | None, exact: bool) -> list[dict[str, Any]]:
+    def _nearest(
+        self, query: np.ndarray, k: int, fits: Expr | None, exact: bool, columns: list[str]
+    ) -> list[dict[str, Any]]:
         index = self.release.text.index
         asked: Any = self.chunks.search(query, vector_column_name="vector", query_type="vector")
-        asked = asked.distance_type("cosine").limit(k).select(_FOUND)
+        asked = asked.distance_type("cosine").limit(k).select(columns)
         if exact or not index.approximate:
             asked = asked.bypass_vector_index()
         else:  # codes of one bit rank too coarsely by themselves: always compare the best again with full vectors
@@ -148,10 +229,32 @@ class Reader:
         rows: list[dict[str, Any]] = asked.to_arrow().to_pylist()
         return rows
 
+    def _matching(self, text: str, k: int, fits: Expr | None) -> list[dict[str, Any]]:
+        from lancedb.query import MatchQuery  # `chunks` has imported LanceDB already
 
-def _hit(row: Mapping[str, Any], titles: Mapping[str, str | None]) -> Hit:
+        words = text.encode("utf-8", "replace").decode()  # half a character of UTF-16 is no text to Lance
+        match = MatchQuery(words, "text")  # type: ignore[call-arg]  # pydantic knows the defaults, mypy does not
+        asked: Any = self.chunks.search(match, query_type="fts")
+        asked = asked.limit(k).select([*_NAMED, "_score"])
+        if fits is not None:
+            asked = asked.where(fits, prefilter=True)
+        rows: list[dict[str, Any]] = asked.to_arrow().to_pylist()
+        return sorted(rows, key=lambda row: (-row["_score"], row["id"]))
+
+
+def _ranked(found: Iterable[Sequence[tuple[Mapping[str, Any], float]]]) -> pl.DataFrame:
+    """Rankings, one a query in order, as one frame."""
+    rows = [
+        (number, *(row[name] for name in _NAMED), round(score, DIGITS))
+        for number, ranking in enumerate(found)
+        for row, score in ranking
+    ]
+    return pl.DataFrame(rows, schema=RANKED, orient="row")
+
+
+def _hit(row: Mapping[str, Any], titles: Mapping[str, str | None], score: float) -> Hit:
     return Hit(
-        score=round(1.0 - float(row["_distance"]), 6),
+        score=round(score, DIGITS),
         document=row["document"],
         source=row["source"],
         title=titles.get(row["key"]),

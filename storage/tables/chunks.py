@@ -118,6 +118,16 @@ class ChunkTable:
         found = self.dataset.scanner(columns=columns, filter=filter_in("key", keys)).to_table()
         return pl.DataFrame(pl.from_arrow(found))
 
+    def some(self, ids: Iterable[str], columns: list[str]) -> pl.DataFrame:
+        """Some columns of some chunks, in no order.
+
+        Args:
+            ids: Ids of the chunks.
+            columns: Which columns.
+        """
+        found = self.dataset.scanner(columns=columns, filter=filter_in("id", ids)).to_table()
+        return pl.DataFrame(pl.from_arrow(found))
+
     def vectors(self) -> Iterator[npt.NDArray[np.float32]]:
         """Every vector in order, as float32 of shape (rows, dimension) a slice."""
         for batch in stream(self.dataset, ["vector"]):

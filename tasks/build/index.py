@@ -1,27 +1,41 @@
-"""Index the vectors of a chunk table and keep the table compact."""
+"""Index the vectors and the words of a chunk table and keep the table compact."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.encoder import EncoderFolder
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import TABLE, DocumentTable
-from storage.tables.index import KIND, build, compact, extend, partitions, statistics
+from storage.tables.index import (
+    KIND,
+    build,
+    build_text,
+    compact,
+    drop_text,
+    extend,
+    extend_text,
+    partitions,
+    statistics,
+    text_statistics,
+)
 from storage.tables.roles import IndexFacts, chunks_table
+from storage.tables.store import Store
 from tasks.build.recall import Probes
 from tasks.context import Context
 from tasks.stage import stage
 
-__all__ = ["IndexConfig", "Indexed", "index", "tuned"]
+__all__ = ["IndexConfig", "Indexed", "index", "index_words", "tuned"]
 
 logger = logging.getLogger(__name__)
 
 FRAGMENTS = 32  # more small files than this slow every scan
 DELETED = 0.25  # share of dead rows worth a rewrite
+PARTS = 16  # of a full-text index: a search looks into each
 EFFORTS = (1, 2, 4, 8)
 
 
@@ -43,6 +57,12 @@ class IndexConfig(BaseModel):
         default=0.9, ge=0, le=1, description="Recall@10 against exact search below which the audit refuses a release."
     )
     probe_queries: int = Field(default=20, ge=1, description="Queries with which the audit measures that recall.")
+    text: bool = Field(default=True, description="A full-text index beside the vectors, for searches by words.")
+    tokenizer: Literal["icu", "simple"] = Field(
+        default="icu",
+        description='What cuts texts into words: "icu" knows languages without spaces, "simple" cuts at spaces and '
+        "punctuation and is faster.",
+    )
 
 
 @dataclass(frozen=True)
@@ -85,9 +105,31 @@ def tuned(chunks: ChunkTable, config: IndexConfig) -> IndexFacts:
     return replace(facts, kind="exact", recall_of_index=found)
 
 
+def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
+    """Build the full-text index of a table, extend it by the night's rows, or leave it out where it is not wanted.
+
+    It is built anew where its tokenizer is another, or where so many of its texts are gone that it weighs words by
+    what is not there any more. Else a night costs its own rows, and one in PARTS nights a merge.
+
+    Returns:
+        Its tokenizer; None where it is not wanted.
+    """
+    chunks = ChunkTable(store, table)
+    stats = text_statistics(chunks)
+    if not config.text:
+        if stats is not None:
+            drop_text(store, table)
+        return None
+    if chunks.rows and (stats is None or stats.tokenizer != config.tokenizer or stats.dead > DELETED):
+        build_text(store, table, config.tokenizer)
+    elif stats is not None and stats.unindexed:
+        extend_text(store, table, merge=stats.parts if stats.parts >= PARTS else 0)
+    return config.tokenizer
+
+
 @stage
 def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables: dict[str, int]) -> Indexed:
-    """Build the index, extend it by the night's rows, or leave a small table to exact search."""
+    """Build the indexes, extend them by the night's rows, or leave a small table to exact search."""
     table = chunks_table(encoder.space.id)
     chunks = ChunkTable(context.store, table)
     rows, stats = chunks.rows, statistics(chunks)
@@ -97,8 +139,9 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
             build(context.store, table, cells)
         elif stats.unindexed:
             extend(context.store, table)
+    words = index_words(context.store, table, config)
     for name in (table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)
     chunks = ChunkTable(context.store, table)
     versions = {table: chunks.version, TABLE: DocumentTable(context.store).version}
-    return Indexed(tuned(chunks, config), versions, {"rows": rows})
+    return Indexed(replace(tuned(chunks, config), text=words), versions, {"rows": rows})

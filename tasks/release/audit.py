@@ -16,7 +16,7 @@ from storage.outcome import Outcome
 from storage.registry import Registry
 from storage.tables.chunks import ChunkTable, Span
 from storage.tables.documents import DocumentTable
-from storage.tables.index import statistics
+from storage.tables.index import statistics, text_statistics
 from storage.tables.releases import Release, Releases
 from storage.tables.roles import TEXT, Role
 from storage.tables.store import Store
@@ -152,6 +152,8 @@ def _examined(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
         _encoder(snapshot),
     ]
     recall = None
+    if snapshot.text.index.text is not None:
+        checks += _advised([_words(chunks)], snapshot)
     if snapshot.text.index.approximate:
         checks += _advised([_coverage(chunks)], snapshot)
         recall = Probes.of(chunks, config.probe_queries).recall(chunks, snapshot.text.index)
@@ -285,6 +287,12 @@ def _coverage(chunks: ChunkTable) -> Check:
     share = None if stats is None else stats.coverage
     detail = "there is no index" if share is None else f"{share:.1%} of the rows are in the index"
     return Check("index.coverage", share is not None and share >= COVERAGE_FLOOR, detail)
+
+
+def _words(chunks: ChunkTable) -> Check:
+    stats = text_statistics(chunks)
+    share = float(not chunks.rows) if stats is None else stats.coverage  # an empty table needs no index
+    return Check("text.coverage", share >= COVERAGE_FLOOR, f"{share:.1%} of the rows are in the full-text index")
 
 
 def _recall(recall: float, config: IndexConfig) -> Check:

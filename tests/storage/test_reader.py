@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lancedb
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from drafts import drafted
@@ -15,10 +17,11 @@ from hypothesis import strategies as st
 
 from storage.errors import InputError
 from storage.hashing import digest, document_key
-from storage.reader import Hit, Reader
+from storage.reader import RANKED, Hit, Reader
+from storage.tables import chunks as chunk_rows
 from storage.tables.chunks import ChunkTable, Span, chunks_schema
 from storage.tables.documents import DOCUMENTS
-from storage.tables.index import build, nearest
+from storage.tables.index import build, build_text, nearest
 from storage.tables.releases import Release, Releases
 from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.runs import Runs
@@ -241,3 +244,120 @@ def test_a_hit_says_where_it_stands(store: Store) -> None:
     publish(store, {"tide": AXES[0]})
     [[hit]] = Reader.open(store.uri).search(AXES[:1])
     assert (hit.span, hit.span.of("tide table")) == (Span(0, 4), "tide")
+
+
+def test_a_ranking_by_vectors_is_that_of_a_search(store: Store) -> None:
+    vectors = indexed(store)
+    reader = Reader.open(store.uri)
+    for exact in (True, False):
+        found = reader.dense(vectors[:5], 4, exact=exact)
+        hits = [hit for hits in reader.search(vectors[:5], 4, exact=exact) for hit in hits]
+        assert found.schema == RANKED
+        assert found["query"].to_list() == [number for number in range(5) for _ in range(4)]
+        assert [*found.select("id", "source", "document", "score").iter_rows()] == [
+            (hit.chunk, hit.source, hit.document, hit.score) for hit in hits
+        ]
+    few = reader.dense(AXES[:2], 9, {"document": "77"})
+    assert [*few.select("query", "key").iter_rows()] == [(0, document_key("notes", "77")), (1, few["key"][0])]
+
+
+def written(store: Store, *texts: str, tokenizer: str = "icu") -> Reader:
+    """A release of these texts with a full-text index."""
+    publish(store, dict.fromkeys(texts, AXES[0]))
+    build_text(store, TABLE, tokenizer)
+    tables = {name: store.open(name).version for name in ("documents", TABLE)}
+    releases = Releases(store)
+    releases.publish(releases.get().seq, drafted(tables, space=SPACE, run="r1", index=IndexFacts(text=tokenizer)))
+    return Reader.open(store.uri)
+
+
+def matching(reader: Reader, *texts: str) -> list[list[str]]:
+    """Documents found by words, a list a text."""
+    found = reader.words(texts, 10)
+    return [found.filter(query=number)["document"].to_list() for number in range(len(texts))]
+
+
+def test_words_are_found_stemmed_without_accents_and_in_languages_without_spaces(store: Store) -> None:
+    reader = written(store, "the pilots are running late", "a late tide", "Été à la mer", "東京の港は静か", "nothing")
+    assert matching(reader, "pilot run", "ETE", "東京", "the", "") == [
+        ["the pilots are running late"],
+        ["Été à la mer"],
+        ["東京の港は静か"],
+        [],
+        [],
+    ]
+    found = reader.words(["late pilot", "tide"], 10, {"source": "notes"})
+    assert found.schema == RANKED
+    assert [*found.select("query", "document").iter_rows()] == [
+        (0, "the pilots are running late"),
+        (0, "a late tide"),
+        (1, "a late tide"),
+    ]
+    assert (found["score"] > 0).all()
+    assert reader.words(["late"], 10, {"document": "a late tide"})["document"].to_list() == ["a late tide"]
+    assert reader.words(["late"], 10, {"source": "logs"}).is_empty()
+    assert reader.words([], 10).schema == RANKED
+
+
+def test_of_equal_scores_the_smaller_id_comes_first(store: Store) -> None:
+    found = written(store, *(f"tide {number}" for number in range(9))).words(["tide"], 20)
+    assert found["id"].to_list() == sorted(found["id"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"tide',
+        "tide AND NOT tide",
+        "+tide -tide",
+        "tide* (",
+        "text:tide^9",
+        "\x00tide\x00",
+        "' OR 1 -- tide",
+        "\ud83ctide",
+    ],
+)
+def test_a_query_is_words_whatever_stands_around_them(store: Store, text: str) -> None:
+    assert "the tide" in matching(written(store, "the tide", "moon"), text)[0]
+
+
+TEXTS = st.text(max_size=40) | st.sampled_from(["tide " * 2_000, "t" * 10_000, "\x00", "(((", "^~*?\\/[]{}", "\ud800"])
+
+
+def test_no_text_does_harm(tmp_path: Path) -> None:
+    reader = written(Store(tmp_path / "store"), "the tide", "moon over the reef")
+
+    @settings(max_examples=60, deadline=None)
+    @given(TEXTS)
+    def harmless(text: str) -> None:
+        assert set(matching(reader, text)[0]) <= {"the tide", "moon over the reef"}
+
+    harmless()
+
+
+def test_a_release_without_a_full_text_index_says_what_to_do(store: Store) -> None:
+    publish(store, {"a": AXES[0]})
+    with pytest.raises(InputError, match=r"release 1 has no full-text index: the next `tidemark refresh`"):
+        Reader.open(store.uri).words(["a"], 1)
+
+
+def test_a_release_answers_by_words_as_it_did_whatever_comes_after_it(store: Store) -> None:
+    reader = written(store, *(f"tide {number}" for number in range(20)), "moon")
+    asked = ["tide 3", "moon", "tide"]
+    before = reader.words(asked, 50)
+    chunk_rows.delete(store, TABLE, ids=[digest(f"tide {number}") for number in range(15)])
+    store.open(TABLE).optimize.compact_files()
+    build_text(store, TABLE, "simple")
+    store.vacuum(TABLE, timedelta(0))
+    assert reader.words(asked, 50).equals(before)
+    assert Reader.open(store.uri, reader.release.seq).words(asked, 50).equals(before)
+
+
+def test_ranked_chunks_become_hits_in_their_order_with_their_scores(store: Store) -> None:
+    reader = written(store, "the tide", "moon", "reef")
+    ranked = pl.DataFrame({"id": [digest("reef"), digest("the tide")], "score": [0.75, 0.5]})
+    assert [(hit.document, hit.text, hit.score, hit.title) for hit in reader.hits(ranked)] == [
+        ("reef", "reef", 0.75, "A title"),
+        ("the tide", "the tide", 0.5, "A title"),
+    ]
+    assert reader.hits(ranked.clear()) == []

@@ -15,7 +15,7 @@ from models.encoder import resolve
 from storage.hashing import digest
 from storage.tables.chunks import ChunkTable, chunks_schema
 from storage.tables.documents import DOCUMENTS
-from storage.tables.index import statistics
+from storage.tables.index import statistics, text_statistics
 from storage.tables.roles import chunks_table
 from tasks.build.index import IndexConfig, index
 from tasks.context import Context
@@ -40,7 +40,11 @@ def grow(shared: Context, count: int, seed: int = 0) -> None:
     vectors = np.random.default_rng(seed).normal(size=(count, ENCODER.space.dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     blank = dict.fromkeys(schema.names)
-    rows = [blank | {"id": digest(f"{seed}-{n}"), "vector": vector} for n, vector in enumerate(vectors)]
+    words = (f"tide {seed} {n}" for n in range(count))
+    rows = [
+        blank | {"id": digest(word), "text": word, "vector": vector}
+        for word, vector in zip(words, vectors, strict=True)
+    ]
     shared.store.append(TABLE, schema, [pa.RecordBatch.from_pylist(rows, schema=schema)])
 
 
@@ -109,3 +113,46 @@ def test_many_small_files_and_many_dead_rows_are_merged(shared: Context) -> None
 
 def dead(shared: Context) -> int:
     return sum(fragment.num_deletions for fragment in shared.store.open(TABLE).get_fragments())
+
+
+def worded(shared: Context, **given: object) -> tuple[str | None, tuple[str, int, int] | None]:
+    """Run the stage: what it says of the full-text index; its tokenizer, rows outside it and parts."""
+    config = CONFIG.model_copy(update=given)
+    facts = index(shared, ENCODER, config, {}).facts
+    stats = text_statistics(ChunkTable(shared.store, TABLE))
+    return facts.text, None if stats is None else (stats.tokenizer, stats.unindexed, stats.parts)
+
+
+def test_words_are_indexed_whatever_the_size_and_a_night_costs_its_own_rows(
+    shared: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert worded(shared) == ("icu", None)  # nothing to index yet
+    grow(shared, 20)
+    assert worded(shared) == ("icu", ("icu", 0, 1))
+    version = shared.store.open(TABLE).version
+    assert worded(shared) == ("icu", ("icu", 0, 1))
+    assert shared.store.open(TABLE).version == version  # nothing new: nothing is done
+    monkeypatch.setattr("tasks.build.index.PARTS", 3)
+    for seed, parts in ((1, 2), (2, 3), (3, 1), (4, 2)):
+        grow(shared, 2, seed)
+        assert worded(shared) == ("icu", ("icu", 0, parts))
+
+
+def test_words_are_indexed_anew_for_another_tokenizer_or_once_many_texts_are_gone(shared: Context) -> None:
+    grow(shared, 20)
+    worded(shared)
+    grow(shared, 1, seed=1)
+    assert worded(shared, tokenizer="simple") == ("simple", ("simple", 0, 1))
+    ids = [digest(f"tide 0 {number}") for number in range(10)]
+    shared.store.delete_keys(TABLE, "id", ids[:5])
+    grow(shared, 1, seed=2)
+    assert worded(shared, tokenizer="simple") == ("simple", ("simple", 0, 2))
+    shared.store.delete_keys(TABLE, "id", ids[5:])
+    assert worded(shared, tokenizer="simple") == ("simple", ("simple", 0, 1))
+
+
+def test_words_are_not_indexed_where_they_are_not_wanted(shared: Context) -> None:
+    grow(shared, 20)
+    assert worded(shared, text=False) == (None, None)
+    worded(shared)
+    assert worded(shared, text=False) == (None, None)

@@ -181,7 +181,10 @@ def test_rows_outside_the_index_are_found(store: Store) -> None:
     for number, row in enumerate(rows):
         row |= {"id": f"{number:032x}"}
     store.append(chunks(store), chunks_schema(384), [pa.RecordBatch.from_pylist(rows, schema=table.schema)])
-    assert "index.coverage" in failed(store)
+    assert {"index.coverage", "text.coverage"} <= failed(store)
+    store.open(chunks(store)).drop_index("text_idx")
+    [check] = [check for check in examine(snapshot(store), CONFIG).failed if check.name == "text.coverage"]
+    assert check.detail.startswith("0.0% of the rows are in the full-text index; run `tidemark refresh`")
     store.open(chunks(store)).drop_index("vector_idx")
     [check] = [check for check in examine(snapshot(store), CONFIG).failed if check.name == "index.coverage"]
     assert check.detail.startswith("there is no index")
