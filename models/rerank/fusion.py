@@ -55,8 +55,8 @@ class LogisticFusion:
 
     def rerank(self, question: str, candidates: Sequence[Candidate]) -> Scores:
         """Give each candidate the log-odds that it answers: shape (n,)."""
-        names = tuple(self.weights)
-        return self.score(features(question, candidates, names, self.encoder))
+        late = None if self.encoder is None else LateInteraction(self.encoder).rerank(question, candidates)
+        return self.score(features(candidates, tuple(self.weights), late))
 
     def score(self, values: npt.NDArray[np.float64]) -> Scores:
         """Weigh features that are computed already: shape (n, features), in the order of `weights`, to (n,)."""
@@ -65,30 +65,29 @@ class LogisticFusion:
 
 
 def features(
-    question: str, candidates: Sequence[Candidate], names: Sequence[Feature], encoder: TokenEncoder | None = None
+    candidates: Sequence[Candidate], names: Sequence[Feature], late: Scores | None = None
 ) -> npt.NDArray[np.float64]:
-    """Compute the features of one question's candidates.
+    """Lay out the features of one question's candidates.
 
     Args:
-        question: The question.
-        candidates: Its candidates.
+        candidates: The candidates of the question.
         names: The features wanted.
-        encoder: Gives token vectors; needed for `late` only.
+        late: Their scores by late interaction; needed for `late` only.
 
     Returns:
         Shape (n, names), each column scaled to 0 to 1.
 
     Raises:
-        ModelError: `late` is wanted without an encoder.
+        ModelError: `late` is wanted without its scores.
     """
     columns = []
     for name in names:
-        if name == "late":
-            if encoder is None:
-                raise ModelError("late interaction needs an encoder that gives vectors of tokens")
-            columns.append(scaled([*LateInteraction(encoder).rerank(question, candidates)]))
-        else:
+        if name != "late":
             columns.append(scaled([getattr(candidate, name) for candidate in candidates]))
+        elif late is None:
+            raise ModelError("late interaction needs an encoder that gives vectors of tokens")
+        else:
+            columns.append(scaled([*late]))
     return np.stack(columns, axis=1)
 
 

@@ -56,10 +56,10 @@ def test_a_saved_fusion_scores_as_before(tiny_model: Path, tmp_path: Path) -> No
     fusion.save(tmp_path)
     opened = open_reranker(tmp_path, encoder)
     assert opened.rerank("json", candidates).tolist() == fusion.rerank("json", candidates).tolist()
-    values = features("json", candidates, ("dense", "words", "late"), token_encoder(encoder))
+    values = features(candidates, ("dense", "words", "late"), np.arange(9.0))
     assert values.shape == (9, 3) and values[1, 1] == 0 and values[8, 0] == 1
     with pytest.raises(ModelError, match="needs an encoder that gives vectors of tokens"):
-        features("json", candidates, ("late",))
+        features(candidates, ("late",))
 
 
 def test_a_folder_without_weights_is_damaged(tmp_path: Path) -> None:
