@@ -35,6 +35,9 @@ def search(
             show_default=False,
         ),
     ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank/--no-rerank", help="Order the best hits once more, where the release can.")
+    ] = True,
     release: InRelease = None,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +53,8 @@ def search(
     asked = [text] if text is not None else read_queries(queries or Path())
     with Output(as_json).reserved() as output:
         config = configuration(ctx)
-        opened = Search(config.store.uri, release, device=config.encoder.device, threads=config.encoder.threads)
+        device, threads = config.encoder.device, config.encoder.threads
+        opened = Search(config.store.uri, release, device=device, threads=threads, rerank=rerank)
         for query, hits in opened.find(asked, k, fits):
             told = {"release": opened.release, "query": query, "hits": hits}
             if queries is not None and as_json:

@@ -12,6 +12,7 @@ from storage.errors import InputError
 from storage.filters import Where
 from storage.reader import Hit, Reader
 from storage.registry import Registry
+from tasks.search.rerank import reranking
 
 __all__ = ["Search", "read_queries"]
 
@@ -27,6 +28,7 @@ class Search:
         device: Where the encoder runs, as `encoder.device` says it.
         threads: CPU threads; torch's own choice if None.
         encoder: An encoder of the release's space that is open already; the one that the release keeps if None.
+        rerank: Order the best hits once more, where the release has a re-ranker.
 
     Raises:
         InputError: There is no such release, or its tables or its encoder are no longer kept.
@@ -40,6 +42,7 @@ class Search:
         device: str = "auto",
         threads: int | None = None,
         encoder: Encoder | None = None,
+        rerank: bool = True,
     ) -> None:
         self.reader = Reader.open(uri, release)
         if encoder is None:
@@ -48,6 +51,7 @@ class Search:
                 EncoderConfig.model_validate({"name": str(folder), "device": device, "threads": threads})
             ).open()
         self.encoder = encoder
+        self.reranking = reranking(self.reader.store, self.reader.release, encoder) if rerank else None
 
     @property
     def release(self) -> int:
@@ -71,9 +75,11 @@ class Search:
             found: Iterator[list[Hit]] = iter(())
             if asked:
                 vectors = self.encoder.encode_queries(asked)
-                found = iter(self.reader.search(vectors, k, space=self.encoder.space.id, where=where))
+                depth = k if self.reranking is None else max(k, self.reranking.depth)
+                found = iter(self.reader.search(vectors, depth, space=self.encoder.space.id, where=where))
             for query in batch:
-                yield query, next(found) if query.strip() else []
+                hits = next(found) if query.strip() else []
+                yield query, hits if self.reranking is None else self.reranking.order(query, hits)[:k]
 
 
 def read_queries(file: Path) -> Iterator[str]:
