@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from storage.tables.chunks import chunks_schema
 from storage.tables.documents import DOCUMENTS
+from storage.tables.generated import GENERATED
 from storage.tables.lease import LEASES
+from storage.tables.pairs import PAIRS
 from storage.tables.quarantine import QUARANTINE
 from storage.tables.releases import RELEASES
 from storage.tables.roles import chunks_table
@@ -21,7 +23,9 @@ __all__ = ["Migration", "complete_tables", "schema_of"]
 
 _FIXED = {
     "documents": DOCUMENTS,
+    "generated": GENERATED,
     "leases": LEASES,
+    "pairs": PAIRS,
     "quarantine": QUARANTINE,
     "releases": RELEASES,
     "runs": RUNS,
