@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from storage.registry import Registry
 from storage.tables.lease import Lease
 from storage.tables.models import Models
+from storage.tables.pairs import forget
 from storage.tables.releases import Draft, Release, Releases
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store
@@ -59,6 +60,7 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
         kept = releases.retained()
         tables = {name for release in kept for name in release.tables}
         _drop_spaces(store, kept, releases.tables(), older)
+        forget(store, {release.tables["documents"] for release in kept if "documents" in release.tables}, older)
         for name in sorted(tables):  # the others, which every night writes to, are kept small every night
             store.vacuum(name, older)
     except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
