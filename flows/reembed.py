@@ -22,7 +22,7 @@ from tasks.progress import Progress, Silent
 from tasks.release.publish import clean_up
 from tasks.release.serving import chosen, described
 
-__all__ = ["reembed"]
+__all__ = ["PATIENCE", "embed_beside", "on_current", "reembed"]
 
 PATIENCE = 900.0  # seconds that it waits for a night to end: hours of embedding are not to fail for that
 FEW = 2_048  # chunks that came meanwhile and may as well be embedded under the lease
@@ -68,14 +68,14 @@ def reembed(
 
 
 def _reembed(context: Context, wanted: EncoderFolder, configured: EncoderFolder, config: Config, run: Run) -> None:
-    context, base = _on_current(context, run)
+    context, base = on_current(context, run)
     run.facts["model"] = described(context.store, base, wanted, configured).to_dict()
     if _is_there(base, wanted, run):
         return
-    _embed_ahead(context, wanted, config, run)
+    embed_beside(context, wanted, config, run)
     with run.clock.stage("wait"):
         run.hold(PATIENCE)
-    context, base = _on_current(context, run)  # nights may have published meanwhile
+    context, base = on_current(context, run)  # nights may have published meanwhile
     if _is_there(base, wanted, run):
         return
     record = described(context.store, base, wanted, configured)
@@ -87,7 +87,7 @@ def _reembed(context: Context, wanted: EncoderFolder, configured: EncoderFolder,
         clean_up(context.store, config.releases, wanted.space.id)
 
 
-def _on_current(context: Context, run: Run) -> tuple[Context, Release]:
+def on_current(context: Context, run: Run) -> tuple[Context, Release]:
     """The run on top of the release that is current now."""
     context = rebased(context)
     base = context.base or Releases(context.store).get()
@@ -103,7 +103,7 @@ def _is_there(base: Release, wanted: EncoderFolder, run: Run) -> bool:
     return True
 
 
-def _embed_ahead(context: Context, wanted: EncoderFolder, config: Config, run: Run) -> None:
+def embed_beside(context: Context, wanted: EncoderFolder, config: Config, run: Run) -> None:
     """Embed beside nights and readers until little or nothing is left to do."""
     while True:
         before = context.base

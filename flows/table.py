@@ -156,6 +156,11 @@ FLOWS: dict[str, FlowRow] = {
         "flows.views.run:audit_view",
         "Prove that a release is whole: counts, ids, vectors, index, recall.",
     ),
+    "retrain": FlowRow(
+        "flows.retrain:retrain",
+        "flows.views.learn:retrain_view",
+        "Train a better encoder from the release's own documents, and publish it if the gate lets it pass.",
+    ),
     "evaluate": FlowRow(
         "flows.measure:evaluate",
         "flows.views.quality:evaluation_view",

@@ -1,4 +1,4 @@
-"""Choose among challengers, by dev questions over a part of the documents: cheap, and apart from what judges them."""
+"""Questions over a pool of passages in memory: what challengers are chosen by, and pairs are judged with."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.encoder import Encoder
+from models.encoder import Encoder, EncoderFolder
 from models.metrics import score
 from models.training.dev import DevQuestions
 from storage.hashing import digest
 from tasks.learn.questions import QuestionSet
 from tasks.learn.subject import Catalogue, Subject
+from tasks.learn.train import Challenger
 from tasks.progress import Progress
+from tasks.stage import stage
 
-__all__ = ["DevPool", "best", "dev_scores"]
+__all__ = ["Choice", "Pool", "best", "choose", "pool_scores"]
 
+CHAMPION = "champion"
 LOOKED_AT = 400  # passages of a look during training: each costs what a step costs
 
 Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class DevPool:
-    """Dev questions and a pool of passages: what answers them, and others drawn at random.
+class Pool:
+    """Questions and a pool of passages: what answers them, and others drawn at random.
 
     Attributes:
         questions: Their texts, of all sets one after the other.
@@ -65,6 +68,30 @@ class DevPool:
         found, answers = _passages(subject, catalogue, wanted, passages)
         return cls(tuple(texts), tuple(relevant), found, answers)
 
+    @classmethod
+    def of_pairs(cls, pairs: pl.DataFrame, others: pl.DataFrame, passages: int) -> Self:
+        """A pool of the passages that pairs were cut into, without the words of their questions.
+
+        The index holds the documents with these words in them: over it, such questions would find their own words.
+
+        Args:
+            pairs: question, content_hash and passage.
+            others: content_hash and passage of further pairs, which answer none of the questions.
+            passages: Passages at most; those that answer are all taken.
+        """
+        answers = pairs.select("content_hash", "passage").unique(maintain_order=True)
+        # Anti: a content that answers a question is no distractor, whatever passage of it the other pair has.
+        rest = others.select("content_hash", "passage").join(answers, on="content_hash", how="anti").unique("passage")
+        rest = rest.sort("content_hash", "passage").head(max(0, passages - answers.height))
+        pool = pl.concat([answers, rest]).select(
+            pl.col("content_hash").alias("key"),
+            pl.col("content_hash").alias("content"),
+            pl.col("passage").alias("text"),
+        )
+        asked = pairs.group_by("question", maintain_order=True).agg("content_hash")
+        relevant = tuple(dict.fromkeys(contents, 1) for contents in asked["content_hash"])
+        return cls(tuple(asked["question"]), relevant, pool, answers.height)
+
     def looks(self) -> DevQuestions | None:
         """The same, smaller, for the looks during training; None without questions."""
         if not self.questions:
@@ -79,13 +106,11 @@ class DevPool:
             for text, grades in zip(self.questions, self.relevant, strict=True)
         ]
         answered = [(text, at) for text, at in asked if at]
-        return DevQuestions(
-            tuple(text for text, _ in answered), tuple(part["text"]), tuple(at for _, at in answered)
-        )
+        return DevQuestions(tuple(text for text, _ in answered), tuple(part["text"]), tuple(at for _, at in answered))
 
 
-def dev_scores(pool: DevPool, encoder: Encoder, progress: Progress | None = None) -> Scores:
-    """nDCG@10 of each dev question, by an exact search of the pool: shape (questions,).
+def pool_scores(pool: Pool, encoder: Encoder, progress: Progress | None = None) -> Scores:
+    """nDCG@10 of each question, by an exact search of the pool: shape (questions,).
 
     Args:
         pool: Questions and passages.
@@ -104,6 +129,57 @@ def dev_scores(pool: DevPool, encoder: Encoder, progress: Progress | None = None
     return score(ranked, pool.relevant)["ndcg@10"]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which challenger goes on to the gate.
+
+    Attributes:
+        name: Of the challenger.
+        means: Mean nDCG@10 on the dev questions, of the champion and of each challenger; empty without dev questions.
+        questions: How many dev questions there were.
+        reasons: Why none goes on; empty where one does.
+    """
+
+    name: str
+    means: Mapping[str, float]
+    questions: int
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Dev questions."""
+        return {"questions": self.questions}
+
+
+@stage
+def choose(
+    pool: Pool, champion: EncoderFolder, challengers: Sequence[Challenger], margin: float, progress: Progress
+) -> Choice:
+    """Choose by dev questions, which are not those that the gate judges by.
+
+    Args:
+        pool: Dev questions and passages.
+        champion: What serves now: a challenger that is no better goes no further, before anything is embedded.
+        challengers: The one that forgets least first.
+        margin: nDCG@10 by which another must be better than that one.
+        progress: Where it says how far it is.
+    """
+    preferred = challengers[0].name
+    if not pool.questions:
+        return Choice(preferred, {}, 0)
+    encoders = {each.name: each.encoder for each in challengers} | {CHAMPION: champion}
+    scores = {name: pool_scores(pool, encoder.open(), progress) for name, encoder in encoders.items()}
+    means = {name: round(float(values.mean()), 6) for name, values in scores.items()}
+    chosen = best({each.name: scores[each.name] for each in challengers}, preferred, margin)
+    reasons: tuple[str, ...] = ()
+    if means[chosen] <= means[CHAMPION]:
+        reasons = (
+            f"nDCG@10 on {len(pool.questions):,} dev questions is {means[chosen]:.3f} after training and "
+            f"{means[CHAMPION]:.3f} before: nothing was learned that helps",
+        )
+    return Choice(chosen, means, len(pool.questions), reasons)
+
+
 def best(scores: Mapping[str, Scores], preferred: str, margin: float) -> str:
     """Name the challenger to go on with.
 
@@ -119,9 +195,7 @@ def best(scores: Mapping[str, Scores], preferred: str, margin: float) -> str:
     return leader
 
 
-def _passages(
-    subject: Subject, catalogue: Catalogue, wanted: set[str], most: int
-) -> tuple[pl.DataFrame, int]:
+def _passages(subject: Subject, catalogue: Catalogue, wanted: set[str], most: int) -> tuple[pl.DataFrame, int]:
     """The chunks of documents that answer, then those of other documents in the order of their hashes."""
     named = pl.DataFrame({"key": catalogue.keys, "content": catalogue.contents.astype(str)})
     answering = pl.col("content").is_in(list(wanted))

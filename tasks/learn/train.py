@@ -22,7 +22,17 @@ from tasks.learn.config import LearningConfig
 from tasks.progress import Progress
 from tasks.stage import stage
 
-__all__ = ["AVERAGED", "TUNED", "Challenger", "Training", "fine_tune", "recipe_of", "training_folder"]
+__all__ = [
+    "AVERAGED",
+    "TUNED",
+    "Challenger",
+    "Training",
+    "clear_trainings",
+    "fine_tune",
+    "recipe_of",
+    "training_folder",
+    "write_examples",
+]
 
 TUNED, AVERAGED = "tuned", "averaged"
 
@@ -63,7 +73,7 @@ def recipe_of(config: LearningConfig) -> Recipe:
     return Recipe.model_validate(config.model_dump(include=set(Recipe.model_fields)))
 
 
-def training_folder(store: Store, champion: str, examples: str, recipe: Recipe) -> Path:
+def training_folder(store: Store, champion: str, examples: str, looks: str, recipe: Recipe) -> Path:
     """The folder of one training: whoever trains the same again goes on in it, also after a kill.
 
     It lies apart from the work folders of runs, which go with the next run: training holds no lease, and other runs
@@ -73,10 +83,11 @@ def training_folder(store: Store, champion: str, examples: str, recipe: Recipe) 
         store: The store.
         champion: Space of the encoder to start from.
         examples: Digest of the examples.
+        looks: Digest of the dev questions.
         recipe: How.
     """
     root = (store.folder or cache_folder() / digest(store.uri)) / "training"
-    return root / digest(f"{champion}\x1f{examples}\x1f{recipe.model_dump_json()}")[:16]
+    return root / digest("\x1f".join([champion, examples, looks, recipe.model_dump_json()]))[:16]
 
 
 @stage
@@ -101,10 +112,7 @@ def fine_tune(
     Raises:
         ModelError: The champion is a stub, or the examples cannot be trained with.
     """
-    if champion.folder is None:
-        folder = work  # `train` refuses a stub in its own words
-    else:
-        folder = champion.folder
+    folder = champion.folder or work  # a stub has none, which `train` refuses in its own words
 
     def report(now: TrainingProgress) -> None:
         progress.advance(now.step, now.steps, f"steps, loss {now.loss:.3f}")
@@ -157,7 +165,7 @@ def clear_trainings(store: Store, kept: Sequence[Path] = ()) -> None:
         store: The store.
         kept: Folders that stay.
     """
-    root = training_folder(store, "", "", Recipe()).parent
+    root = training_folder(store, "", "", "", Recipe()).parent
     for folder in root.glob("*"):
         if folder not in kept:
             shutil.rmtree(folder, ignore_errors=True)
