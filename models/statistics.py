@@ -23,7 +23,7 @@ class Paired:
         difference: Mean of b less mean of a: above 0 where b is better.
         low: Lower end of its interval.
         high: Upper end.
-        p: Of the paired randomisation test: how often chance alone would differ as much; 1 without questions.
+        p: Of the paired randomisation test: how often chance alone would differ as much.
         n: Questions.
         deviation: Standard deviation of the difference of one question.
         detectable: The smallest true difference that so many questions would have shown.
@@ -127,9 +127,9 @@ def _chance(difference: npt.NDArray[np.float64], resamples: int, seed: int) -> f
     """How often swapping the sides of questions at random gives a mean as far from 0."""
     from scipy.stats import permutation_test
 
-    if not difference.any():  # all alike: every swap gives the same
+    if len(difference) < 2 or not difference.any():  # every swap gives the same, or the same with the other sign
         return 1.0
-    # The two samples may be the difference and its opposite's half: swapping sides turns its sign, and no more.
+    # Half the difference and its opposite stand for the two sides: swapping them turns its sign, and no more.
     found = permutation_test(
         (difference / 2, -difference / 2),
         lambda x, y, axis: np.mean(x - y, axis=axis),

@@ -13,11 +13,14 @@ from flows.views.parts import COLOURS, clean, heading, steps, table
 from models.metrics import METRICS
 
 if TYPE_CHECKING:
+    from tasks.learn.compare import Answers
     from tasks.learn.results import Evaluation, ModeResult, SetResult
 
-__all__ = ["evaluation_view"]
+__all__ = ["answers_view", "evaluation_view"]
 
 BAR = 28
+SHOWN = 15  # questions whose answers changed; --json names all
+FIRST = 3  # documents of an answer
 
 
 def evaluation_view(found: Evaluation) -> RenderableType:
@@ -30,6 +33,36 @@ def evaluation_view(found: Evaluation) -> RenderableType:
             parts.append(_slices(each))
         parts += [Text(line, style="dim") for line in _notes(each)]
     return Group(*parts, steps([], ""))
+
+
+def answers_view(a: int, b: int, found: Answers) -> RenderableType:
+    """Draw which questions two releases answer otherwise and, where that is judged, which of them is better.
+
+    Args:
+        a: Number of the first release.
+        b: Number of the second.
+        found: Their answers.
+    """
+    parts: list[RenderableType] = [
+        Text(f"\n{len(found.changed):,} of {found.asked:,} questions are answered otherwise")
+    ]
+    if found.changed:
+        rows = table("question", f"release {a}", f"release {b}", "of 10 kept", right=(3,))
+        for each in found.changed[:SHOWN]:
+            before, after = (", ".join(name["document"] for name in side[:FIRST]) for side in (each.a, each.b))
+            rows.add_row(clean(each.query), clean(before), clean(after), str(each.kept))
+        parts.append(rows)
+    if len(found.changed) > SHOWN:
+        parts.append(Text(f"and {len(found.changed) - SHOWN:,} more (--json lists them all)", style="dim"))
+    if found.ndcg is not None and found.difference is not None:
+        change = found.difference
+        told = {"a": f"release {a} is better", "b": f"release {b} is better"}.get(
+            found.better or "", "no difference shown"
+        )
+        figures = f"nDCG@10 {found.ndcg[0]:.3f} and {found.ndcg[1]:.3f}, {change.difference:+.3f} "
+        seen = f"[{change.low:+.3f}, {change.high:+.3f}]; so many questions show {change.detectable:.3f}"
+        parts.append(Text.assemble("\n", (told, "bold"), "  ", (figures + seen, "dim")))
+    return Group(*parts)
 
 
 def _modes(found: SetResult) -> Table:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import tidemark, told
 from corpus import NOTES, configure, prose, save
 
 from flows.config.schema import Config
@@ -104,6 +105,19 @@ def test_a_least_quality_holds_from_the_first_night(tmp_path: Path) -> None:
     result = refresh(config)
     assert (result.outcome, result.release) == ("refused", 1)
     assert "is below quality.min_ndcg 0.99" in result.message
+
+
+def test_diff_asks_both_releases(base: Path, tmp_path: Path) -> None:
+    config = configure(base, {"gale.md": None})
+    assert refresh(config).release == 2
+    (tmp_path / "golden.jsonl").write_text('{"query": "The gale of row 0", "documents": ["gale.md"]}\n')
+    (base / "tidemark.toml").write_text(f'[store]\nuri = "{config.store.uri}"\n[encoder]\nname = "stub"\n')
+    found = told(base, "diff", "1", "2", "--queries", str(tmp_path / "golden.jsonl"))
+    assert found["counts"]["removed"] == 1
+    assert found["queries"]["answers"][0]["a"][0] == {"source": "notes", "document": "gale.md"}
+    assert found["queries"]["ndcg@10"] == {"a": 1.0, "b": 0.0}
+    shown = tidemark(base, "diff", "1", "2", "--queries", str(tmp_path / "golden.jsonl")).stdout
+    assert "1 of 1 questions are answered otherwise" in shown and "release 1 is better" in shown
 
 
 def test_a_wrong_file_of_questions_is_told_before_anything_is_written(tmp_path: Path) -> None:

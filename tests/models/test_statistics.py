@@ -71,6 +71,12 @@ def test_chance_alone_is_told_from_an_effect_as_often_as_promised() -> None:
     assert seen <= 12
 
 
+@pytest.mark.parametrize("difference", [[], [0.5], [0.0]])
+def test_of_one_question_chance_says_nothing(difference: list[float]) -> None:
+    found = paired([0.0] * len(difference), difference)
+    assert (found.p, found.n, found.deviation) == (1.0, len(difference), 0.0)
+
+
 def test_questions_that_are_not_the_same_cannot_be_paired() -> None:
     with pytest.raises(ValueError, match="2 and 3 questions"):
         paired([0, 1], [0, 1, 1])

@@ -49,6 +49,7 @@ def test_the_deployments_name_modules_and_no_place_of_a_machine() -> None:
         "flows.dashboard.deployed.rollback",
         "flows.dashboard.deployed.reembed",
         "flows.dashboard.deployed.audit",
+        "flows.dashboard.deployed.evaluate",
     ]
     assert data["pull"] == [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
     assert not [word for word in text.split() if word.strip("\"'").startswith("/")]
