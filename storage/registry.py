@@ -63,8 +63,9 @@ class Registry:
         self._models.write(space, _CARD, card)
 
     def size(self, space: str) -> int:
-        """Bytes of the files of a kept model."""
-        return self._models.size(space)
+        """Bytes of the files of a kept model, its card and its manifest not counted."""
+        sizes = self._models.sizes(space)
+        return sum(sizes.get(name, 0) for name in self._models.manifest(space))
 
     def digests(self, space: str) -> dict[str, str]:
         """File of a kept model to its SHA-256, as when it was kept."""
@@ -139,7 +140,7 @@ class _Models(Protocol):
 
     def write(self, space: str, name: str, text: str) -> None: ...
 
-    def size(self, space: str) -> int: ...
+    def sizes(self, space: str) -> dict[str, int]: ...
 
 
 class _Folder:
@@ -187,8 +188,9 @@ class _Folder:
         half.write_text(text, encoding="utf-8")
         half.replace(self.root / space / name)
 
-    def size(self, space: str) -> int:
-        return sum(path.stat().st_size for path in (self.root / space).rglob("*") if path.is_file())
+    def sizes(self, space: str) -> dict[str, int]:
+        root = self.root / space
+        return {path.relative_to(root).as_posix(): path.stat().st_size for path in root.rglob("*") if path.is_file()}
 
 
 class _Bucket:
@@ -254,10 +256,11 @@ class _Bucket:
         with self.reached():
             self.files.pipe_file(self._path(space, name), text.encode())
 
-    def size(self, space: str) -> int:
+    def sizes(self, space: str) -> dict[str, int]:
+        root = f"{self.root}/{space}/"
         with self.reached():
             found = self.files.find(f"{self.root}/{space}", detail=True)
-        return sum(int(facts["size"]) for facts in found.values())
+        return {str(path).removeprefix(root): int(facts["size"]) for path, facts in found.items()}
 
     def _copy(self, space: str, name: str, file: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
