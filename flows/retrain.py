@@ -23,7 +23,7 @@ from storage.tables.runs import new_run
 from storage.tables.store import Store
 from tasks.context import Context
 from tasks.learn.challenge import Side, Trial, held_back, trial
-from tasks.learn.choose import choose
+from tasks.learn.pool import choose
 from tasks.learn.judged import question_sets
 from tasks.learn.lesson import held_back_pairs, lay_out
 from tasks.learn.questions import QuestionSet, Split
@@ -129,7 +129,9 @@ def _challenged(
     """Train challengers and choose one; returns the data version of the pairs. What judges later has no part in it."""
     clock = run.clock
     with clock.stage("pair"):
-        report.pairs = pair(context, base, config.learning.pairs, _sets(config, "train", "dev", "test"))
+        report.pairs = pair(
+            context, base, config.learning.pairs, judged=_sets(config, "train", "dev", "test"), base=config.base
+        )
     version = report.pairs.version
     with clock.stage("lay_out"):
         lesson = lay_out(context, base, version, [each for each in _sets(config, "dev") if each.role == "target"])

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from models.encoder import Encoder, EncoderFolder
-from tasks.learn.choose import Pool, pool_scores
+from tasks.learn.pool import Pool, pool_scores
 from tasks.learn.config import QualityConfig
 from tasks.learn.cost import costs
 from tasks.learn.evaluate import Measured, measure

@@ -12,7 +12,7 @@ from storage.reader import Reader
 from storage.tables.pairs import PairTable
 from storage.tables.releases import Release
 from tasks.context import Context
-from tasks.learn.choose import Pool
+from tasks.learn.pool import Pool
 from tasks.learn.questions import QuestionSet
 from tasks.learn.subject import Subject
 from tasks.learn.train import write_examples

@@ -7,7 +7,7 @@ from typing import Any
 
 from storage.outcome import Outcome
 from tasks.learn.challenge import Trial
-from tasks.learn.choose import Choice
+from tasks.learn.pool import Choice
 from tasks.learn.pair import Pairs
 from tasks.learn.train import Challenger, Training
 

@@ -22,8 +22,8 @@ def headings(page: Page) -> Iterator[Cut]:
     """Yield each heading with the text up to the next heading; what stands in a fenced block is none."""
     lines = page.text.split("\n")
     found = list(_headings(lines))
-    ends = [start for start, _, _ in found[1:]] + [len(lines)]
-    for (_, begin, heading), end in zip(found, ends, strict=True):
+    ends = [*(start for start, _, _ in found[1:]), len(lines)]
+    for (_, begin, heading), end in zip(found, ends, strict=False):  # without a heading there is one end too many
         yield Cut(_words(heading), "\n".join(lines[begin:end]))
 
 
