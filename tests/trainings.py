@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, forked from one that has imported the libraries, so that many cost one import."""
+"""Trainings in processes of their own, forked from one that has imported the libraries: many cost one import."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _fork(line: str, out: Any) -> None:
         outcome: dict[str, Any] = {"value": None, "error": None}
         try:
             outcome["value"] = globals()[job](*arguments)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the test is told
             outcome["error"] = traceback.format_exc()
         with os.fdopen(writing, "w") as pipe:
             pipe.write(json.dumps(outcome))

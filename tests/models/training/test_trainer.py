@@ -1,3 +1,5 @@
+"""Trainings: whole ones and killed ones."""
+
 from __future__ import annotations
 
 import itertools
