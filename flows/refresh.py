@@ -22,6 +22,8 @@ from tasks.context import Context
 from tasks.curate.gate import Approvals, gate
 from tasks.curate.quarantine import quarantine, settle
 from tasks.curate.validation import Suite, load_suite, write_docs
+from tasks.learn.floors import check, watched
+from tasks.learn.judged import question_sets
 from tasks.progress import Progress, Silent
 from tasks.release.audit import Snapshot, audit
 from tasks.release.publish import clean_up, publish
@@ -64,6 +66,7 @@ def refresh(
     """
     progress, name = console or Silent(), new_run()
     suite, encoder = load_suite(config.validation), resolve(config.encoder, config.base)
+    question_sets(config.evaluation, config.base, "test")
     approved: Approvals = {
         "accept_deletions": accept_deletions,
         "accept_stale": accept_stale,
@@ -126,12 +129,18 @@ def _release(context: Context, encoder: EncoderFolder, config: Config, run: Run,
     if not audited.ok:
         raise Refused(f"the audit failed: {audited.message}")
     run.facts["data"]["tables"] = indexed.tables
+    told = audited.to_dict()
+    if watched(context, config.evaluation, config.quality):
+        with clock.stage("evaluate"):
+            floors = check(context, encoder, config.evaluation, config.base, config.quality, indexed.tables, role)
+        floors.verdict.enforce()
+        told["quality"] = floors.to_dict()
     draft = Draft(
         run=run.id,
         tables=indexed.tables,
         roles={TEXT: replace(role, index=replace(role.index, recall=audited.recall))},
         counts=run.counts,
-        audit=audited.to_dict(),
+        audit=told,
         config=json.loads(config.to_json()),
         code=code() | libraries(),
         message=f"{run.counts['documents']:,} documents, {run.counts['embedded']:,} chunks embedded",

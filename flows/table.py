@@ -151,6 +151,11 @@ FLOWS: dict[str, FlowRow] = {
         "flows.views.run:audit_view",
         "Prove that a release is whole: counts, ids, vectors, index, recall.",
     ),
+    "evaluate": FlowRow(
+        "flows.measure:evaluate",
+        "flows.views.quality:evaluation_view",
+        "Measure how well a release answers judged questions: by vectors, by words, by both.",
+    ),
 }
 
 

@@ -113,13 +113,31 @@ def diff(
     ctx: typer.Context,
     a: Annotated[int, typer.Argument(metavar="A", help="Number of one release.")],
     b: Annotated[int, typer.Argument(metavar="B", help="Number of the other.")],
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--queries", metavar="FILE", help="Ask both: one query a line, or JSON lines with query and documents."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two releases: documents, encoder, configuration."""
+    """Compare two releases: documents, encoder, configuration and, with --queries, what they answer."""
     from storage.diff import diff as compare
 
-    difference = compare(configuration(ctx).store.uri, a, b)
-    Output(as_json).show(difference.to_dict(), lambda: _views().diff_view(difference))
+    config = configuration(ctx)
+    difference = compare(config.store.uri, a, b)
+    if queries is None:
+        Output(as_json).show(difference.to_dict(), lambda: _views().diff_view(difference))
+        return
+    from tasks.learn.compare import compare as asked
+    from tasks.search.search import Search
+
+    with Output(as_json).reserved() as output:
+        device, threads = config.encoder.device, config.encoder.threads
+        first, second = (Search(config.store.uri, seq, device=device, threads=threads) for seq in (a, b))
+        answers = asked(first, second, queries)
+        told = difference.to_dict() | {"queries": answers.to_dict()}
+        output.show(told, lambda: _views().diff_view(difference, answers))
 
 
 def quarantine_list(ctx: typer.Context, as_json: Json = False) -> None:

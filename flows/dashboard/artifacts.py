@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flows.report.markdown import times, write_report
+from flows.report.markdown import times, write_quality, write_report
 from tasks.stage import in_flow_run
 
-__all__ = ["OnDashboard", "embedding_progress", "publish", "publish_artifacts", "publish_checks"]
+__all__ = ["OnDashboard", "embedding_progress", "publish", "publish_artifacts", "publish_checks", "publish_quality"]
 
 logger = logging.getLogger(__name__)
 
@@ -19,13 +19,15 @@ UPDATE_SECONDS = 1.0
 
 
 def publish(report: Mapping[str, Any]) -> None:
-    """Put on the dashboard what the result of a flow holds: checks, or the counts and seconds of a run.
+    """Put on the dashboard what the result of a flow holds: checks, quality, or the counts and seconds of a run.
 
     Args:
         report: The result as JSON shows it.
     """
     if report.get("checks"):
         publish_checks(report["checks"])
+    if report.get("sets"):
+        publish_quality(report)
     if report.get("seconds"):
         publish_artifacts(report)
 
@@ -78,6 +80,30 @@ def publish_checks(checks: Sequence[Mapping[str, Any]]) -> None:
         for check in sorted(checks, key=lambda check: bool(check["ok"]))
     ]
     _send(lambda: create_table_artifact(key="audit-checks", table=rows, description="Every check of the audit."))
+
+
+def publish_quality(report: Mapping[str, Any]) -> None:
+    """Put an evaluation on the dashboard, as a table and as charts with intervals; nothing outside a Prefect flow run.
+
+    Args:
+        report: An evaluation as JSON shows it: `release` and `sets`.
+    """
+    if not in_flow_run():
+        return
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+    rows = [
+        {"set": each["name"], "mode": mode, **{name: value for name, value in found.items() if name != "exact"}}
+        for each in report["sets"]
+        for mode, found in each["modes"].items()
+    ]
+    about = f"How well release {report['release']} answers judged questions."
+
+    def send() -> None:
+        create_table_artifact(key="quality", table=rows, description=about)
+        create_markdown_artifact(key="quality-report", markdown=write_quality(report), description=about)
+
+    _send(send)
 
 
 def embedding_progress(what: str = "chunks") -> Callable[[int, int], None]:

@@ -6,9 +6,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from flows.report.charts import GREEN, stage_chart
+from flows.report.charts import GREEN, Bar, interval_chart, stage_chart
 
-__all__ = ["times", "write_report"]
+__all__ = ["times", "write_quality", "write_report"]
 
 
 def write_report(report: Mapping[str, Any]) -> str:
@@ -35,6 +35,33 @@ def write_report(report: Mapping[str, Any]) -> str:
     drawn = {name: count for name, count in counts.items() if count and name != "tokens"}
     if drawn:
         lines += [f"![Counts]({_data(stage_chart('Counts', drawn, colour=GREEN))})", ""]
+    return "\n".join(lines)
+
+
+def write_quality(report: Mapping[str, Any]) -> str:
+    """The Markdown report of an evaluation: for each set its modes, and a chart of modes and slices with intervals.
+
+    Args:
+        report: An evaluation as JSON shows it: `release` and `sets`.
+
+    Returns:
+        Markdown.
+    """
+    lines = [f"# Quality of release {report['release']}", ""]
+    for each in report["sets"]:
+        lines += [f"## {each['name']}", "", "| mode | nDCG@10 | interval | recall@10 | recall@100 | MRR@10 | MAP |"]
+        lines += ["|---|---|---|---|---|---|---|"]
+        bars = []
+        for mode, found in each["modes"].items():
+            low, high = found["interval"]
+            shown = [found[name] for name in ("recall@10", "recall@100", "mrr@10", "map")]
+            cells = [mode, f"{found['ndcg@10']:.3f}", f"{low:.3f} to {high:.3f}", *(f"{value:.3f}" for value in shown)]
+            lines += [f"| {' | '.join(cells)} |"]
+            bars.append(Bar(mode, found["ndcg@10"], low, high))
+        bars += [Bar(f"{part['by']}: {part['value']}", part["ndcg@10"], *part["interval"]) for part in each["slices"]]
+        chart = interval_chart(f"nDCG@10 of {each['name']}, by mode and slice", bars)
+        told = f"{each['questions']:,} questions show a difference of {each['detectable']:.3f} in four of five cases."
+        lines += ["", f"![nDCG@10]({_data(chart)})", "", told, ""]
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ from flows.views.progress import duration
 if TYPE_CHECKING:
     from storage.diff import Difference
     from storage.reader import Hit
+    from tasks.learn.compare import Answers
 
 __all__ = [
     "age",
@@ -146,8 +147,8 @@ def quarantine_view(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     return Group(Text(""), made, Text(lead, style="dim"))
 
 
-def diff_view(difference: Difference) -> RenderableType:
-    """Draw what differs between two releases."""
+def diff_view(difference: Difference, answers: Answers | None = None) -> RenderableType:
+    """Draw what differs between two releases and, where they were asked, between their answers."""
     counts = difference.counts
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no document differs"
     parts: list[RenderableType] = [heading(f"{difference.a} to {difference.b}", "", told, "default")]
@@ -164,6 +165,10 @@ def diff_view(difference: Difference) -> RenderableType:
         for name, (before, after) in difference.facts.items():
             made.add_row(name, _short(before), _short(after))
         parts.append(Padding(made, (1, 0, 0, 0), expand=False))
+    if answers is not None:
+        from flows.views.quality import answers_view
+
+        parts.append(answers_view(difference.a, difference.b, answers))
     return Group(*parts, Text(""))
 
 

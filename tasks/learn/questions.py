@@ -7,6 +7,8 @@ from typing import Literal
 
 import polars as pl
 
+from storage.hashing import fingerprint
+
 __all__ = ["JUDGEMENTS", "QUESTIONS", "Purpose", "QuestionSet", "Split"]
 
 QUESTIONS = pl.Schema({"question": pl.String, "text": pl.String})
@@ -40,3 +42,9 @@ class QuestionSet:
     def relevant(self) -> pl.DataFrame:
         """The judgements that say that a document answers."""
         return self.judgements.filter(pl.col("grade") > 0)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of what is asked and of what answers, whatever order they stand in."""
+        judged = self.judgements.sort("question", "source", "document", "grade").rows()
+        return fingerprint([self.source, self.questions.sort("question").rows(), judged])

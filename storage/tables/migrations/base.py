@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from storage.tables.chunks import chunks_schema
 from storage.tables.documents import DOCUMENTS
+from storage.tables.evaluations import EVALUATIONS
 from storage.tables.lease import LEASES
 from storage.tables.quarantine import QUARANTINE
 from storage.tables.releases import RELEASES
@@ -21,6 +22,7 @@ __all__ = ["Migration", "complete_tables", "schema_of"]
 
 _FIXED = {
     "documents": DOCUMENTS,
+    "evaluations": EVALUATIONS,
     "leases": LEASES,
     "quarantine": QUARANTINE,
     "releases": RELEASES,

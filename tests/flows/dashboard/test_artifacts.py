@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
-from flows.dashboard.artifacts import OnDashboard, embedding_progress, publish, publish_artifacts, publish_checks
-from flows.report.markdown import write_report
+from flows.dashboard.artifacts import (
+    OnDashboard,
+    embedding_progress,
+    publish,
+    publish_artifacts,
+    publish_checks,
+    publish_quality,
+)
+from flows.report.markdown import write_quality, write_report
 from tasks.stage import in_flow_run, stage
 
 REPORT: dict[str, Any] = {
@@ -20,10 +27,15 @@ REPORT: dict[str, Any] = {
     "seconds": {"scan": 0.25, "embed": 9.5, "total": 10.0},
 }
 
+METRICS = {"ndcg@10": 0.5, "recall@10": 0.4, "recall@100": 0.8, "mrr@10": 0.7, "map": 0.4, "interval": [0.4, 0.6]}
+SET = {"name": "terms", "questions": 9, "modes": {"dense": METRICS}, "slices": [], "detectable": 0.21}
+QUALITY: dict[str, Any] = {"release": 7, "sets": [SET]}
+
 
 def test_without_a_flow_run_nothing_is_published() -> None:
     publish_artifacts(REPORT)
     publish_checks([{"name": "ids", "ok": True, "detail": "unique"}])
+    publish_quality(QUALITY)
     embedding_progress()(1, 2)
     progress = OnDashboard()
     progress.stage("embed")
@@ -60,6 +72,7 @@ def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published() -> None:
         publish(REPORT)
         publish({"checks": [{"name": "ids", "ok": True, "detail": ""}, {"name": "it", "ok": False, "detail": "3"}]})
         publish({"release": 3, "restored": 1, "run": "r2"})
+        publish(QUALITY)
 
     night()
     assert seen == [True, "embed", thing, "embed"]
@@ -67,7 +80,10 @@ def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published() -> None:
     with get_client(sync_client=True) as client:
         shown = {each.key: each for each in client.read_artifacts()}
     data = {key: each.data for key, each in shown.items()}
-    assert set(data) == {"run-counts", "run-stages", "run-report", "audit-checks", "embedding-progress"}
+    runs = {"run-counts", "run-stages", "run-report", "audit-checks", "embedding-progress"}
+    assert set(data) == runs | {"quality", "quality-report"}
+    assert data["quality-report"] == write_quality(QUALITY)
+    assert '"mode": "dense"' in str(data["quality"])
     assert data["run-report"] == write_report(REPORT)
     assert '"share": "95%"' in str(data["run-stages"])
     assert str(data["audit-checks"]).index("FAILED") < str(data["audit-checks"]).index("ids")

@@ -7,7 +7,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from flows.report.markdown import write_report
+from flows.report.markdown import write_quality, write_report
 
 REPORT: dict[str, Any] = {
     "run": "r1",
@@ -33,3 +33,15 @@ def test_the_report_says_what_happened_and_draws_two_charts() -> None:
 
 def test_a_report_of_a_run_that_did_nothing_has_no_charts() -> None:
     assert "data:" not in write_report({"outcome": "failed", "message": "no source", "release": None})
+
+
+def test_the_report_of_an_evaluation_has_a_table_and_a_chart_a_set() -> None:
+    metrics = {"ndcg@10": 0.5, "recall@10": 0.45, "recall@100": 0.8, "mrr@10": 0.7, "map": 0.4, "interval": [0.4, 0.6]}
+    part = {"by": "noise", "value": "typos", "questions": 9, "ndcg@10": 0.3, "interval": [0.2, 0.4]}
+    each = {"name": "terms", "questions": 9, "modes": {"dense": metrics}, "slices": [part], "detectable": 0.21}
+    text = write_quality({"release": 3, "sets": [each]})
+    assert text.startswith("# Quality of release 3\n\n## terms\n")
+    assert "| dense | 0.500 | 0.400 to 0.600 | 0.450 | 0.800 | 0.700 | 0.400 |" in text
+    assert "9 questions show a difference of 0.210 in four of five cases." in text
+    (chart,) = re.findall(r"base64,([A-Za-z0-9+/=]+)\)", text)
+    assert "noise: typos" in "".join(ElementTree.fromstring(base64.b64decode(chart)).itertext())
