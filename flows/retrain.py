@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import polars as pl
-from tasks.learn.pair import pair
 
 from flows.build import Built, publish_built, stage_space
 from flows.config.schema import Config
@@ -23,9 +22,10 @@ from storage.tables.runs import new_run
 from storage.tables.store import Store
 from tasks.context import Context
 from tasks.learn.challenge import Side, Trial, held_back, trial
-from tasks.learn.pool import choose
 from tasks.learn.judged import question_sets
 from tasks.learn.lesson import held_back_pairs, lay_out
+from tasks.learn.pair import pair
+from tasks.learn.pool import choose
 from tasks.learn.questions import QuestionSet, Split
 from tasks.learn.register import register
 from tasks.learn.report import Report, RetrainResult

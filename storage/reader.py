@@ -195,16 +195,20 @@ class Reader:
         found = (self._matching(text, k, fits) for text in texts)
         return _ranked([(row, float(row["_score"])) for row in rows] for rows in found)
 
-    def hits(self, scored: pl.DataFrame) -> list[Hit]:
-        """The chunks of one query's ranking in full.
+    def hits(self, ranked: pl.DataFrame, queries: int) -> list[list[Hit]]:
+        """The chunks of rankings in full, all looked up together.
 
         Args:
-            scored: Columns `id` and `score`, best first.
+            ranked: Columns query, id and score, best first within a query.
+            queries: How many queries were asked.
         """
         columns = [name for name in _FOUND if name != "_distance"]
-        rows = {row["id"]: row for row in self.pinned.chunks.some(scored["id"], columns).iter_rows(named=True)}
+        rows = {row["id"]: row for row in self.pinned.chunks.some(ranked["id"].unique(), columns)}
         titles = self.pinned.documents.titles({row["key"] for row in rows.values()})
-        return [_hit(rows[chunk], titles, score) for chunk, score in scored.select("id", "score").iter_rows()]
+        found: list[list[Hit]] = [[] for _ in range(queries)]
+        for query, chunk, score in ranked.select("query", "id", "score").iter_rows():
+            found[query].append(_hit(rows[chunk], titles, score))
+        return found
 
     def explain(self, chunk: str) -> dict[str, Any]:
         """Everything that made one chunk: source, revision, span, chunker, space, run and release.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["diff", "explain", "quarantine_list", "releases", "runs", "search", "show"]
 
 _SHOWN = 50  # runs
+Mode = Literal["auto", "dense", "text", "hybrid"]
 InRelease = Annotated[int | None, typer.Option("--release", metavar="N", help="Another than the current one.")]
 
 
@@ -35,13 +36,20 @@ def search(
             show_default=False,
         ),
     ] = None,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            "--mode",
+            help="By vectors (dense), words (text) or both (hybrid); auto is hybrid where that was shown to help.",
+        ),
+    ] = "auto",
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Order the best hits once more, where the release can.")
     ] = True,
     release: InRelease = None,
     as_json: Json = False,
 ) -> None:
-    """Find the chunks nearest to a text, with the release's own encoder."""
+    """Find the chunks nearest to a text, with the release's own encoder, or those that share its words."""
     if (text is None) == (queries is None):
         raise InputError("give either a text to look for or --queries FILE")
     if text is not None and not text.strip():
@@ -54,9 +62,9 @@ def search(
     with Output(as_json).reserved() as output:
         config = configuration(ctx)
         device, threads = config.encoder.device, config.encoder.threads
-        opened = Search(config.store.uri, release, device=device, threads=threads, rerank=rerank)
-        for query, hits in opened.find(asked, k, fits):
-            told = {"release": opened.release, "query": query, "hits": hits}
+        opened = Search(config.store.uri, release, device=device, threads=threads, mode=mode, rerank=rerank)
+        for query, hits in opened.find(asked, k, fits, mode):
+            told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": hits}
             if queries is not None and as_json:
                 output.line(told)
             else:

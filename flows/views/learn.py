@@ -42,7 +42,7 @@ def retrain_view(result: RetrainResult) -> RenderableType:
 
 
 def _training(training: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "training",
             f"{training['rows']:,} pairs, {training['steps']:,} steps of {training['step_seconds']:.2f} s, "

@@ -21,6 +21,7 @@ Unit = Literal["characters", "region", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 PLACE = ["id", "ordinal", "start", "end"]  # what tells whether a row must be written again
+ASKED = 2_000  # ids that one filter names
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,18 @@ class ChunkTable:
         found = self.dataset.scanner(columns=columns, filter=filter_in("key", keys)).to_table()
         return pl.DataFrame(pl.from_arrow(found))
 
-    def some(self, ids: Iterable[str], columns: list[str]) -> pl.DataFrame:
+    def some(self, ids: Iterable[str], columns: list[str]) -> Iterator[dict[str, Any]]:
         """Some columns of some chunks, in no order.
 
         Args:
-            ids: Ids of the chunks.
+            ids: Ids of the chunks, each once.
             columns: Which columns.
         """
-        found = self.dataset.scanner(columns=columns, filter=filter_in("id", ids)).to_table()
-        return pl.DataFrame(pl.from_arrow(found))
+        wanted = list(ids)
+        for at in range(0, len(wanted), ASKED):
+            few = filter_in("id", wanted[at : at + ASKED])
+            found = self.dataset.scanner(columns=columns, filter=few).to_table()
+            yield from found.to_pylist()
 
     def vectors(self) -> Iterator[npt.NDArray[np.float32]]:
         """Every vector in order, as float32 of shape (rows, dimension) a slice."""

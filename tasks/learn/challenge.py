@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from models.encoder import Encoder, EncoderFolder
-from tasks.learn.pool import Pool, pool_scores
 from tasks.learn.config import QualityConfig
 from tasks.learn.cost import costs
 from tasks.learn.evaluate import Measured, measure
+from tasks.learn.pool import Pool, pool_scores
 from tasks.learn.promote import Comparison, Promotion, judge
 from tasks.learn.questions import Purpose, QuestionSet
 from tasks.learn.results import Evaluation, SetResult

@@ -7,8 +7,8 @@ from typing import Any
 
 from storage.outcome import Outcome
 from tasks.learn.challenge import Trial
-from tasks.learn.pool import Choice
 from tasks.learn.pair import Pairs
+from tasks.learn.pool import Choice
 from tasks.learn.train import Challenger, Training
 
 __all__ = ["ChallengerResult", "Report", "RetrainResult"]
@@ -116,4 +116,5 @@ class RetrainResult:
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-able values."""
         told = asdict(self)
-        return told | told.pop("report")
+        report: dict[str, Any] = told.pop("report")
+        return told | report

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Literal, get_args
+
+import polars as pl
 
 from models.config import EncoderConfig
 from models.encoder import Encoder, resolve
@@ -12,11 +16,19 @@ from storage.errors import InputError
 from storage.filters import Where
 from storage.reader import Hit, Reader
 from storage.registry import Registry
-from tasks.search.rerank import reranking
+from storage.tables.roles import RERANKER, Fusion
+from tasks.search.fuse import fuse
+from tasks.search.rerank import Reranking, reranking
 
-__all__ = ["Search", "read_queries"]
+__all__ = ["MODES", "Asked", "Mode", "Search", "read_queries"]
 
 BATCH = 64  # queries encoded together
+UNFITTED = Fusion(weight=0.25)  # for whoever asks for hybrid search of a release that had no questions to fit it
+
+Mode = Literal["dense", "text", "hybrid"]
+Asked = Literal["auto", "dense", "text", "hybrid"]
+MODES: tuple[Asked, ...] = get_args(Asked)
+_Sides = tuple[dict[str, float], dict[str, float]]  # chunk to its score by vectors, and by words
 
 
 class Search:
@@ -28,6 +40,7 @@ class Search:
         device: Where the encoder runs, as `encoder.device` says it.
         threads: CPU threads; torch's own choice if None.
         encoder: An encoder of the release's space that is open already; the one that the release keeps if None.
+        mode: How it will be asked; for `text` no encoder is opened before a question needs one.
         rerank: Order the best hits once more, where the release has a re-ranker.
 
     Raises:
@@ -42,44 +55,108 @@ class Search:
         device: str = "auto",
         threads: int | None = None,
         encoder: Encoder | None = None,
+        mode: Asked = "auto",
         rerank: bool = True,
     ) -> None:
         self.reader = Reader.open(uri, release)
-        if encoder is None:
-            folder = Registry(self.reader.store).fetch(self.reader.release.space)
-            encoder = resolve(
-                EncoderConfig.model_validate({"name": str(folder), "device": device, "threads": threads})
-            ).open()
-        self.encoder = encoder
-        self.reranking = reranking(self.reader.store, self.reader.release, encoder) if rerank else None
+        self._settings = {"device": device, "threads": threads}
+        self._encoder = encoder
+        if mode != "text" and encoder is None:
+            self._encoder = self._opened()
+        self._reranks = rerank and RERANKER in self.reader.release.roles
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the release."""
+        if self._encoder is None:
+            self._encoder = self._opened()
+        return self._encoder
+
+    @cached_property
+    def reranking(self) -> Reranking | None:
+        """What orders the best hits once more; None where the release has none, or none is wanted."""
+        reader = self.reader
+        return reranking(reader.store, reader.release, self.encoder) if self._reranks else None
 
     @property
     def release(self) -> int:
         """Number of the release that is searched."""
         return self.reader.release.seq
 
-    def find(self, queries: Iterable[str], k: int, where: Where | None = None) -> Iterator[tuple[str, list[Hit]]]:
+    def mode(self, asked: Asked = "auto") -> Mode:
+        """How the release is searched: by both where questions showed that words help, else by vectors."""
+        if asked != "auto":
+            return asked
+        text = self.reader.release.text
+        fused = text.fusion is not None and text.fusion.weight > 0 and text.index.text is not None
+        return "hybrid" if fused else "dense"
+
+    def find(
+        self, queries: Iterable[str], k: int, where: Where | None = None, mode: Asked = "auto"
+    ) -> Iterator[tuple[str, list[Hit]]]:
         """Yield each query with its k best hits, in order; a blank query finds nothing.
+
+        The score of a hit is its cosine similarity (`dense`), its BM25 (`text`), or the weighted sum of both, each
+        scaled to 0 to 1 among the best of its side (`hybrid`).
 
         Args:
             queries: Texts; they are encoded some together.
             k: Hits a query.
             where: Column to the values that a chunk may have in it, as `Reader.search` takes it.
+            mode: By vectors, by words, or by both; `auto` as `mode()` says.
 
         Raises:
-            InputError: The encoder is of another space, or `where` names a column that cannot be filtered.
+            InputError: The encoder is of another space, `where` names a column that cannot be filtered, or the release
+                has no full-text index to search by words.
         """
-        waiting = iter(queries)
+        waiting, how = iter(queries), self.mode(mode)
         while batch := list(islice(waiting, BATCH)):
             asked = [query for query in batch if query.strip()]
-            found: Iterator[list[Hit]] = iter(())
-            if asked:
-                vectors = self.encoder.encode_queries(asked)
-                depth = k if self.reranking is None else max(k, self.reranking.depth)
-                found = iter(self.reader.search(vectors, depth, space=self.encoder.space.id, where=where))
+            found = iter(self._found(asked, k, where, how) if asked else [])
             for query in batch:
-                hits = next(found) if query.strip() else []
-                yield query, hits if self.reranking is None else self.reranking.order(query, hits)[:k]
+                yield query, next(found) if query.strip() else []
+
+    def _found(self, asked: list[str], k: int, where: Where | None, mode: Mode) -> list[list[Hit]]:
+        again = self.reranking
+        wanted = k if again is None else max(k, again.depth)
+        hits, sides = self._first_stage(asked, wanted, where, mode)
+        if again is None:
+            return hits
+        return [
+            again.order(*each, *scores)[:k] for each, scores in zip(zip(asked, hits, strict=True), sides, strict=True)
+        ]
+
+    def _first_stage(
+        self, asked: list[str], k: int, where: Where | None, mode: Mode
+    ) -> tuple[list[list[Hit]], list[_Sides]]:
+        """The hits of each query, and what each side scored the chunks that it found; a re-ranker weighs both."""
+        reader = self.reader
+        if mode == "dense":
+            hits = reader.search(self.encoder.encode_queries(asked), k, space=self.encoder.space.id, where=where)
+            return hits, [({hit.chunk: hit.score for hit in each}, {}) for each in hits]
+        if mode == "text":
+            hits = reader.hits(reader.words(asked, k, where), len(asked))
+            return hits, [({}, {hit.chunk: hit.score for hit in each}) for each in hits]
+        fusion = reader.release.text.fusion or UNFITTED
+        candidates = max(k, fusion.depth)
+        text = reader.words(asked, candidates, where)  # first: a release without the index costs no encoder
+        reader.require(self.encoder.space.id)
+        dense = reader.dense(self.encoder.encode_queries(asked), candidates, where)
+        fused = fuse(dense, text, fusion.weight, fusion.depth, level="id")
+        hits = reader.hits(fused.filter(pl.int_range(pl.len()).over("query") < k), len(asked))
+        return hits, list(zip(_by_query(dense, len(asked)), _by_query(text, len(asked)), strict=True))
+
+    def _opened(self) -> Encoder:
+        folder = Registry(self.reader.store).fetch(self.reader.release.space)
+        return resolve(EncoderConfig.model_validate({"name": str(folder), **self._settings})).open()
+
+
+def _by_query(ranked: pl.DataFrame, queries: int) -> list[dict[str, float]]:
+    """Chunk to score, for each query."""
+    found: list[dict[str, float]] = [{} for _ in range(queries)]
+    for query, chunk, score in ranked.select("query", "id", "score").iter_rows():
+        found[query][chunk] = score
+    return found
 
 
 def read_queries(file: Path) -> Iterator[str]:

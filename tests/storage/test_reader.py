@@ -355,9 +355,8 @@ def test_a_release_answers_by_words_as_it_did_whatever_comes_after_it(store: Sto
 
 def test_ranked_chunks_become_hits_in_their_order_with_their_scores(store: Store) -> None:
     reader = written(store, "the tide", "moon", "reef")
-    ranked = pl.DataFrame({"id": [digest("reef"), digest("the tide")], "score": [0.75, 0.5]})
-    assert [(hit.document, hit.text, hit.score, hit.title) for hit in reader.hits(ranked)] == [
-        ("reef", "reef", 0.75, "A title"),
-        ("the tide", "the tide", 0.5, "A title"),
-    ]
-    assert reader.hits(ranked.clear()) == []
+    ids = [digest("reef"), digest("the tide"), digest("reef")]
+    ranked = pl.DataFrame({"query": [0, 0, 2], "id": ids, "score": [0.75, 0.5, 0.25]})
+    found = [[(hit.text, hit.score, hit.title) for hit in hits] for hits in reader.hits(ranked, 3)]
+    assert found == [[("reef", 0.75, "A title"), ("the tide", 0.5, "A title")], [], [("reef", 0.25, "A title")]]
+    assert reader.hits(ranked.clear(), 1) == [[]]
