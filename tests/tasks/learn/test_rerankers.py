@@ -58,8 +58,9 @@ def test_what_helps_is_promoted_and_what_does_not_is_refused_with_its_bar(encode
     assert light.questions == 60 and light.milliseconds > 0 and light.reason.startswith(f"gains {light.gain:+.3f}")
     chosen = best(list(trials.values()))
     assert chosen is not None and chosen.row.verdict == "promoted" and chosen.folder is not None
-    role = role_of(chosen)
+    role = role_of(chosen, encoder.space.id)
     assert (role.space, role.encoder.modality, role.table) == (chosen.id, "reranker", None)
+    assert role.encoder.parent == encoder.space.id
     assert open_reranker(chosen.folder, encoder).name == "logistic fusion"
 
 
