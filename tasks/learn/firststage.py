@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -13,12 +13,15 @@ from models.encoder import Encoder
 from models.metrics import score
 from models.rerank.base import Candidate, Reranker, Scores
 from storage.filters import Where
-from storage.reader import Reader
+from storage.reader import Hit, Reader
 from tasks.learn.questions import QuestionSet
 from tasks.learn.subject import Catalogue
 from tasks.search.rerank import DEPTH
 
-__all__ = ["FirstStage", "first_stage"]
+__all__ = ["Answers", "FirstStage", "first_stage"]
+
+# From texts, a depth and a filter to the hits of each text, and the similarity by vectors of each chunk.
+Answers = Callable[[Sequence[str], int, Where | None], tuple[list[list[Hit]], list[dict[str, float]]]]
 
 TIMED = 10  # questions whose re-ranking is timed
 
@@ -66,7 +69,13 @@ class FirstStage:
         return float(np.median(times[1:] or times))
 
 
-def first_stage(reader: Reader, encoder: Encoder, asked: QuestionSet, depth: int = DEPTH) -> FirstStage:
+def first_stage(
+    reader: Reader,
+    encoder: Encoder,
+    asked: QuestionSet,
+    depth: int = DEPTH,
+    answers: Answers | None = None,
+) -> FirstStage:
     """Search a release for judged questions, by vectors and, where it has a full-text index, by words.
 
     Args:
@@ -74,6 +83,8 @@ def first_stage(reader: Reader, encoder: Encoder, asked: QuestionSet, depth: int
         encoder: Its encoder.
         asked: The questions.
         depth: Candidates a question.
+        answers: How the release orders what it finds, where that is not by vectors alone; it gives of each question
+            the hits, best first, and the similarity by vectors of each chunk that these found.
     """
     catalogue = Catalogue(reader.pinned.documents)
     judged = catalogue.judged(asked)
@@ -81,13 +92,17 @@ def first_stage(reader: Reader, encoder: Encoder, asked: QuestionSet, depth: int
     held = {(source, name): content for source, name, content in rows}
     texts = judged.questions["text"].to_list()
     where: Where | None = None if asked.source is None else {"source": asked.source}
-    found = reader.search(encoder.encode_queries(texts), depth, space=encoder.space.id, where=where)
+    if answers is None:
+        found = reader.search(encoder.encode_queries(texts), depth, space=encoder.space.id, where=where)
+        dense = [{hit.chunk: hit.score for hit in hits} for hits in found]
+    else:
+        found, dense = answers(texts, depth, where)
     matching = _words(reader, texts, depth, where)
     return FirstStage(
         questions=texts,
         candidates=[
-            [Candidate(hit.text, hit.score, words.get(hit.chunk)) for hit in hits]
-            for hits, words in zip(found, matching, strict=True)
+            [Candidate(hit.text, similar.get(hit.chunk), words.get(hit.chunk)) for hit in hits]
+            for hits, similar, words in zip(found, dense, matching, strict=True)
         ],
         contents=[[held[hit.source, hit.document] for hit in hits] for hits in found],
         relevant=judged.relevant,

@@ -130,9 +130,15 @@ def best(trials: Sequence[Trial]) -> Trial | None:
     return max(passed, key=lambda trial: (trial.row.dev, -trial.row.milliseconds), default=None)
 
 
-def role_of(trial: Trial) -> Role:
-    """The role under which a release serves a re-ranker; its folder is kept under `models/<id>` of the store."""
-    return Role(trial.id, EncoderRecord(id=trial.id, name=trial.row.kind, modality="reranker", normalise=False))
+def role_of(trial: Trial, space: str) -> Role:
+    """The role under which a release serves a re-ranker; its folder is kept under `models/<id>` of the store.
+
+    Args:
+        trial: What was promoted.
+        space: Space of the text encoder whose scores it was tried on: beside another it is not used.
+    """
+    named = EncoderRecord(id=trial.id, name=trial.row.kind, modality="reranker", normalise=False, parent=space)
+    return Role(trial.id, named)
 
 
 def _fused(

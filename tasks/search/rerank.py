@@ -76,7 +76,7 @@ class Reranking:
 
 
 def reranking(store: Store, release: Release, encoder: Encoder, depth: int = DEPTH) -> Reranking | None:
-    """Open the re-ranker of a release; None where it has none.
+    """Open the re-ranker of a release; None where it has none, or one that was tried beside another encoder.
 
     Args:
         store: The store.
@@ -89,6 +89,7 @@ def reranking(store: Store, release: Release, encoder: Encoder, depth: int = DEP
         ModelError: It is damaged.
     """
     role = release.roles.get(RERANKER)
-    if role is None:
+    # Weights that were fitted to the scores of one encoder say nothing of another's: until it is tried again, none.
+    if role is None or role.encoder.parent not in {None, release.space}:
         return None
     return Reranking(open_reranker(Registry(store).fetch(role.space), encoder), depth)

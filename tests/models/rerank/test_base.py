@@ -1,5 +1,6 @@
 """Folders of re-rankers: what tells their kind, their identity, and what is refused."""
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from models.config import EncoderConfig
 from models.encoder import resolve
 from models.errors import DamagedModel, ModelError
-from models.rerank.base import SETTINGS_FILE, identify, open_reranker, scaled, write_settings
+from models.rerank.base import RERANKERS, SETTINGS_FILE, identify, open_reranker, scaled, write_settings
 from models.rerank.fusion import LogisticFusion
 
 
@@ -66,3 +67,9 @@ def test_scaled_scores_lie_between_0_and_1_in_the_order_they_had(values: list[fl
 def test_a_candidate_that_only_one_side_found_is_below_those_that_all_score_the_same() -> None:
     assert scaled([2.0, None, 2.0]).tolist() == [1, 0, 1]
     assert scaled([2.0, 2.0]).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("target", RERANKERS.values())
+def test_every_row_of_the_table_names_a_class_that_opens(target: str) -> None:
+    module, _, name = target.partition(":")
+    assert callable(getattr(importlib.import_module(module), name).open)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from flows.refresh import refresh
 from models.config import EncoderConfig
 from models.encoder import Encoder, resolve
 from models.rerank.base import Candidate, open_reranker
-from storage.reader import Reader
+from storage.filters import Where
+from storage.reader import Hit, Reader
 from tasks.learn.config import QualityConfig
 from tasks.learn.firststage import FirstStage, first_stage
 from tasks.learn.questions import JUDGEMENTS, QUESTIONS, QuestionSet
@@ -56,8 +58,9 @@ def test_what_helps_is_promoted_and_what_does_not_is_refused_with_its_bar(encode
     assert light.questions == 60 and light.milliseconds > 0 and light.reason.startswith(f"gains {light.gain:+.3f}")
     chosen = best(list(trials.values()))
     assert chosen is not None and chosen.row.verdict == "promoted" and chosen.folder is not None
-    role = role_of(chosen)
+    role = role_of(chosen, encoder.space.id)
     assert (role.space, role.encoder.modality, role.table) == (chosen.id, "reranker", None)
+    assert role.encoder.parent == encoder.space.id
     assert open_reranker(chosen.folder, encoder).name == "logistic fusion"
 
 
@@ -95,7 +98,18 @@ def test_a_first_stage_is_what_the_release_answers_judged_by_content(tmp_path: P
     rows = [(name, "notes", f"{name}.md", 1) for name in names[:2]]
     judgements = pl.DataFrame(rows, schema=JUDGEMENTS, orient="row")
     asked = QuestionSet("s", "test", "target", "notes", questions, judgements)
-    found = first_stage(Reader.open(config.store.uri), resolve(EncoderConfig(name="stub")).open(), asked, depth=5)
+    reader, encoder = Reader.open(config.store.uri), resolve(EncoderConfig(name="stub")).open()
+    found = first_stage(reader, encoder, asked, depth=5)
     assert found.questions == ["The anchor of row 0", "The buoy of row 0"]
     assert found.ndcg().tolist() == [1, 1]
     assert found.ndcg([-np.arange(len(each), dtype=float) for each in found.candidates]).tolist() == [1, 1]
+
+    def upside_down(
+        texts: Sequence[str], depth: int, where: Where | None
+    ) -> tuple[list[list[Hit]], list[dict[str, float]]]:
+        hits = reader.search(encoder.encode_queries(texts), 100, where=where)
+        return [each[::-1][:depth] for each in hits], [{each[-1].chunk: 0.5} for each in hits]
+
+    other = first_stage(reader, encoder, asked, 5, upside_down)
+    assert [[each.dense for each in found] for found in other.candidates] == [[0.5, *[None] * 4]] * 2
+    assert max(other.ndcg()) < 1

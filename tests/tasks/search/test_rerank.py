@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from flows.config.schema import Config
 from flows.refresh import refresh
+from models.encoder import resolve
 from models.rerank.base import Candidate, Scores
 from models.rerank.fusion import LogisticFusion
 from storage.errors import InputError
@@ -22,7 +23,7 @@ from storage.registry import Registry
 from storage.tables.releases import Draft, Releases
 from storage.tables.roles import RERANKER, EncoderRecord, Role
 from storage.tables.store import Store
-from tasks.search.rerank import Reranking
+from tasks.search.rerank import Reranking, reranking
 from tasks.search.search import Search
 
 
@@ -71,7 +72,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     identity = LogisticFusion({"dense": -1.0}, 0.0, {}).save(base / "upside-down")
     Registry(store).keep(identity, base / "upside-down")
     release = Releases(store).get()
-    role = Role(identity, EncoderRecord(id=identity, name="upside down", modality="reranker"))
+    role = Role(identity, EncoderRecord(identity, "upside down", "reranker", parent=release.space))
     draft = Draft(run="r", tables=release.tables, roles={**release.roles, RERANKER: role})
     Releases(store).publish(release.seq, draft)
     return made
@@ -83,6 +84,15 @@ def test_a_release_with_a_reranker_uses_it_unless_told_not_to(config: Config) ->
     assert [hit.chunk for hit in ordered] == [hit.chunk for hit in reversed(first)][:3]
     assert search.reranking is not None and search.reranking.queries == 1
     assert [*Search(config.store.uri, 1).find(["buoy of row 1"], 20)] == [("buoy of row 1", first)]
+
+
+def test_a_reranker_that_was_tried_beside_another_encoder_is_not_used(config: Config) -> None:
+    store, release = Store(config.store.uri), Releases(Store(config.store.uri)).get()
+    role = release.roles[RERANKER]
+    beside = replace(role, encoder=replace(role.encoder, parent="e" * 32))
+    encoder = resolve(Registry(store).fetch(release.space)).open()
+    assert reranking(store, release, encoder) is not None
+    assert reranking(store, replace(release, roles={**release.roles, RERANKER: beside}), encoder) is None
 
 
 def test_a_reranker_that_the_store_lost_says_so(config: Config, tmp_path: Path) -> None:
