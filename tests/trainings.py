@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -144,6 +145,8 @@ if __name__ == "__main__":
     os.dup2(2, 1)
     for name in ("models.training.loop", "models.training.trainer", "peft.tuners.lora", "models.text.sentence", "tiny"):
         importlib.import_module(name)
-    importlib.import_module("sentence_transformers.sentence_transformer.losses")
+    for name in ("sentence_transformers.sentence_transformer.losses", "transformers.models.bert.modeling_bert"):
+        importlib.import_module(name)
+    gc.freeze()  # else each child walks, and so copies, all that was imported
     for line in sys.stdin:
         _fork(line, answers)

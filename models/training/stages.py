@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import nn
 
-    from models.training.loop import Lap
+    from models.training.watch import Lap
 
 __all__ = ["Training"]
 
@@ -87,7 +87,7 @@ class Training:
         from accelerate import PartialState
         from accelerate.utils import broadcast_object_list
 
-        from models.training.loop import look
+        from models.training.watch import look
 
         batch = min(self.recipe.batch, self.examples.distinct)
         half = wants_bfloat16(self.recipe, device)
@@ -179,7 +179,7 @@ class Training:
 
     def _lap(self, plan: Plan, stage: str) -> Lap:
         """Give a stage without dev questions."""
-        from models.training.loop import Lap
+        from models.training.watch import Lap
 
         return Lap(
             stage=stage,

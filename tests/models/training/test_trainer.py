@@ -94,19 +94,13 @@ def test_a_training_killed_at_many_moments_ends_with_the_same_weights(
     # One training, killed again and again: as it plans, steps, saves, keeps the best and exports.
     moments = [
         "plan.json.part",
-        "plan.json",
         "training/best.safetensors",
         "training/checkpoint-3/model.safetensors",
-        "training/checkpoint-3/optimizer.pt",
         "training/checkpoint-3/complete.json",
         "training/checkpoint-6/rng_state.pth",
-        "training/checkpoint-6/complete.json",
-        "training/checkpoint-9/scheduler.pt",
         "training/checkpoint-9/complete.json",
         "training/history.json",
-        "model.saved",
         "model.part/model.safetensors",
-        "model",
     ]
     for moment in moments:
         schools.do("trained", tiny_model, tmp_path / "work", {}, kill=moment, within=tmp_path / "work")
@@ -133,9 +127,8 @@ def test_each_recipe_trains_and_resumes_to_the_same_weights(
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     first = schools.do("trained", tiny_model, whole, recipe, False, True)
     for stage in ("distilling", "training") if "layers" in recipe else ("training",):
-        for step in (3, 6):
-            moment = f"{stage}/checkpoint-{step}/complete.json"
-            schools.do("trained", tiny_model, torn, recipe, False, True, kill=moment, within=torn)
+        moment = f"{stage}/checkpoint-6/complete.json"
+        schools.do("trained", tiny_model, torn, recipe, False, True, kill=moment, within=torn)
 
     second = schools.do("trained", tiny_model, torn, recipe, False, True)
 
