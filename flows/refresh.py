@@ -23,7 +23,9 @@ from tasks.curate.gate import Approvals, gate
 from tasks.curate.quarantine import quarantine, settle
 from tasks.curate.validation import Suite, load_suite, write_docs
 from tasks.learn.floors import check, watched
+from tasks.learn.fusion import fit_words
 from tasks.learn.judged import question_sets
+from tasks.learn.questions import Split
 from tasks.progress import Progress, Silent
 from tasks.release.audit import Snapshot, audit
 from tasks.release.publish import clean_up, publish
@@ -32,6 +34,8 @@ from tasks.tally import Preparation, causes, stale_note, tally
 from tasks.verdict import Refused
 
 __all__ = ["RunResult", "refresh"]
+
+SPLITS: tuple[Split, ...] = ("dev", "test")  # of the questions that a night may ask
 
 
 def refresh(
@@ -66,7 +70,8 @@ def refresh(
     """
     progress, name = console or Silent(), new_run()
     suite, encoder = load_suite(config.validation), resolve(config.encoder, config.base)
-    question_sets(config.evaluation, config.base, "test")
+    for split in SPLITS:
+        question_sets(config.evaluation, config.base, split)
     approved: Approvals = {
         "accept_deletions": accept_deletions,
         "accept_stale": accept_stale,
@@ -124,6 +129,9 @@ def _release(context: Context, encoder: EncoderFolder, config: Config, run: Run,
         index=indexed.facts,
         chunker=done.changes.fingerprint,
     )
+    if dev := question_sets([each for each in config.evaluation if each.role == "target"], config.base, "dev"):
+        with clock.stage("fuse"):
+            role = replace(role, fusion=fit_words(context, encoder, dev, indexed.tables, role).fusion)
     with clock.stage("audit"):
         audited = audit(Snapshot(context.store, indexed.tables, {TEXT: role}, run.counts), config.index)
     if not audited.ok:
