@@ -18,6 +18,8 @@ from tasks.build.index import index
 from tasks.build.write import write
 from tasks.context import Context
 from tasks.learn.floors import check, watched
+from tasks.learn.fusion import fit_words
+from tasks.learn.judged import question_sets
 from tasks.release.audit import AuditResult, Snapshot, audit
 from tasks.release.publish import publish
 from tasks.tally import Preparation, causes, tally
@@ -76,6 +78,9 @@ def build(
         index=indexed.facts,
         chunker=done.changes.fingerprint,
     )
+    if dev := question_sets([each for each in config.evaluation if each.role == "target"], config.base, "dev"):
+        with clock.stage("fuse"):
+            role = replace(role, fusion=fit_words(context, encoder, dev, indexed.tables, role).fusion)
     with clock.stage("audit"):
         audited = audit(Snapshot(context.store, indexed.tables, {TEXT: role}, counts), config.index)
     if not audited.ok:

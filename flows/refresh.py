@@ -17,6 +17,7 @@ from tasks.curate.gate import Approvals, gate
 from tasks.curate.quarantine import quarantine, settle
 from tasks.curate.validation import Suite, load_suite, write_docs
 from tasks.learn.judged import question_sets
+from tasks.learn.questions import Split
 from tasks.progress import Progress, Silent
 from tasks.release.publish import clean_up
 from tasks.release.readable import require_readable
@@ -24,6 +25,8 @@ from tasks.release.serving import described, serving
 from tasks.tally import Preparation, causes, stale_note, tally
 
 __all__ = ["RunResult", "refresh"]
+
+SPLITS: tuple[Split, ...] = ("dev", "test")  # of the questions that a night may ask
 
 
 def refresh(
@@ -58,7 +61,8 @@ def refresh(
     """
     progress, name = console or Silent(), new_run()
     suite, configured = load_suite(config.validation), resolve(config.encoder, config.base)
-    question_sets(config.evaluation, config.base, "test")  # wrong questions are told before hours of work, not after
+    for split in SPLITS:  # wrong questions are told before hours of work, not after
+        question_sets(config.evaluation, config.base, split)
     approved: Approvals = {
         "accept_deletions": accept_deletions,
         "accept_stale": accept_stale,

@@ -17,6 +17,7 @@ from storage.pinned import Pinned, found
 from storage.tables.chunks import Span
 from storage.tables.releases import Release
 from storage.tables.store import Store
+from storage.tables.words import plain
 
 if TYPE_CHECKING:
     from lancedb.expr import Expr
@@ -236,8 +237,7 @@ class Reader:
     def _matching(self, text: str, k: int, fits: Expr | None) -> list[dict[str, Any]]:
         from lancedb.query import MatchQuery  # `chunks` has imported LanceDB already
 
-        words = text.encode("utf-8", "replace").decode()  # half a character of UTF-16 is no text to Lance
-        match = MatchQuery(words, "text")  # type: ignore[call-arg]  # pydantic knows the defaults, mypy does not
+        match = MatchQuery(plain(text), "text")  # type: ignore[call-arg]  # pydantic knows the defaults, mypy does not
         asked: Any = self.chunks.search(match, query_type="fts")
         asked = asked.limit(k).select([*_NAMED, "_score"])
         if fits is not None:

@@ -1,4 +1,4 @@
-"""The indexes of a chunk table, of vectors and of words: built, extended, measured, asked; tables kept compact."""
+"""The vector index of a chunk table: built, extended, measured and asked; and tables kept compact."""
 
 from __future__ import annotations
 
@@ -17,24 +17,9 @@ from storage.tables.store import Store
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = [
-    "IndexStatistics",
-    "TextStatistics",
-    "build",
-    "build_text",
-    "compact",
-    "drop_text",
-    "extend",
-    "extend_text",
-    "nearest",
-    "partitions",
-    "statistics",
-    "text_statistics",
-]
+__all__ = ["IndexStatistics", "build", "compact", "extend", "has_index", "nearest", "partitions", "statistics"]
 
 NAME = "vector_idx"
-TEXT_NAME = "text_idx"
-TEXT_MEMORY = 256  # MiB that building holds at once; by itself Lance takes 2 GiB a core
 KIND = "IVF_RQ"
 SAMPLED = 32  # vectors a cell that training holds at once
 ATTEMPTS = 5
@@ -61,61 +46,17 @@ class IndexStatistics:
         return self.indexed / total if total else 1.0
 
 
-@dataclass(frozen=True)
-class TextStatistics:
-    """What a full-text index holds.
-
-    Attributes:
-        tokenizer: What cuts texts into words.
-        indexed: Rows of the table in it.
-        unindexed: Rows of the table that are not.
-        documents: Texts that it counts, those of deleted rows too.
-        parts: Pieces that a search looks into, one a night since they were last merged.
-    """
-
-    tokenizer: str
-    indexed: int
-    unindexed: int
-    documents: int
-    parts: int
-
-    @property
-    def coverage(self) -> float:
-        """Share of the rows that the index holds."""
-        total = self.indexed + self.unindexed
-        return self.indexed / total if total else 1.0
-
-    @property
-    def dead(self) -> float:
-        """Share of its texts whose rows are gone: they still count in how rare a word is."""
-        return 1 - min(self.indexed, self.documents) / self.documents if self.documents else 0.0
-
-
 def statistics(chunks: ChunkTable) -> IndexStatistics | None:
     """What the index of a chunk table holds; None where there is none."""
-    if not _has(chunks, NAME):
+    if not has_index(chunks, NAME):
         return None
     stats: dict[str, Any] = chunks.dataset.stats.index_stats(NAME)
     cells = int(stats["indices"][0]["num_partitions"])
     return IndexStatistics(cells, int(stats["num_indexed_rows"]), int(stats["num_unindexed_rows"]))
 
 
-def text_statistics(chunks: ChunkTable) -> TextStatistics | None:
-    """What the full-text index of a chunk table holds; None where there is none."""
-    if not _has(chunks, TEXT_NAME):
-        return None
-    stats: dict[str, Any] = chunks.dataset.stats.index_stats(TEXT_NAME)
-    parts = stats["indices"]
-    return TextStatistics(
-        tokenizer=str(parts[0].get("params", {}).get("base_tokenizer", "")),
-        indexed=int(stats["num_indexed_rows"]),
-        unindexed=int(stats["num_unindexed_rows"]),
-        documents=sum(int(part.get("num_docs", 0)) for part in parts),
-        parts=len(parts),
-    )
-
-
-def _has(chunks: ChunkTable, name: str) -> bool:
+def has_index(chunks: ChunkTable, name: str) -> bool:
+    """Tell whether a chunk table has an index of a name."""
     return any(found.name == name for found in chunks.dataset.describe_indices())
 
 
@@ -148,37 +89,6 @@ def extend(store: Store, table: str) -> None:
     """Take the rows of the head into its index that are not in it yet."""
     # Never Table.optimize(): it raises once a tagged version is a week old, and skips this step.
     store.open(table).optimize.optimize_indices(num_indices_to_merge=1, index_names=[NAME])
-
-
-def build_text(store: Store, table: str, tokenizer: str) -> None:
-    """Index the words of the head of a chunk table, in place of the index that it may have.
-
-    Words are stemmed, and stop words left out, as English has them; accents and case do not count.
-
-    Args:
-        store: The store.
-        table: Name of the table.
-        tokenizer: What cuts texts into words: `icu` knows languages without spaces, `simple` is faster.
-    """
-    store.open(table).create_scalar_index(
-        "text", "INVERTED", name=TEXT_NAME, replace=True, base_tokenizer=tokenizer, memory_limit=TEXT_MEMORY
-    )
-
-
-def extend_text(store: Store, table: str, *, merge: int = 0) -> None:
-    """Take the rows of the head into its full-text index that are not in it yet.
-
-    Args:
-        store: The store.
-        table: Name of the table.
-        merge: Parts of the index that become one with them; 0 writes a part of their own, at the cost of them alone.
-    """
-    store.open(table).optimize.optimize_indices(num_indices_to_merge=merge, index_names=[TEXT_NAME])
-
-
-def drop_text(store: Store, table: str) -> None:
-    """Leave the full-text index out of the head; versions that have it keep it."""
-    store.open(table).drop_index(TEXT_NAME)
 
 
 def compact(store: Store, table: str, *, fragments: int, dead: float) -> None:

@@ -11,20 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.encoder import EncoderFolder
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import TABLE, DocumentTable
-from storage.tables.index import (
-    KIND,
-    build,
-    build_text,
-    compact,
-    drop_text,
-    extend,
-    extend_text,
-    partitions,
-    statistics,
-    text_statistics,
-)
+from storage.tables.index import KIND, build, compact, extend, partitions, statistics
 from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.store import Store
+from storage.tables.words import build_text, drop_text, extend_text, text_statistics
 from tasks.build.recall import Probes
 from tasks.context import Context
 from tasks.stage import stage
@@ -58,10 +48,10 @@ class IndexConfig(BaseModel):
     )
     probe_queries: int = Field(default=20, ge=1, description="Queries with which the audit measures that recall.")
     text: bool = Field(default=True, description="A full-text index beside the vectors, for searches by words.")
-    tokenizer: Literal["icu", "simple"] = Field(
-        default="icu",
-        description='What cuts texts into words: "icu" knows languages without spaces, "simple" cuts at spaces and '
-        "punctuation and is faster.",
+    tokenizer: Literal["icu/split", "icu", "simple"] = Field(
+        default="icu/split",
+        description='What cuts texts into words: "icu/split" knows languages without spaces and finds the parts of '
+        'names like os.path or snake_case; "icu" keeps such names whole; "simple" cuts at all but letters and digits.',
     )
 
 

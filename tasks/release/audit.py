@@ -16,10 +16,11 @@ from storage.outcome import Outcome
 from storage.registry import Registry
 from storage.tables.chunks import ChunkTable, Span
 from storage.tables.documents import DocumentTable
-from storage.tables.index import statistics, text_statistics
+from storage.tables.index import statistics
 from storage.tables.releases import Release, Releases
 from storage.tables.roles import TEXT, Role
 from storage.tables.store import Store
+from storage.tables.words import text_statistics
 from tasks.build.index import IndexConfig
 from tasks.build.recall import Probes
 from tasks.stage import stage

@@ -21,11 +21,12 @@ from storage.reader import RANKED, Hit, Reader
 from storage.tables import chunks as chunk_rows
 from storage.tables.chunks import ChunkTable, Span, chunks_schema
 from storage.tables.documents import DOCUMENTS
-from storage.tables.index import build, build_text, nearest
+from storage.tables.index import build, nearest
 from storage.tables.releases import Release, Releases
 from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.runs import Runs
 from storage.tables.store import Store
+from storage.tables.words import build_text
 
 SPACE = "ab" * 16
 TABLE = chunks_table(SPACE)
@@ -261,7 +262,7 @@ def test_a_ranking_by_vectors_is_that_of_a_search(store: Store) -> None:
     assert [*few.select("query", "key").iter_rows()] == [(0, document_key("notes", "77")), (1, few["key"][0])]
 
 
-def written(store: Store, *texts: str, tokenizer: str = "icu") -> Reader:
+def written(store: Store, *texts: str, tokenizer: str = "icu/split") -> Reader:
     """A release of these texts with a full-text index."""
     publish(store, dict.fromkeys(texts, AXES[0]))
     build_text(store, TABLE, tokenizer)
@@ -278,11 +279,14 @@ def matching(reader: Reader, *texts: str) -> list[list[str]]:
 
 
 def test_words_are_found_stemmed_without_accents_and_in_languages_without_spaces(store: Store) -> None:
-    reader = written(store, "the pilots are running late", "a late tide", "Été à la mer", "東京の港は静か", "nothing")
-    assert matching(reader, "pilot run", "ETE", "東京", "the", "") == [
+    reader = written(
+        store, "the pilots are running late", "a late tide", "Été à la mer", "東京の港は静か", "call os.path"
+    )
+    assert matching(reader, "pilot run", "ETE", "東京", "path", "the", "") == [
         ["the pilots are running late"],
         ["Été à la mer"],
         ["東京の港は静か"],
+        ["call os.path"],
         [],
         [],
     ]

@@ -11,18 +11,7 @@ import pytest
 from storage.hashing import digest
 from storage.tables import chunks
 from storage.tables.chunks import ChunkTable
-from storage.tables.index import (
-    build,
-    build_text,
-    compact,
-    drop_text,
-    extend,
-    extend_text,
-    nearest,
-    partitions,
-    statistics,
-    text_statistics,
-)
+from storage.tables.index import build, compact, extend, nearest, partitions, statistics
 from storage.tables.roles import IndexFacts
 from storage.tables.store import Store
 
@@ -94,45 +83,3 @@ def test_a_table_is_rewritten_only_where_it_pays(store: Store) -> None:
     compact(store, TABLE, fragments=3, dead=0.25)
     table = ChunkTable(store, TABLE)
     assert (table.rows, sum(fragment.num_deletions for fragment in table.dataset.get_fragments())) == (5, 0)
-
-
-def worded(store: Store) -> tuple[int, int, int, int]:
-    """What the full-text index holds: rows, rows that are not in it, texts, parts."""
-    found = text_statistics(ChunkTable(store, TABLE))
-    assert found is not None
-    return found.indexed, found.unindexed, found.documents, found.parts
-
-
-def test_a_full_text_index_grows_by_parts_that_are_merged_and_counts_what_is_gone(store: Store) -> None:
-    grow(store, 40)
-    assert text_statistics(ChunkTable(store, TABLE)) is None
-    build_text(store, TABLE, "icu")
-    assert worded(store) == (40, 0, 40, 1)
-    chunks.delete(store, TABLE, ids=[digest(f"0-{number}") for number in range(10)])
-    grow(store, 5, seed=1)
-    assert worded(store) == (30, 5, 40, 1)
-    extend_text(store, TABLE)
-    assert worded(store) == (35, 0, 45, 2)
-    found = text_statistics(ChunkTable(store, TABLE))
-    assert found is not None
-    assert (found.tokenizer, found.coverage, found.dead) == ("icu", 1.0, pytest.approx(10 / 45))
-    extend_text(store, TABLE, merge=2)
-    assert worded(store)[:2] == (35, 0)
-    assert worded(store)[3] == 1
-
-
-def test_extending_one_index_leaves_the_other_as_it_is(store: Store) -> None:
-    grow(store, 300)
-    build(store, TABLE, 8)
-    build_text(store, TABLE, "simple")
-    grow(store, 50, seed=1)
-    extend(store, TABLE)
-    found = statistics(ChunkTable(store, TABLE))
-    assert found is not None
-    assert (found.indexed, worded(store)) == (350, (300, 50, 300, 1))
-    extend_text(store, TABLE)
-    assert statistics(ChunkTable(store, TABLE)) == found
-    assert worded(store) == (350, 0, 350, 2)
-    drop_text(store, TABLE)
-    assert text_statistics(ChunkTable(store, TABLE)) is None
-    assert statistics(ChunkTable(store, TABLE)) == found

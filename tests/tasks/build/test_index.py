@@ -15,8 +15,9 @@ from models.encoder import resolve
 from storage.hashing import digest
 from storage.tables.chunks import ChunkTable, chunks_schema
 from storage.tables.documents import DOCUMENTS
-from storage.tables.index import statistics, text_statistics
+from storage.tables.index import statistics
 from storage.tables.roles import chunks_table
+from storage.tables.words import text_statistics
 from tasks.build.index import IndexConfig, index
 from tasks.context import Context
 
@@ -126,16 +127,16 @@ def worded(shared: Context, **given: object) -> tuple[str | None, tuple[str, int
 def test_words_are_indexed_whatever_the_size_and_a_night_costs_its_own_rows(
     shared: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert worded(shared) == ("icu", None)  # nothing to index yet
+    assert worded(shared) == ("icu/split", None)  # nothing to index yet
     grow(shared, 20)
-    assert worded(shared) == ("icu", ("icu", 0, 1))
+    assert worded(shared) == ("icu/split", ("icu/split", 0, 1))
     version = shared.store.open(TABLE).version
-    assert worded(shared) == ("icu", ("icu", 0, 1))
+    assert worded(shared) == ("icu/split", ("icu/split", 0, 1))
     assert shared.store.open(TABLE).version == version  # nothing new: nothing is done
     monkeypatch.setattr("tasks.build.index.PARTS", 3)
     for seed, parts in ((1, 2), (2, 3), (3, 1), (4, 2)):
         grow(shared, 2, seed)
-        assert worded(shared) == ("icu", ("icu", 0, parts))
+        assert worded(shared) == ("icu/split", ("icu/split", 0, parts))
 
 
 def test_words_are_indexed_anew_for_another_tokenizer_or_once_many_texts_are_gone(shared: Context) -> None:

@@ -1,0 +1,86 @@
+"""The full-text index of a chunk table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from storage.hashing import digest
+from storage.tables import chunks
+from storage.tables.chunks import ChunkTable
+from storage.tables.index import build, extend, statistics
+from storage.tables.store import Store
+from storage.tables.words import build_text, drop_text, extend_text, matching, text_statistics
+
+TABLE = "chunks__t"
+DIMENSION = 16
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def grow(store: Store, count: int, seed: int = 0) -> None:
+    """Append chunks with random vectors of unit length."""
+    vectors = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    names = chunks.chunks_schema(DIMENSION).names[:-1]
+    plain = dict.fromkeys(names, "") | {"ordinal": 0, "start": 0, "end": 1, "tokens": 1}
+    rows = pl.DataFrame([plain | {"id": digest(f"{seed}-{n}"), "text": f"tide {seed} {n}"} for n in range(count)])
+    chunks.append(store, TABLE, DIMENSION, [(rows.select(names), vectors)])
+
+
+def worded(store: Store) -> tuple[int, int, int, int]:
+    """What the full-text index holds: rows, rows that are not in it, texts, parts."""
+    found = text_statistics(ChunkTable(store, TABLE))
+    assert found is not None
+    return found.indexed, found.unindexed, found.documents, found.parts
+
+
+def test_a_full_text_index_grows_by_parts_that_are_merged_and_counts_what_is_gone(store: Store) -> None:
+    grow(store, 40)
+    assert text_statistics(ChunkTable(store, TABLE)) is None
+    build_text(store, TABLE, "icu")
+    assert worded(store) == (40, 0, 40, 1)
+    chunks.delete(store, TABLE, ids=[digest(f"0-{number}") for number in range(10)])
+    grow(store, 5, seed=1)
+    assert worded(store) == (30, 5, 40, 1)
+    extend_text(store, TABLE)
+    assert worded(store) == (35, 0, 45, 2)
+    found = text_statistics(ChunkTable(store, TABLE))
+    assert found is not None
+    assert (found.tokenizer, found.coverage, found.dead) == ("icu", 1.0, pytest.approx(10 / 45))
+    extend_text(store, TABLE, merge=2)
+    assert worded(store)[:2] == (35, 0)
+    assert worded(store)[3] == 1
+
+
+def test_extending_one_index_leaves_the_other_as_it_is(store: Store) -> None:
+    grow(store, 300)
+    build(store, TABLE, 8)
+    build_text(store, TABLE, "simple")
+    grow(store, 50, seed=1)
+    extend(store, TABLE)
+    found = statistics(ChunkTable(store, TABLE))
+    assert found is not None
+    assert (found.indexed, worded(store)) == (350, (300, 50, 300, 1))
+    extend_text(store, TABLE)
+    assert statistics(ChunkTable(store, TABLE)) == found
+    assert worded(store) == (350, 0, 350, 2)
+    drop_text(store, TABLE)
+    assert text_statistics(ChunkTable(store, TABLE)) is None
+    assert statistics(ChunkTable(store, TABLE)) == found
+
+
+def test_the_rows_that_share_most_words_come_first(store: Store) -> None:
+    grow(store, 12)
+    build_text(store, TABLE, "icu")
+    table = ChunkTable(store, TABLE)
+    found = matching(table, "tides 0 (11", 3, ["text"]).to_pylist()
+    assert found[0]["text"] == "tide 0 11"
+    assert [row["_score"] for row in found] == sorted((row["_score"] for row in found), reverse=True)
+    assert matching(table, "\ud800 moon", 3, ["id"]).num_rows == 0
