@@ -33,7 +33,7 @@ def promoted(config: Config, folder: Path) -> Release:
         parent, root = context.base.space, configured.space.id
         Models(store).record(ModelRecord(space=trained.space.id, name="trained", parent=parent, root=root))
         built = stage_space(context, trained, described(store, context.base, trained, configured), config, run)
-        release = publish_built(context, config, run, built, "a better encoder")
+        release = publish_built(context, trained, config, run, built, "a better encoder")
         run.conclude(Outcome.PUBLISHED, release.message, release.seq)
         clean_up(store, config.releases, trained.space.id)
     return release

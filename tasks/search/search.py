@@ -61,9 +61,9 @@ class Search:
         self.reader = Reader.open(uri, release)
         self._settings = {"device": device, "threads": threads}
         self._encoder = encoder
-        if mode != "text" and encoder is None:
-            self._encoder = self._opened()
         self._reranks = rerank and RERANKER in self.reader.release.roles
+        if mode != "text":  # what is missing is told before the first question
+            _ = self.encoder, self.reranking
 
     @property
     def encoder(self) -> Encoder:
