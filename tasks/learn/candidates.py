@@ -48,9 +48,13 @@ def candidates(
                 found += [(q, page.text, *rest) for q, *rest in mine.select(order).iter_rows()]
             group = group_of(document["source"], document["id"], document["metadata"])
             for question, passage, kind, grade, weight, fixed in found:
-                left = tidy(without(passage, question) or "")
                 # What a set judges with is kept in any case, so that nothing that it judges is trained on.
-                if fixed not in {"dev", "test"} and not (asks(question) and len(left) >= _LEAST):
+                free = fixed not in {"dev", "test"}
+                if free and not (asks(question) and len(passage) >= _LEAST):
+                    short += 1
+                    continue
+                left = tidy(without(passage, question) or "")
+                if free and len(left) < _LEAST:
                     short += 1
                     continue
                 words = plain(question)

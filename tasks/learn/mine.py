@@ -26,7 +26,7 @@ NEGATIVES = pl.Schema(
 
 RANKS = (3, 40)  # the first two are too often answers that nobody has judged
 MARGIN = 0.95  # of the positive's score: what comes nearer may well be an answer too
-SLICE = 512  # questions at once
+SLICE = 2_048  # questions at once
 _CHUNKS = 2  # found for each document that is wanted: most documents have few that come near
 
 

@@ -28,8 +28,11 @@ def asks(question: str) -> bool:
     """Whether a text is long enough, and enough of it is words, to ask for something."""
     wide = len(_WIDE.findall(question))
     long = len(question) + wide >= _SHORTEST and len(question) <= _LONGEST
-    words = len(_LETTERS.findall(question)) + wide // 2
-    return long and words >= _WORDS and len(question.split()) + wide // 2 >= _WORDS
+    found = _LETTERS.findall(question)
+    words = len(found) + wide // 2
+    # Rules, paths and tables are made of something else.
+    written = sum(map(len, found)) + wide >= len(question.replace(" ", "")) / 2
+    return long and written and words >= _WORDS and len(question.split()) + wide // 2 >= _WORDS
 
 
 def without(text: str, question: str) -> str | None:
@@ -45,6 +48,10 @@ def without(text: str, question: str) -> str | None:
     core = question.strip().rstrip(_STOPS)
     words = core.split()
     if not words:
+        return text
+    flat = " ".join(text.split())
+    # Most texts hold no such words, and to compile a pattern costs more than all the rest.
+    if core not in flat and " ".join(words).lower() not in flat.lower():
         return text
     before = r"(?<!\w)" if re.match(r"\w", core) else ""
     after = r"(?!\w)" if re.match(r"\w", core[-1]) else ""

@@ -14,8 +14,8 @@ FOUND = pl.Schema({"query": pl.UInt32, "id": pl.String, "key": pl.String, "score
 
 _NAMES = {"id": pl.String, "key": pl.String}
 
-SLICE = 4_096  # chunks compared at once
-BLOCK = 1_024  # queries compared at once: their scores with a slice take 16 MiB
+SLICE = 512  # chunks compared at once: of larger slices Lance holds several
+BLOCK = 1_024  # queries compared at once: their scores with a slice take 2 MiB
 DIGITS = 6  # of a score: the last ones depend on where a row stands in a matrix
 
 

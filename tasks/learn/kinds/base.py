@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["Cut", "Kind", "Page"]
+__all__ = ["SIGNATURE", "Cut", "Kind", "Page"]
+
+# How the text of a Python object begins.
+SIGNATURE = re.compile(r"(?:(?:async )?def [\w.]+\(|class [\w.]+|module [\w.]+)[^\n]*\n\s*")
 
 
 class Page(NamedTuple):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tasks.learn.kinds.base import Cut, Page
+from tasks.learn.kinds.base import SIGNATURE, Cut, Page
 from tasks.learn.wording import first_sentence
 
 __all__ = ["docstrings"]
 
-_SIGNATURE = re.compile(r"(?:(?:async )?def [\w.]+\(|class [\w.]+|module [\w.]+)[^\n]*\n\s*")
 _NO_SENTENCE = re.compile(r"[.:>\-*=#@|]|\w+ ?\n ?[-=~]{3,}|(?:Args|Returns|Raises|Parameters|Notes?|Examples?)\b")
 _LEAST = 60  # characters beside the signature
 
@@ -20,7 +19,7 @@ def docstrings(page: Page) -> Iterator[Cut]:
 
     A docstring that begins with a list, a directive or a section has no such sentence.
     """
-    signature = _SIGNATURE.match(page.text)
+    signature = SIGNATURE.match(page.text)
     if signature is None:
         return
     body = page.text[signature.end() :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tasks.learn.kinds.base import Cut, Page
+from tasks.learn.kinds.base import SIGNATURE, Cut, Page
 
 __all__ = ["headings"]
 
@@ -19,15 +19,18 @@ _NUMBER = re.compile(r"^(?:\d+[.)])+(?:\d+)?\s+")
 
 
 def headings(page: Page) -> Iterator[Cut]:
-    """Yield each heading with the text up to the next heading; what stands in a fenced block is none."""
+    """Yield each heading with the text up to the next heading; what stands in a fenced block is none.
+
+    In the source of a program a line that begins with `#` is a comment: there only underlined lines are headings.
+    """
     lines = page.text.split("\n")
-    found = list(_headings(lines))
+    found = list(_headings(lines, code=SIGNATURE.match(page.text) is not None))
     ends = [*(start for start, _, _ in found[1:]), len(lines)]
     for (_, begin, heading), end in zip(found, ends, strict=False):  # without a heading there is one end too many
         yield Cut(_words(heading), "\n".join(lines[begin:end]))
 
 
-def _headings(lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+def _headings(lines: Sequence[str], *, code: bool) -> Iterator[tuple[int, int, str]]:
     """Yield the line of each heading, the line behind it, and its text."""
     fence = ""
     for number, line in enumerate(lines):
@@ -40,7 +43,7 @@ def _headings(lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
             continue
         if fence:
             continue
-        heading = _ATX.match(line)
+        heading = None if code else _ATX.match(line)
         if heading:
             yield number, number + 1, heading[1]
         elif _underlined(lines, number):

@@ -64,6 +64,11 @@ def test_the_first_sentence_of_a_docstring_asks_for_the_rest() -> None:
     assert cut == ("Tell when the tide turns at a place.", FUNCTION)
 
 
+def test_a_comment_in_a_program_is_no_heading() -> None:
+    program = f"{FUNCTION}\n# look it up in the table\n\nHow tides turn\n==============\nTwice a day."
+    assert [cut.question for cut in cuts("headings", Page("", program))] == ["How tides turn"]
+
+
 def test_a_docstring_without_a_sentence_asks_nothing() -> None:
     for body in ("Parameters\n----------\nplace : where it is.", ":param place: where.", "An odd start without a stop"):
         assert cuts("docstrings", Page("", f"def f(x)\n{body}\n\n{'more text ' * 20}")) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -36,12 +37,19 @@ def page(number: int) -> str:
     return f"# The big page of {number}\n\n{body}\n\n## How to read chart {number}\n\n{body[::-1]}\n"
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release, made once and copied for every test."""
+    base = tmp_path_factory.mktemp("pairs")
     files = {f"{'abcdefgh'[number % 8]}/{number}.md": page(number) for number in range(COUNT)}
-    made = configure(tmp_path, files, chunker={})
-    refresh(made)
-    return made
+    refresh(configure(base, files, chunker={}))
+    return base
+
+
+@pytest.fixture
+def config(made: Path, tmp_path: Path) -> Config:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return configure(tmp_path, chunker={})
 
 
 def run(config: Config, given_: PairsConfig | None = None, judged: Sequence[QuestionSet] = ()) -> Pairs:

@@ -26,6 +26,7 @@ def test_questions_with_the_same_words_are_the_same() -> None:
         ("tides turn", False),
         ("is it so", False),
         ("1.2 - 3.4 - 5.6", False),
+        ("--------- the stop methods ---------", False),
         ("pandas.core.strings", False),
         ("潮汐是怎么形成的", True),
         ("潮汐", False),
