@@ -1,54 +1,21 @@
-"""The demonstration behind `make demo`: an index of installed packages, built, changed, refreshed and rolled back."""
+"""The demonstration behind `make demo`: an index is built, changed, refreshed, rolled back, measured and improved."""
 
 from __future__ import annotations
 
-import json
-import os
-import shlex
 import shutil
-import subprocess
 import sys
-import textwrap
 import time
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.rule import Rule
-from rich.text import Text
-
+from flows.cli.demo_corpus import PACKAGES, write_corpus
+from flows.cli.demo_shell import Broken, Demo
 from flows.environment import set_up
 from flows.views.progress import duration
 
-__all__ = ["Broken", "Demo", "main"]
+__all__ = ["main"]
 
-PACKAGES = (
-    *(
-        "calendar",
-        "collections",
-        "configparser",
-        "contextlib",
-        "csv",
-        "datetime",
-        "ftplib",
-        "glob",
-        "gzip",
-        "ipaddress",
-    ),
-    *("json", "logging", "multiprocessing", "pathlib", "random", "requests", "safetensors", "shutil", "smtplib"),
-    *(
-        "socketserver",
-        "statistics",
-        "subprocess",
-        "tarfile",
-        "tempfile",
-        "threading",
-        "tokenizers",
-        "urllib",
-        "zipfile",
-    ),
-)
 # The READMEs that distributions carry become a folder of Markdown files.
 READMES = ("fsspec", "polars", "pydantic", "requests", "rich", "tqdm", "typer")
 EDITED, RENAMED, DELETED = "pydantic.md", ("rich.md", "terminal-output.md"), "tqdm.md"
@@ -60,6 +27,8 @@ They look at `tidemark runs` first, and roll back to the last good release if re
 """
 QUESTION = "whom do I call when the index was not refreshed at night?"
 MARKER = ".made-by-tidemark-demo"
+LEARNED = "walk through all files below a directory"
+MINUTES = 2
 CONFIG = """\
 [store]
 uri = "store"
@@ -68,90 +37,24 @@ uri = "store"
 name = "{encoder}"
 
 [[sources]]
-name = "packages"
-kind = "python"
-packages = [
-{packages}
-]
+name = "docs"
+kind = "jsonl"
+path = "docs.jsonl"
+columns = {{ id = "id", text = "text" }}
 
 [[sources]]
 name = "readmes"
 kind = "folder"
 path = "readmes"
+
+[[evaluation]]
+name = "docstrings"
+path = "questions"
+source = "docs"
+
+[learning]
+minutes = {minutes}
 """
-
-
-class Broken(Exception):
-    """A step showed something other than what it promised."""
-
-
-class Demo:
-    """Runs the real command line in a folder, shows every command, and checks what it promised.
-
-    Args:
-        folder: Where the demonstration plays; made anew.
-        encoder: The encoder to use.
-    """
-
-    def __init__(self, folder: Path, encoder: str) -> None:
-        self.folder = folder
-        self.encoder = encoder
-        self.console = Console(highlight=False, emoji=False, markup=False)
-        program = Path(sys.executable).with_name("tidemark")
-        self._program = [str(program)] if program.exists() else [sys.executable, "-m", "flows.cli.app"]
-        # Settings of the caller's own index must not reach this one, and no dashboard is needed.
-        private = ("TIDEMARK_", "PREFECT_API_")
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(private)}
-
-    def chapter(self, title: str, *lines: str) -> None:
-        """Say what comes next."""
-        self.console.print()
-        self.console.print(Rule(Text(title, style="bold cyan"), align="left", style="dim"))
-        for line in lines:
-            self.console.print(line, style="dim")
-
-    def shell(self, command: str) -> None:
-        """Show a command of the shell that the demonstration does itself."""
-        self.console.print(Text.assemble(("\n$ ", "green"), (command, "bold")))
-
-    def run(self, *arguments: str) -> float:
-        """Run a command for the reader to see; returns its seconds.
-
-        Raises:
-            Broken: It did not end with 0.
-        """
-        self.shell(shlex.join(["tidemark", *arguments]))
-        began = time.monotonic()
-        ended = subprocess.run([*self._program, *arguments], cwd=self.folder, env=self._environment, check=False)
-        if ended.returncode:
-            raise Broken(f"`tidemark {shlex.join(arguments)}` ended with {ended.returncode}")
-        return time.monotonic() - began
-
-    def ask(self, *arguments: str) -> Any:
-        """Run a command with --json, unseen, and return what it says.
-
-        Raises:
-            Broken: It did not end with 0, or said something else than JSON.
-        """
-        command = [*self._program, *arguments, "--json"]
-        ended = subprocess.run(
-            command, cwd=self.folder, env=self._environment, check=False, capture_output=True, text=True
-        )
-        try:
-            return json.loads(ended.stdout)
-        except ValueError as error:
-            shown = f"{shlex.join(arguments)} --json ended with {ended.returncode}: {ended.stdout}{ended.stderr}"
-            raise Broken(shown) from error
-
-    def check(self, promise: str, kept: bool, found: object = "") -> None:
-        """Say that a promise was kept.
-
-        Raises:
-            Broken: It was not.
-        """
-        if not kept:
-            raise Broken(f"{promise}: not so; found {found}")
-        self.console.print(Text.assemble(("  checked  ", "green"), promise))
 
 
 def main() -> None:
@@ -181,6 +84,9 @@ def _play(demo: Demo) -> None:
     _change(demo)
     _second_night(demo, first)
     _way_back(demo)
+    _measure(demo)
+    if not demo.encoder.startswith("stub"):  # which has nothing to train
+        _learn(demo)
 
 
 def _set_up(demo: Demo) -> None:
@@ -197,13 +103,15 @@ def _set_up(demo: Demo) -> None:
         except PackageNotFoundError as error:
             raise Broken(f"the package {name} is not installed; run `make install`") from error
         (folder / "readmes" / f"{name}.md").write_text(str(text), encoding="utf-8")
-    names = textwrap.fill(", ".join(map(json.dumps, PACKAGES)), 76, initial_indent="  ", subsequent_indent="  ")
-    config = CONFIG.format(encoder=demo.encoder, packages=names)
+    corpus = write_corpus(PACKAGES, folder)
+    config = CONFIG.format(encoder=demo.encoder, minutes=MINUTES)
     (folder / "tidemark.toml").write_text(config, encoding="utf-8")
     demo.chapter(
         "Tidemark",
-        f"An index over docstrings and sources of {len(PACKAGES)} installed packages and {len(READMES)} READMEs,",
-        "kept fresh: only what changed is embedded, every release can be returned to.",
+        f"An index over {corpus.documents:,} docstrings of {len(PACKAGES)} installed packages and {len(READMES)} "
+        "READMEs,",
+        "kept fresh: only what changed is embedded, every release can be returned to. The first sentences of the",
+        f"docstrings were taken out: they are the questions, {corpus.questions['test']:,} of them to judge by.",
     )
     demo.shell("cat tidemark.toml")
     demo.console.print(config.rstrip())
@@ -287,6 +195,36 @@ def _way_back(demo: Demo) -> None:
     demo.run("audit")
     audit = demo.ask("audit")
     demo.check(f"the audit holds: {len(audit['checks'])} checks", audit["ok"], audit)
+
+
+def _measure(demo: Demo) -> None:
+    """Show how well the release answers the questions that were kept apart."""
+    demo.chapter("Is it any good?", "The questions of packages that nothing was learned from: by vectors, words, both.")
+    demo.run("evaluate")
+    (found,) = demo.ask("evaluate")["sets"]
+    modes = {mode: each["ndcg@10"] for mode, each in found["modes"].items()}
+    demo.check(f"{found['questions']:,} questions were judged", set(modes) == {"dense", "text", "hybrid"}, found)
+
+
+def _learn(demo: Demo) -> None:
+    """Train a better encoder, publish it because the gate lets it pass, compare, and go back."""
+    demo.chapter(
+        "A better encoder",
+        f"Some {MINUTES} minutes of training on the questions of other packages. What comes out is averaged with what",
+        "it started from, chosen by questions of its own, embedded beside the index that serves on, and judged.",
+    )
+    demo.run("search", LEARNED, "-k", "3")
+    took = demo.run("retrain")
+    (run, *_) = demo.ask("runs")
+    demo.check("the gate let it pass, and release 4 is published", (run["outcome"], run["release"]) == ("published", 4))
+    before, after = (demo.ask("evaluate", "--release", seq, "--mode", "dense")["sets"][0] for seq in ("3", "4"))
+    gained = after["modes"]["dense"]["ndcg@10"] - before["modes"]["dense"]["ndcg@10"]
+    demo.check(f"nDCG@10 by vectors is {gained:+.3f} better, in {duration(took)}", gained > 0, after)
+    demo.run("search", LEARNED, "-k", "3")
+    demo.run("models")
+    demo.run("rollback")
+    release = demo.ask("show")
+    demo.check("release 5 answers with the encoder of before", release["encoder"]["name"] == demo.encoder, release)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,16 @@ import polars as pl
 from storage.hashing import digest
 from storage.sources.python import PythonConfig, PythonSource
 
-__all__ = ["Corpus", "write_corpus"]
+__all__ = ["PACKAGES", "Corpus", "write_corpus"]
+
+# Of the standard library and of what every installation has: enough questions to learn from, and to judge by.
+PACKAGES = (
+    *("asyncio", "calendar", "collections", "configparser", "contextlib", "csv", "datetime", "decimal", "email"),
+    *("ftplib", "functools", "http", "imaplib", "importlib", "inspect", "ipaddress", "json", "logging", "mailbox"),
+    *("multiprocessing", "pathlib", "random", "shutil", "smtplib", "socket", "socketserver", "statistics"),
+    *("subprocess", "tarfile", "tempfile", "threading", "typing", "unittest", "urllib", "xml", "zipfile"),
+    *("fsspec", "requests", "rich", "safetensors", "tokenizers", "tqdm"),
+)
 
 SHORTEST, LONGEST = 20, 250  # characters of a question
 WORDS = 4
@@ -50,7 +59,7 @@ def write_corpus(packages: Sequence[str], folder: Path) -> Corpus:
     rows = list(_rows(packages))
     parts = _split({package for package, *_ in rows})
     judged = folder / "questions" / "qrels"
-    judged.mkdir(parents=True)
+    judged.mkdir(parents=True, exist_ok=True)
     texts, answers = list[str](), {name: ["query-id\tcorpus-id\tscore"] for name in ("train", "dev", "test")}
     documents, seen = list[str](), set[str]()
     for package, name, question, text in rows:

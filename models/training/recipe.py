@@ -31,7 +31,9 @@ class Recipe(BaseModel):
         default=(), description="Shorter dimensions that are trained along, for example [192, 96]."
     )
     lora: int | None = Field(
-        default=None, ge=1, description="Rank of LoRA adapters, merged before export; None trains all weights."
+        default=None,
+        ge=1,
+        description="Rank of LoRA adapters, merged before export, at ten times the rate; None trains all.",
     )
     layers: int | None = Field(
         default=None, ge=1, description="Distil into a student with so many layers of the encoder before training."

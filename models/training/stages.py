@@ -135,6 +135,8 @@ class Training:
 
     def _train(self, plan: Plan, lap: Lap) -> History:
         """Train with the ranking loss, unless that is done."""
+        from accelerate import PartialState
+
         from models.training.loop import run_lap
 
         done = lap.folder / "history.json"
@@ -142,7 +144,8 @@ class Training:
             return History.from_json(json.loads(done.read_text(encoding="utf-8")))
         network = self._built(plan.device, None)
         history = run_lap(network.model, self._ranking(network.model, plan.device), self.examples.open(), lap)
-        write_json(done, asdict(history))
+        if PartialState().is_main_process:
+            write_json(done, asdict(history))
         return history
 
     @property

@@ -25,6 +25,8 @@ from models.training.stages import Training
 __all__ = ["Trained", "train"]
 
 FORMAT = 1  # of what decides the weights beside the recipe: raised when this code trains otherwise
+# Work files, those that killed runs left among them; none is needed once a training is finished.
+LEFT = ("distilling", "training", "timing", "distilled.safetensors", "examples-*.arrow", "model.saved", "*.part")
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,12 @@ def train(
             training = Training(encoder, encoder.folder, laid, dev, recipe, work, progress)
             with quiet():
                 plan, history = training.run(plan, identity, device, threads, name or f"{encoder.space.name} tuned")
-            write_json(done, _trained(training, plan, history).to_json())
+            _write_once(done, _trained(training, plan, history))
     finally:
         laid.file.unlink()
-    for unfinished in ("distilling", "training", "distilled.safetensors"):
-        _remove(work / unfinished)
+    for pattern in LEFT:
+        for path in work.glob(pattern):
+            _remove(path)
     return Trained.from_json(work, json.loads(done.read_text(encoding="utf-8")))
 
 
@@ -143,6 +146,15 @@ def _trained(training: Training, plan: Plan, history: History) -> Trained:
         device=plan.device,
         threads=plan.threads,
     )
+
+
+def _write_once(done: Path, trained: Trained) -> None:
+    """Write what it came to in the first of several processes; the others wait for it."""
+    from accelerate import PartialState
+
+    if PartialState().is_main_process:
+        write_json(done, trained.to_json())
+    PartialState().wait_for_everyone()
 
 
 def _remove(path: Path) -> None:

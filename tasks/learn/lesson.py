@@ -20,7 +20,7 @@ from tasks.stage import stage
 
 __all__ = ["Lesson", "held_back_pairs", "lay_out"]
 
-CHOSEN_BY, CHOSEN_OVER = 300, 1_500  # dev questions, and passages of their pool
+CHOSEN_BY, CHOSEN_OVER = 300, 800  # dev questions, and passages of their pool
 JUDGED = ["question", "source", "content_hash", "passage"]
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from models.encoder import EncoderFolder
-from storage.tables.models import ModelRecord, Models
+from storage.tables.models import ModelRecord
 from storage.tables.releases import Release
 from tasks.context import Context
 from tasks.learn.report import Report
+from tasks.release.model import keep_model
 
 __all__ = ["register"]
 
 
 def register(context: Context, report: Report, base: Release, configured: EncoderFolder) -> ModelRecord:
-    """Record the chosen challenger, also one that the gate refuses: people may want to look at it.
+    """Keep the chosen challenger with its card, also one that the gate refuses: people may want to look at it.
+
+    The caller holds the lease; once the gate has spoken it calls again, which renews row and card.
 
     Args:
         context: The run.
@@ -35,5 +38,4 @@ def register(context: Context, report: Report, base: Release, configured: Encode
         data={"documents": pairs.version, "examples": training.trained.examples, "pairs": dict(pairs.counts)},
         metrics=told.metrics | {"verdict": told.verdict, "reasons": list(told.reasons)},
     )
-    Models(context.store).record(record)
-    return record
+    return keep_model(context.store, context.workspace, chosen.encoder, record)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.demo import Broken, Demo
+from flows.cli.demo_shell import Broken, Demo
 
 
 def play(folder: Path) -> subprocess.CompletedProcess[str]:
