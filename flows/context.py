@@ -28,7 +28,7 @@ __all__ = ["docs_folder", "opened", "rebased"]
 
 def rebased(context: Context) -> Context:
     """The same run on top of the release that is current now."""
-    return replace(context, base=Releases(context.store).current())
+    return replace(context, base=Releases(context.store).current(), _cache={})  # the ledger is the old base's
 
 
 def docs_folder(config: Config) -> Path:
@@ -38,7 +38,9 @@ def docs_folder(config: Config) -> Path:
 
 
 @contextmanager
-def opened(config: Config, run: str, progress: Progress, suite: Suite | None = None) -> Iterator[Context]:
+def opened(
+    config: Config, run: str, progress: Progress, suite: Suite | None = None, *, sources: bool = True
+) -> Iterator[Context]:
     """Open sources and identify the rules; the work folder goes when the block ends.
 
     The base release is not looked up yet: a run that writes does so under its lease (`rebased`).
@@ -48,17 +50,19 @@ def opened(config: Config, run: str, progress: Progress, suite: Suite | None = N
         run: Id of the run.
         progress: Where it says how far it is.
         suite: Rules that the run will judge by; loaded for their fingerprint alone if None.
+        sources: Whether the run looks at sources; one that works on stored documents needs none, nor rules.
 
     Raises:
         InputError: The configuration names something that is not there, or a later version of the program made the
             store.
     """
-    if not config.sources:
+    wanted = config.sources if sources else ()
+    if sources and not wanted:
         raise InputError("the configuration names no [[sources]]: there is nothing to index")
     store = Store(config.store.uri)
     check(store)
-    sources = [open_source(source, config.base) for source in config.sources]
-    rules = rules_fingerprint(config.validation, suite or load_suite(config.validation))
+    rules = rules_fingerprint(config.validation, suite or load_suite(config.validation)) if wanted else ""
+    listed = [open_source(source, config.base) for source in wanted]
     workspace = Workspace(store, run)
     try:
         yield Context(
@@ -67,10 +71,8 @@ def opened(config: Config, run: str, progress: Progress, suite: Suite | None = N
             store=store,
             workspace=workspace,
             base=None,
-            sources=sources,
-            rules_fingerprints={
-                source.name: fingerprint([NORMALISER, rules, source.identity()]) for source in config.sources
-            },
+            sources=listed,
+            rules_fingerprints={source.name: fingerprint([NORMALISER, rules, source.identity()]) for source in wanted},
             progress=progress,
         )
     finally:

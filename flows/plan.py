@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from flows.config.schema import Config
 from flows.context import opened, rebased
-from flows.prepare import prepare
+from flows.prepare import prepare, prepare_stored
 from flows.run import Clock
-from models.encoder import resolve
+from flows.table import Option
+from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
+from storage.tables.releases import Releases
 from storage.tables.runs import Runs, new_run
+from storage.tables.store import Store
 from tasks.context import Context
 from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
 from tasks.progress import Progress, Silent
+from tasks.release.serving import chosen, serving
 from tasks.tally import Preparation, causes, stale_note, tally
 
 __all__ = ["Forecast", "plan"]
@@ -52,7 +57,14 @@ class Forecast:
     sources: dict[str, int]
 
 
-def plan(config: Config, *, rebuild: bool = False, console: Progress | None = None) -> Forecast:
+def plan(
+    config: Config,
+    *,
+    rebuild: bool = False,
+    encoder: Annotated[str | None, Option(metavar="NAME")] = None,
+    revision: Annotated[str | None, Option(metavar="COMMIT")] = None,
+    console: Progress | None = None,
+) -> Forecast:
     """Show what a refresh would do, by cause, with tokens, time and bytes; writes nothing.
 
     Runs the stages that only read, and forecasts the others.
@@ -60,6 +72,8 @@ def plan(config: Config, *, rebuild: bool = False, console: Progress | None = No
     Args:
         config: The configuration.
         rebuild: Take nothing over from earlier releases: embed everything again.
+        encoder: Show what a `reembed` with this encoder would do instead.
+        revision: Commit, tag or branch of that encoder, where it is a hub model.
         console: Where it says how far it is.
 
     Raises:
@@ -67,33 +81,55 @@ def plan(config: Config, *, rebuild: bool = False, console: Progress | None = No
         ModelError: The encoder cannot be used.
     """
     progress = console or Silent()
-    encoder = resolve(config.encoder, config.base)
+    if encoder is not None:
+        return _reembedding(
+            config, chosen(Store(config.store.uri), config.encoder, config.base, encoder, revision), progress
+        )
+    configured = resolve(config.encoder, config.base)
     suite = load_suite(config.validation)
     with opened(config, f"plan-{new_run()}", progress, suite) as unbound:
         context = replace(rebased(unbound), rebuild=rebuild)
+        wanted = serving(context.store, context.base, configured)
         clock = Clock(progress)
-        done = prepare(context, encoder, suite, config, clock)
+        done = prepare(context, wanted, suite, config, clock)
         verdict = gate(
-            context, encoder, config.limits, done.scan, done.plan, done.validated, done.deduplicated, done.pending
+            context, wanted, config.limits, done.scan, done.plan, done.validated, done.deduplicated, done.pending
         )
         ending = Outcome.PUBLISHED if done.publishes else Outcome.UNCHANGED
         outcome = ending if verdict.outcome is Outcome.PASSED else verdict.outcome
-        counts = tally(context, done)
-        width = encoder.space.dimension * 4
-        texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.changes.upserts.slices(["text"]))
-        bodies = sum(int(part["text"].str.len_bytes().sum()) for part in done.validated.accepted.slices(["text"]))
-        return Forecast(
-            release=None if context.base is None else context.base.seq,
-            outcome=outcome,
-            counts=counts,
-            causes=causes(context, done),
-            tokens=done.pending.tokens,
-            estimated_seconds=round(_speed(context, encoder.space.id, done) + clock.total()["total"], 1),
-            bytes=done.changes.upserts.rows * width + texts + bodies,
-            seconds=clock.total(),
-            message="; ".join(verdict.reasons) or _message(counts, outcome),
-            sources=done.scan.counts,
-        )
+        forecast = _forecast(context, wanted, done, clock, outcome)
+        return replace(forecast, message="; ".join(verdict.reasons) or _message(forecast.counts, outcome))
+
+
+def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> Forecast:
+    """What a re-embedding would do."""
+    with opened(config, f"plan-{new_run()}", progress, sources=False) as unbound:
+        context, clock = rebased(unbound), Clock(progress)
+        base = Releases(context.store).get()
+        done = prepare_stored(context, wanted, config, clock)
+        there = base.space == wanted.space.id
+        forecast = _forecast(context, wanted, done, clock, Outcome.UNCHANGED if there else Outcome.PUBLISHED)
+        embedded, reused = forecast.counts["embedded"], forecast.counts["reused"]
+        told = f"a reembed would embed {embedded:,} chunks with {wanted.space.name} and re-use {reused:,}"
+        return replace(forecast, message=f"nothing to do: release {base.seq} has that encoder" if there else told)
+
+
+def _forecast(context: Context, encoder: EncoderFolder, done: Preparation, clock: Clock, outcome: Outcome) -> Forecast:
+    width = encoder.space.dimension * 4
+    texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.changes.upserts.slices(["text"]))
+    bodies = sum(int(part["text"].str.len_bytes().sum()) for part in done.validated.accepted.slices(["text"]))
+    return Forecast(
+        release=None if context.base is None else context.base.seq,
+        outcome=outcome,
+        counts=tally(context, done),
+        causes=causes(context, done),
+        tokens=done.pending.tokens,
+        estimated_seconds=round(_speed(context, encoder.space.id, done) + clock.total()["total"], 1),
+        bytes=done.changes.upserts.rows * width + texts + bodies,
+        seconds=clock.total(),
+        message="",
+        sources=done.scan.counts,
+    )
 
 
 def _speed(context: Context, space: str, done: Preparation) -> float:

@@ -1,6 +1,8 @@
-"""The stages that only read, in order and timed: what `plan` shows and `refresh` goes on from."""
+"""The stages that only read, in order and timed: what `plan` shows, `refresh` and `reembed` go on from."""
 
 from __future__ import annotations
+
+import polars as pl
 
 from flows.config.schema import Config
 from flows.run import Clock
@@ -9,14 +11,14 @@ from tasks.build.chunk import chunk
 from tasks.build.embed import find_pending
 from tasks.context import Context
 from tasks.curate.deduplicate import deduplicate
-from tasks.curate.validate import validate
+from tasks.curate.validate import REFUSED, ValidationResult, validate
 from tasks.curate.validation import Suite
-from tasks.ingest.plan import plan
-from tasks.ingest.read import read
-from tasks.ingest.scan import scan
+from tasks.ingest.plan import KEPT, Plan, plan
+from tasks.ingest.read import TOUCHED, Reading, read
+from tasks.ingest.scan import LISTED, Scan, scan
 from tasks.tally import Preparation
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "prepare_stored"]
 
 
 def prepare(
@@ -48,6 +50,39 @@ def prepare(
         validated = validate(context, suite, reading)
     with clock.stage("deduplicate"):
         deduplicated = deduplicate(context, planned, validated)
+    with clock.stage("chunk"):
+        changes = chunk(context, encoder, config.chunker, deduplicated, validated)
+        wanted = find_pending(context, encoder, changes)
+    return Preparation(scanned, planned, reading, validated, deduplicated, changes, wanted)
+
+
+def prepare_stored(context: Context, encoder: EncoderFolder, config: Config, clock: Clock) -> Preparation:
+    """What `prepare` says where no source is looked at and every document stays as the base release holds it.
+
+    Args:
+        context: The run.
+        encoder: What the chunks are cut and embedded for.
+        config: The configuration.
+        clock: Times the stages.
+    """
+    ledger, spill = context.ledger(), context.workspace.spill
+    listed = ledger.select("source", "id", "key", pl.col("key").alias("row"), pl.lit(1).alias("occurrence"), "revision")
+    scanned = Scan(listed.with_columns(pl.lit(None).alias("problem")).cast(pl.Schema(LISTED)), {})
+    nothing, keys = scanned.listed.clear(), ledger["key"].clear()
+    planned = Plan(
+        candidates=nothing.with_columns(pl.lit("").alias("cause")),
+        same=ledger.height,
+        held=nothing.with_columns(pl.lit("").alias("cause"), pl.lit(value=False).alias("stays")),
+        gone=ledger.clear(),
+        kept=pl.DataFrame(schema=KEPT),
+        stale_since=pl.DataFrame(schema={"key": pl.String, "stale_since": pl.Datetime("us", "UTC")}),
+    )
+    reading = Reading(spill("read"), pl.DataFrame(schema=TOUCHED), keys, absent=0)
+    refused = pl.DataFrame(schema=REFUSED)
+    validated = ValidationResult(
+        spill("accepted"), refused, keys, keys, unreadable=0, judged=0, causes={}, verdict=None
+    )
+    deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):
         changes = chunk(context, encoder, config.chunker, deduplicated, validated)
         wanted = find_pending(context, encoder, changes)

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
+from flows.build import build, publish_built
 from flows.config.schema import Config
 from flows.context import docs_folder, opened, rebased
-from flows.environment import code, libraries
 from flows.prepare import prepare
 from flows.run import Run, RunResult, recorded
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
-from storage.tables.releases import Draft, Release
-from storage.tables.roles import TEXT, EncoderRecord, Role
 from storage.tables.runs import new_run
-from tasks.build.embed import embed
-from tasks.build.index import index
-from tasks.build.write import write
 from tasks.context import Context
 from tasks.curate.gate import Approvals, gate
 from tasks.curate.quarantine import quarantine, settle
 from tasks.curate.validation import Suite, load_suite, write_docs
-from tasks.learn.floors import check, watched
-from tasks.learn.fusion import fit_words
 from tasks.learn.judged import question_sets
 from tasks.learn.questions import Split
 from tasks.progress import Progress, Silent
-from tasks.release.audit import Snapshot, audit
-from tasks.release.publish import clean_up, publish
+from tasks.release.publish import clean_up
 from tasks.release.readable import require_readable
+from tasks.release.serving import described, serving
 from tasks.tally import Preparation, causes, stale_note, tally
-from tasks.verdict import Refused
 
 __all__ = ["RunResult", "refresh"]
 
@@ -69,8 +60,8 @@ def refresh(
         Exception: Whatever failed; the run is recorded as failed and the last release is untouched.
     """
     progress, name = console or Silent(), new_run()
-    suite, encoder = load_suite(config.validation), resolve(config.encoder, config.base)
-    for split in SPLITS:
+    suite, configured = load_suite(config.validation), resolve(config.encoder, config.base)
+    for split in SPLITS:  # wrong questions are told before hours of work, not after
         question_sets(config.evaluation, config.base, split)
     approved: Approvals = {
         "accept_deletions": accept_deletions,
@@ -83,17 +74,20 @@ def refresh(
             unbound.store, "refresh", config=config, trigger=trigger, progress=progress, lease=True, run=name
         ) as run,
     ):
-        _refresh(replace(rebased(unbound), rebuild=rebuild), encoder, suite, config, run, approved)
-    return RunResult.of(run, encoder.space.id)
+        _refresh(replace(rebased(unbound), rebuild=rebuild), configured, suite, config, run, approved)
+    return RunResult.of(run, str(run.facts["model"]["id"]))
 
 
 def _refresh(
-    context: Context, encoder: EncoderFolder, suite: Suite, config: Config, run: Run, approved: Approvals
+    context: Context, configured: EncoderFolder, suite: Suite, config: Config, run: Run, approved: Approvals
 ) -> None:
     run.base = None if context.base is None else context.base.seq
-    run.facts["model"] = json.loads(encoder.space.to_json()) | {"revision": encoder.revision}
+    run.facts["model"] = described(context.store, context.base, configured, configured).to_dict()
     if context.base is not None and not context.rebuild:
         require_readable(context.store, context.base)
+    encoder = serving(context.store, context.base, configured)
+    record = described(context.store, context.base, encoder, configured)
+    run.facts["model"] = record.to_dict()
     done = prepare(context, encoder, suite, config, run.clock, accept_deletions=approved["accept_deletions"])
     run.facts["data"] = {"sources": done.scan.versions}
     run.counts, run.causes = tally(context, done), causes(context, done)
@@ -106,55 +100,10 @@ def _refresh(
     if not done.publishes:
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
-    release = _release(context, encoder, config, run, done)
+    release = publish_built(context, encoder, config, run, build(context, encoder, record, config, run, done))
     run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
     with run.clock.stage("clean_up"):
         clean_up(context.store, config.releases, encoder.space.id)
-
-
-def _release(context: Context, encoder: EncoderFolder, config: Config, run: Run, done: Preparation) -> Release:
-    """Embed, write, index, audit and publish: the part that writes."""
-    clock = run.clock
-    with clock.stage("embed"):
-        embed(context, encoder, done.changes, done.pending)
-    with clock.stage("write"):
-        written = write(context, encoder, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
-    with clock.stage("index"):
-        indexed = index(context, encoder, config.index, written.tables)
-    role = Role(
-        space=encoder.space.id,
-        encoder=EncoderRecord.from_dict(run.facts["model"]),
-        table=done.changes.table,
-        version=indexed.tables[done.changes.table],
-        index=indexed.facts,
-        chunker=done.changes.fingerprint,
-    )
-    if dev := question_sets([each for each in config.evaluation if each.role == "target"], config.base, "dev"):
-        with clock.stage("fuse"):
-            role = replace(role, fusion=fit_words(context, encoder, dev, indexed.tables, role).fusion)
-    with clock.stage("audit"):
-        audited = audit(Snapshot(context.store, indexed.tables, {TEXT: role}, run.counts), config.index)
-    if not audited.ok:
-        raise Refused(f"the audit failed: {audited.message}")
-    run.facts["data"]["tables"] = indexed.tables
-    told = audited.to_dict()
-    if watched(context, config.evaluation, config.quality):
-        with clock.stage("evaluate"):
-            floors = check(context, encoder, config.evaluation, config.base, config.quality, indexed.tables, role)
-        floors.verdict.enforce()
-        told["quality"] = floors.to_dict()
-    draft = Draft(
-        run=run.id,
-        tables=indexed.tables,
-        roles={TEXT: replace(role, index=replace(role.index, recall=audited.recall))},
-        counts=run.counts,
-        audit=told,
-        config=json.loads(config.to_json()),
-        code=code() | libraries(),
-        message=f"{run.counts['documents']:,} documents, {run.counts['embedded']:,} chunks embedded",
-    )
-    with clock.stage("publish"):
-        return publish(context, run.held, draft)
 
 
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:

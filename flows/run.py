@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING
 
 from flows.environment import code, libraries
-from storage.errors import InputError, TidemarkError, summary
+from storage.errors import InputError, LeaseHeld, TidemarkError, summary
 from storage.outcome import Outcome
 from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Clock", "Exited", "Run", "RunResult", "recorded"]
 
 logger = logging.getLogger(__name__)
+
+_LOOK = 1.0  # seconds between two looks at a lease that somebody else holds
 
 
 class Exited(TidemarkError):
@@ -51,7 +53,8 @@ class Clock:
         try:
             yield
         finally:
-            self.seconds[name] = round(perf_counter() - began, 3)
+            # A flow may come to a stage twice.
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + perf_counter() - began, 3)
 
     def total(self) -> dict[str, float]:
         """All stages and `total`."""
@@ -75,6 +78,7 @@ class Run:
         outcome: How it ended; running until it is concluded.
         message: One line for people.
         release: The release that readers see after it.
+        take: Takes the lease in the frame of the run, and records its start.
     """
 
     id: str
@@ -89,6 +93,25 @@ class Run:
     outcome: Outcome = Outcome.RUNNING
     message: str = ""
     release: int | None = None
+    take: Callable[[], Lease] | None = field(default=None, repr=False)
+
+    def hold(self, patience: float = 0.0) -> None:
+        """Take the lease for the rest of a run that went without one so far, and record that it runs.
+
+        Args:
+            patience: Seconds to wait for another run to end.
+
+        Raises:
+            LeaseHeld: Another run holds the store for longer.
+        """
+        deadline = monotonic() + patience
+        while self.lease is None and self.take is not None:
+            try:
+                self.lease = self.take()
+            except LeaseHeld:
+                if monotonic() >= deadline:
+                    raise
+                sleep(_LOOK)
 
     @property
     def held(self) -> Lease:
@@ -167,7 +190,7 @@ def recorded(
         progress: Where it says how far it is.
         lease: The flow writes what another run could write too: it takes the lease, and its start is recorded. Without
             the lease nobody could tell whether a run that claims to run still lives, so that is recorded once, at its
-            end: a kill cannot leave it running for good.
+            end: a kill cannot leave it running for good. A flow may take it later (`Run.hold`).
         run: Its id; a new one if None.
 
     Yields:
@@ -181,9 +204,15 @@ def recorded(
     """
     found = Run(run or new_run(), kind, Clock(progress or Silent()), datetime.now(UTC))
     with ExitStack() as stack:
+
+        def take() -> Lease:
+            taken = stack.enter_context(Lease(store, found.id))
+            _begin(store, found, taken, _about(config, trigger))
+            return taken
+
+        found.take = take
         if lease:
-            found.lease = stack.enter_context(Lease(store, found.id))
-            _begin(store, found, found.lease, _about(config, trigger))
+            found.hold()
         else:
             upgrade(store, found.id)
         try:
@@ -217,7 +246,7 @@ def _begin(store: Store, run: Run, lease: Lease, about: Facts) -> None:
     runs = Runs(store)
     runs.interrupt()
     started: Facts = {**about, "token": lease.token}
-    runs.start(run.id, run.kind, **started)
+    runs.start(run.id, run.kind, run.started, **started)
 
 
 def _end(store: Store, run: Run, config: Config, trigger: str) -> None:

@@ -141,6 +141,11 @@ FLOWS: dict[str, FlowRow] = {
         "flows.views.run:refresh_view",
         "Bring the index up to date and publish what changed as one release.",
     ),
+    "reembed": FlowRow(
+        "flows.reembed:reembed",
+        "flows.views.run:refresh_view",
+        "Embed what the release holds with another encoder, and publish it as one release.",
+    ),
     "rollback": FlowRow(
         "flows.rollback:rollback",
         "flows.views.run:rollback_view",
@@ -150,6 +155,11 @@ FLOWS: dict[str, FlowRow] = {
         "flows.audit:audit",
         "flows.views.run:audit_view",
         "Prove that a release is whole: counts, ids, vectors, index, recall.",
+    ),
+    "retrain": FlowRow(
+        "flows.retrain:retrain",
+        "flows.views.learn:retrain_view",
+        "Train a better encoder from the release's own documents, and publish it if the gate lets it pass.",
     ),
     "evaluate": FlowRow(
         "flows.measure:evaluate",

@@ -6,8 +6,9 @@ import numpy as np
 
 from models.encoder import Encoder, Vectors
 from models.errors import ProbeMismatch
+from models.space import Space
 
-__all__ = ["PROBE_TEXTS", "TOLERANCE", "confirm", "probe"]
+__all__ = ["PROBE_TEXTS", "TOLERANCE", "compare", "confirm", "probe"]
 
 # Threads and batch shapes move vectors by 1.5e-7, weights through float16 by 2e-4, bfloat16 by 1e-3.
 TOLERANCE = 1e-5
@@ -45,8 +46,24 @@ def confirm(stored: Vectors, encoder: Encoder, tolerance: float = TOLERANCE) -> 
     Raises:
         ProbeMismatch: the vectors differ.
     """
-    found = probe(encoder)
-    space = encoder.space
+    return compare(stored, probe(encoder), encoder.space, tolerance)
+
+
+def compare(stored: Vectors, found: Vectors, space: Space, tolerance: float = TOLERANCE) -> float:
+    """Check that vectors of the same texts are the same.
+
+    Args:
+        stored: What the encoder of the space gave before, of shape (texts, dimension).
+        found: What it gives now.
+        space: The space.
+        tolerance: Largest difference of a coordinate that is still the same space.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        ProbeMismatch: the vectors differ.
+    """
     if found.shape != stored.shape:
         raise ProbeMismatch(
             f"space {space.id} ({space.name}): the stored probe has the shape {stored.shape}, this encoder gives "

@@ -16,9 +16,12 @@ from typing import Protocol
 from storage.errors import InputError
 from storage.tables.store import Store, cache_folder
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "refuse_pickles"]
 
 _MANIFEST = "tidemark.json"
+_CARD = "README.md"  # for people alone: it may be written anew, so the manifest does not name it
+# What can run code when it is opened, or belongs to a training and not to its model.
+_PICKLES = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
 
 
 class Registry:
@@ -41,11 +44,32 @@ class Registry:
         return self._models.spaces()
 
     def keep(self, space: str, folder: Path) -> None:
-        """Copy a model folder in; the manifest comes last, so that a half copy is never taken for a model."""
+        """Copy a model folder in; the manifest comes last, so that a half copy is never taken for a model.
+
+        Raises:
+            InputError: The folder holds pickles, as optimizers and old weights are saved.
+        """
+        refuse_pickles(folder)
         if self.has(space):
             return
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        self._models.put(space, folder, {path.relative_to(folder).as_posix(): _sha256(path) for path in files})
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        named = sorted(files.keys() - {_MANIFEST, _CARD})
+        self._models.put(space, folder, {name: _sha256(files[name]) for name in named})
+        if _CARD in files:
+            self.describe(space, files[_CARD].read_text(encoding="utf-8"))
+
+    def describe(self, space: str, card: str) -> None:
+        """Write the model card of a kept model, or write it anew."""
+        self._models.write(space, _CARD, card)
+
+    def size(self, space: str) -> int:
+        """Bytes of the files of a kept model, its card and its manifest not counted."""
+        sizes = self._models.sizes(space)
+        return sum(sizes.get(name, 0) for name in self._models.manifest(space))
+
+    def digests(self, space: str) -> dict[str, str]:
+        """File of a kept model to its SHA-256, as when it was kept."""
+        return self._models.manifest(space)
 
     def fetch(self, space: str) -> Path:
         """A local folder with the encoder of a space; copied to a cache where the store is remote.
@@ -81,6 +105,20 @@ class Registry:
         return wrong
 
 
+def refuse_pickles(folder: Path) -> None:
+    """Refuse a model folder that holds what can run code when it is opened.
+
+    Raises:
+        InputError: It does; the text names the files.
+    """
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _PICKLES)
+    if found:
+        raise InputError(
+            f"{folder} holds {', '.join(found)}: pickles, which can run code when they are opened. Save the model as "
+            "safetensors alone, without optimizer and checkpoints, and give that folder"
+        )
+
+
 class _Models(Protocol):
     """Where model folders lie."""
 
@@ -100,6 +138,10 @@ class _Models(Protocol):
 
     def remove(self, space: str) -> None: ...
 
+    def write(self, space: str, name: str, text: str) -> None: ...
+
+    def sizes(self, space: str) -> dict[str, int]: ...
+
 
 class _Folder:
     """Models beside a local store; readers load them where they are."""
@@ -115,7 +157,7 @@ class _Folder:
 
     def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None:
         for half in self.root.glob(".*"):  # of a killed run: the lease leaves room for one
-            shutil.rmtree(half)
+            shutil.rmtree(half) if half.is_dir() else half.unlink()
         staging = self.root / f".{space}-{secrets.token_hex(4)}"
         shutil.copytree(folder, staging)
         (staging / _MANIFEST).write_text(json.dumps(manifest, indent=1))
@@ -140,6 +182,15 @@ class _Folder:
     def remove(self, space: str) -> None:
         (self.root / space / _MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(self.root / space)
+
+    def write(self, space: str, name: str, text: str) -> None:
+        half = self.root / f".{space}-{secrets.token_hex(4)}"
+        half.write_text(text, encoding="utf-8")
+        half.replace(self.root / space / name)
+
+    def sizes(self, space: str) -> dict[str, int]:
+        root = self.root / space
+        return {path.relative_to(root).as_posix(): path.stat().st_size for path in root.rglob("*") if path.is_file()}
 
 
 class _Bucket:
@@ -200,6 +251,16 @@ class _Bucket:
             files = self.files.find(f"{self.root}/{space}")
             for path in sorted(files, key=lambda path: not path.endswith(f"/{_MANIFEST}")):
                 self.files.rm_file(path)
+
+    def write(self, space: str, name: str, text: str) -> None:
+        with self.reached():
+            self.files.pipe_file(self._path(space, name), text.encode())
+
+    def sizes(self, space: str) -> dict[str, int]:
+        root = f"{self.root}/{space}/"
+        with self.reached():
+            found = self.files.find(f"{self.root}/{space}", detail=True)
+        return {str(path).removeprefix(root): int(facts["size"]) for path, facts in found.items()}
 
     def _copy(self, space: str, name: str, file: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from storage.tables.store import Store, cache_folder
 __all__ = ["Spill", "Workspace"]
 
 DAY = 86_400  # seconds
+BESIDE = ("plan-", "stage-")  # names of work that goes on beside the holder of the lease
 
 
 class Spill:
@@ -76,13 +77,18 @@ class Workspace:
         """A new spill of this run."""
         return Spill(self.folder / name)
 
+    def touch(self) -> None:
+        """Show that the run lives, so that nobody sweeps its folder away."""
+        with suppress(FileNotFoundError):
+            os.utime(self.folder)
+
     def sweep(self) -> None:
         """Remove what earlier runs left; only for the holder of the lease."""
         if self._root is None or not self._root.is_dir():
             return
         for other in self._root.iterdir():
-            # A plan runs beside a refresh: only one that was killed is a day old.
-            running = other.name.startswith("plan-") and time.time() - other.stat().st_mtime < DAY
+            # What runs beside a refresh shows that it lives: only one that was killed is a day old.
+            running = other.name.startswith(BESIDE) and time.time() - other.stat().st_mtime < DAY
             if other != self.folder and not running:
                 shutil.rmtree(other, ignore_errors=True)
 

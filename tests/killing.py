@@ -24,7 +24,18 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["Child", "End", "Failure", "Orders", "command", "refreshed", "rolled_back", "vacuum_everything", "within"]
+__all__ = [
+    "Child",
+    "End",
+    "Failure",
+    "Orders",
+    "command",
+    "reembedded",
+    "refreshed",
+    "rolled_back",
+    "vacuum_everything",
+    "within",
+]
 
 TIMEOUT = 120.0
 # Starting a process asks after all others, and the exit code of each can be read but once.
@@ -32,7 +43,9 @@ _REAPING = threading.Lock()
 
 STAGES = {
     "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "find_pending"),
-    "flows.refresh": ("gate", "embed", "write", "index", "audit", "publish", "clean_up"),
+    "flows.build": ("embed", "write", "index", "audit", "publish"),
+    "flows.refresh": ("gate", "clean_up"),
+    "flows.reembed": ("embed_ahead", "clean_up"),
 }
 COMMITS = {
     "lance:LanceDataset": (
@@ -165,6 +178,14 @@ def refreshed(mapping: Mapping[str, Any], base: Path, accept_deletions: bool = F
     from flows.refresh import refresh
 
     return refresh(Config.from_mapping(mapping, base), accept_deletions=accept_deletions, accept_encoder=True)
+
+
+def reembedded(mapping: Mapping[str, Any], base: Path, encoder: str) -> Any:
+    """The work of a re-embedding."""
+    from flows.config.schema import Config
+    from flows.reembed import reembed
+
+    return reembed(Config.from_mapping(mapping, base), encoder=encoder)
 
 
 def rolled_back(mapping: Mapping[str, Any], base: Path, to: int | None = None) -> Any:

@@ -16,7 +16,7 @@ from tasks.curate.validation.expectations import import_gx
 __all__ = ["THREADS"]
 
 MODULES = (
-    *("flows.refresh", "flows.rollback", "flows.audit", "flows.cli.app", "flows.views.run"),
+    *("flows.refresh", "flows.reembed", "flows.rollback", "flows.audit", "flows.cli.app", "flows.views.run"),
     *(
         "models.text.stub",
         "models.text.tokenizer",

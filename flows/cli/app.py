@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli import init, look
+from flows.cli.models import models
 from flows.cli.run import add_flow
 from flows.environment import log_to_stderr, set_up
 from flows.exits import exit_code
@@ -84,6 +85,7 @@ app.command("show", rich_help_panel=READ)(look.show)
 app.command("diff", rich_help_panel=READ)(look.diff)
 app.command("explain", rich_help_panel=READ)(look.explain)
 app.add_typer(quarantine, name="quarantine", rich_help_panel=READ)
+app.add_typer(models, name="models", rich_help_panel=READ)
 
 
 def _version(asked: bool) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
+from flows.config.explain import models_in
 from flows.config.toml import FILE, to_toml
 from storage.errors import InputError
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 __all__ = ["init", "template"]
 
@@ -77,17 +76,42 @@ def template(source: Path | None, base: Path) -> str:
         if name == "sources":
             parts += _source(source, base)
             continue
-        section: BaseModel = getattr(defaults, name)
-        parts += [f"# {field.description}", f"[{name}]"]
-        for key, inner in type(section).model_fields.items():
-            value = getattr(section, key)
-            parts += [f"# {line}" for line in textwrap.wrap(inner.description or "", WIDTH)]
-            shown = f"{key} = {to_toml(value)}" if value is not None else f"# {key} =    (not set)"
-            parts.append(shown if (name, key) in SET else f"# {shown.removeprefix('# ')}")
+        parts.append(f"# {field.description}")
+        value = getattr(defaults, name)
+        # A list of tables has no defaults of its own: it shows which keys one of them takes.
+        parts += _section(name, value) if isinstance(value, BaseModel) else _example(name, next(models_in(field)))
     return "\n".join(parts) + "\n"
 
 
 SET = {("store", "uri"), ("encoder", "name")}
+
+
+def _section(name: str, section: BaseModel) -> list[str]:
+    """Write a section with its defaults, and the sections in it after its own keys, as TOML wants them."""
+    lines, inside = [f"[{name}]"], list[str]()
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            inside += ["", f"# {field.description}", *_section(f"{name}.{key}", value)]
+            continue
+        if value is None and (model := next(models_in(field), None)):
+            inside += ["", f"# {field.description}", *_example(f"{name}.{key}", model, "[{}]")]
+            continue
+        lines += [f"# {line}" for line in textwrap.wrap(field.description or "", WIDTH)]
+        shown = f"{key} = {to_toml(value)}" if value is not None else f"# {key} =    (not set)"
+        lines.append(shown if (name, key) in SET else f"# {shown.removeprefix('# ')}")
+    return lines + inside
+
+
+def _example(name: str, model: type[BaseModel], heading: str = "[[{}]]") -> list[str]:
+    """Write, in comments, a section that is not there unless somebody writes it."""
+    lines = [f"# {heading.format(name)}"]
+    for key, field in model.model_fields.items():
+        default = "   (needed)" if field.is_required() else "   (not set)" if field.default is None else ""
+        shown = default or to_toml(field.get_default(call_default_factory=True))
+        lines += [f"#     {line}" for line in textwrap.wrap(field.description or "", WIDTH - 4)]
+        lines.append(f"# {key} = {shown}")
+    return lines
 
 
 def _source(source: Path | None, base: Path) -> list[str]:

@@ -43,6 +43,9 @@ def search(
             help="By vectors (dense), words (text) or both (hybrid); auto is hybrid where that was shown to help.",
         ),
     ] = "auto",
+    rerank: Annotated[
+        bool, typer.Option("--rerank/--no-rerank", help="Order the best hits once more, where the release can.")
+    ] = True,
     release: InRelease = None,
     as_json: Json = False,
 ) -> None:
@@ -58,8 +61,8 @@ def search(
     asked = [text] if text is not None else read_queries(queries or Path())
     with Output(as_json).reserved() as output:
         config = configuration(ctx)
-        encoder = config.encoder
-        opened = Search(config.store.uri, release, device=encoder.device, threads=encoder.threads, mode=mode)
+        device, threads = config.encoder.device, config.encoder.threads
+        opened = Search(config.store.uri, release, device=device, threads=threads, mode=mode, rerank=rerank)
         for query, hits in opened.find(asked, k, fits, mode):
             told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": hits}
             if queries is not None and as_json:

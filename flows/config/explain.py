@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from flows.config.toml import Loc, to_toml
 from storage.redaction import redact
 from storage.sources import SOURCES, resolve
 
-__all__ = ["explain"]
+__all__ = ["explain", "models_in"]
 
 # Pydantic's words for a shape, and ours: a user writes TOML, not instances of classes.
 SHAPES = {
@@ -21,6 +22,10 @@ SHAPES = {
     "tuple_type": 'must be a list such as ["a", "b"]',
     "missing": "is missing",
 }
+
+
+# Lists of tables, whose items go by their names.
+TABLES: tuple[Loc, ...] = (("sources",), ("evaluation",))
 
 
 def explain(
@@ -48,8 +53,8 @@ def _sentence(loc: Loc, fault: Mapping[str, Any], owner: type[BaseModel] | None,
     key, kind = _dotted(loc, data), fault["type"]
     if kind == "extra_forbidden":
         return _unknown(loc, owner, data)
-    if loc == ("sources",) and kind == "tuple_type":
-        return "sources must be a list: write [[sources]], with two brackets, above each source"
+    if loc in TABLES and kind == "tuple_type":
+        return f"{key} must be a list: write [[{key}]], with two brackets, above each of its tables"
     if kind in SHAPES:
         told = SHAPES[kind].format(key=key)
         field = owner.model_fields.get(str(loc[-1])) if owner is not None else None
@@ -83,7 +88,7 @@ def _dotted(loc: Sequence[int | str], data: Any) -> str:
             continue
         item = _at(data, loc[: position + 1])
         name = item.get("name") if isinstance(item, Mapping) else None
-        if name and parts == ["sources"]:
+        if name and tuple(parts) in TABLES:
             parts.append(str(name))
         elif parts:
             parts[-1] += f"[{part}]"
@@ -108,8 +113,13 @@ def _owner(model: type[BaseModel] | None, data: Any, loc: Sequence[int | str]) -
             model = resolve(SOURCES[kind]).Config if kind in SOURCES else model
         elif model is not None:
             field = model.model_fields.get(part)
-            model = next(_models(field.annotation), None) if field is not None else None
+            model = next(models_in(field), None) if field is not None else None
     return model
+
+
+def models_in(field: FieldInfo) -> Iterator[type[BaseModel]]:
+    """Yield the pydantic models that a value of a field may be, or hold."""
+    return _models(field.annotation)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

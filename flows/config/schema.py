@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
 from flows.config.explain import explain
 from flows.config.toml import FILE, override, read_toml
@@ -61,14 +61,15 @@ class Config(BaseModel):
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)
 
-    @field_validator("sources")
+    @field_validator("sources", "evaluation")
     @classmethod
-    def _differ(cls, sources: tuple[AnySourceConfig, ...]) -> tuple[AnySourceConfig, ...]:
-        names = [source.name for source in sources]
+    def _differ(cls, listed: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        names = [each.name for each in listed]
+        what = "sources" if info.field_name == "sources" else "sets"
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"{names.count(name)} sources are named {name!r}; each needs a name of its own")
-        return sources
+                raise ValueError(f"{names.count(name)} {what} are named {name!r}; each needs a name of its own")
+        return listed
 
     @classmethod
     def load(cls, path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Self:

@@ -15,6 +15,7 @@ __all__ = ["FILE", "Loc", "override", "read_toml", "to_toml"]
 
 FILE = "tidemark.toml"
 PREFIX = "TIDEMARK_"
+NAMED = ("sources", "evaluation")  # lists of tables, each with a name
 Loc = tuple[int | str, ...]
 
 POSITION = re.compile(r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.S)
@@ -48,7 +49,8 @@ def read_toml(file: Path) -> dict[str, Any]:
 def override(data: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[Loc, str]]:
     """Put the values of `TIDEMARK_<SECTION>__<KEY>` into what the file says.
 
-    A source is named by its name: `TIDEMARK_SOURCES__NOTES__PATH`. A value that starts with `[` or `{` is read as TOML.
+    An item of a list goes by its name: `TIDEMARK_SOURCES__NOTES__PATH`. A value that starts with `[` or `{` is read as
+    TOML.
 
     Args:
         data: What the file says.
@@ -65,10 +67,10 @@ def override(data: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[
         section, *rest = variable.removeprefix(PREFIX).lower().split("__")
         loc: Loc = (section, *rest)
         target: Any = merged.setdefault(section, {})
-        if section == "sources":
-            position, rest = _source(target, variable, rest)
-            target = merged["sources"] = [dict(item) if isinstance(item, Mapping) else item for item in target]
-            target, loc = target[position], ("sources", position, *rest)
+        if section in NAMED:
+            position, rest = _named(section, target, variable, rest)
+            target = merged[section] = [dict(item) if isinstance(item, Mapping) else item for item in target]
+            target, loc = target[position], (section, position, *rest)
         *inner, last = rest
         for key in inner:
             target = target.setdefault(key, {}) if isinstance(target, dict) else target
@@ -100,15 +102,18 @@ def _where(file: Path, text: str, message: str) -> str:
     return f"{file}, line {line}, column {column}: is no valid TOML: {found['what']}" + (f": {shown}" if shown else "")
 
 
-def _source(sources: Any, variable: str, rest: list[str]) -> tuple[int, list[str]]:
-    """Find the source that a variable names; the variable has no other way to write `-` than `_`."""
-    items = sources if isinstance(sources, list) else []
+def _named(section: str, listed: Any, variable: str, rest: list[str]) -> tuple[int, list[str]]:
+    """Find the item of a list that a variable names; the variable has no other way to write `-` than `_`."""
+    items = listed if isinstance(listed, list) else []
     names = [str(item.get("name", "")) if isinstance(item, Mapping) else "" for item in items]
     for position, name in enumerate(names):
         if len(rest) > 1 and re.sub(r"\W", "_", name.lower()) == rest[0]:
             return position, rest[1:]
     known = ", ".join(filter(None, names)) or "none"
-    raise InputError(f"{variable}: must name a source and its key, TIDEMARK_SOURCES__<NAME>__<KEY>; sources: {known}")
+    what = {"sources": "a source"}.get(section, f"an item of [[{section}]]")
+    raise InputError(
+        f"{variable}: must name {what} and its key, TIDEMARK_{section.upper()}__<NAME>__<KEY>; {section}: {known}"
+    )
 
 
 def _value(variable: str, text: str) -> Any:

@@ -7,10 +7,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flows.report.markdown import times, write_quality, write_report
+from flows.report.markdown import times, write_learning, write_quality, write_report
 from tasks.stage import in_flow_run
 
-__all__ = ["OnDashboard", "embedding_progress", "publish", "publish_artifacts", "publish_checks", "publish_quality"]
+__all__ = [
+    "OnDashboard",
+    "embedding_progress",
+    "publish",
+    "publish_artifacts",
+    "publish_checks",
+    "publish_gate",
+    "publish_quality",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +36,8 @@ def publish(report: Mapping[str, Any]) -> None:
         publish_checks(report["checks"])
     if report.get("sets"):
         publish_quality(report)
+    if report.get("gate"):
+        publish_gate(report)
     if report.get("seconds"):
         publish_artifacts(report)
 
@@ -102,6 +112,26 @@ def publish_quality(report: Mapping[str, Any]) -> None:
     def send() -> None:
         create_table_artifact(key="quality", table=rows, description=about)
         create_markdown_artifact(key="quality-report", markdown=write_quality(report), description=about)
+
+    _send(send)
+
+
+def publish_gate(report: Mapping[str, Any]) -> None:
+    """Put a retraining on the dashboard: the bars of the gate as a table, the learning curve; nothing elsewhere.
+
+    Args:
+        report: A retraining as JSON shows it: `gate`, `training` and `challengers`.
+    """
+    if not in_flow_run():
+        return
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+    bars = sorted(report["gate"]["bars"], key=lambda bar: bool(bar["holds"]))
+    rows = [{"bar": bar["name"], "verdict": "ok" if bar["holds"] else "MISSED", "of": bar["message"]} for bar in bars]
+
+    def send() -> None:
+        create_table_artifact(key="gate", table=rows, description="Every bar of the gate, those missed first.")
+        create_markdown_artifact(key="learning", markdown=write_learning(report), description="How it learned.")
 
     _send(send)
 

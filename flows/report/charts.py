@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BLUE", "GREEN", "Bar", "interval_chart", "stage_chart"]
+__all__ = ["BLUE", "GREEN", "Bar", "curve_chart", "interval_chart", "stage_chart"]
 
 BLUE, GREEN = "#2f6fed", "#1d9a6c"
 _INK, _QUIET, _GRID = "#1b2430", "#5b6675", "#dfe4ea"
@@ -78,6 +78,39 @@ def interval_chart(title: str, bars: Sequence[Bar], *, colour: str = BLUE) -> st
             f'<path d="M{low:.1f} {y + 7}v8m0 -4H{high:.1f}m0 -4v8" fill="none" stroke="{_INK}" stroke-width="1.5"/>',
             f'<text x="{max(high, left + span * bar.value) + 8:.1f}" y="{y + 15}" fill="{_INK}">{bar.value:.3f}</text>',
         ]
+    return "\n".join([*parts, "</svg>"])
+
+
+def curve_chart(title: str, points: Sequence[tuple[int, float]], *, colour: str = BLUE) -> str:
+    """A line through points, the first and the last of them labelled.
+
+    Args:
+        title: Above the line.
+        points: Steps and values, at least two.
+        colour: Of the line.
+
+    Returns:
+        An SVG document.
+    """
+    width, height, left, right, top, bottom = 720, 220, 60, 60, 50, 30
+    steps, values = [step for step, _ in points], [value for _, value in points]
+    across, up = (max(steps) - min(steps)) or 1, (max(values) - min(values)) or 1
+    placed = [
+        (
+            left + (width - left - right) * (step - min(steps)) / across,
+            height - bottom - (height - top - bottom) * (value - min(values)) / up,
+        )
+        for step, value in points
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+    parts = [
+        *_framed(title, width, height),
+        f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>',
+    ]
+    for (x, y), (step, value) in ((placed[0], points[0]), (placed[-1], points[-1])):
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{y - 8:.1f}" text-anchor="middle" fill="{_INK}">{value:.3f}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 10}" text-anchor="middle" fill="{_QUIET}">step {step}</text>')
     return "\n".join([*parts, "</svg>"])
 
 

@@ -6,9 +6,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from flows.report.charts import GREEN, Bar, interval_chart, stage_chart
+from flows.report.charts import GREEN, Bar, curve_chart, interval_chart, stage_chart
 
-__all__ = ["times", "write_quality", "write_report"]
+__all__ = ["times", "write_learning", "write_quality", "write_report"]
 
 
 def write_report(report: Mapping[str, Any]) -> str:
@@ -36,6 +36,26 @@ def write_report(report: Mapping[str, Any]) -> str:
     if drawn:
         lines += [f"![Counts]({_data(stage_chart('Counts', drawn, colour=GREEN))})", ""]
     return "\n".join(lines)
+
+
+def write_learning(report: Mapping[str, Any]) -> str:
+    """The Markdown report of a retraining: its challengers, and the curves of its loss and of the dev questions.
+
+    Args:
+        report: A retraining as JSON shows it: `training`, `challengers` and `message`.
+
+    Returns:
+        Markdown.
+    """
+    training = report.get("training") or {}
+    lines = ["# Retraining", "", str(report.get("message", "")), "", "| challenger | space | verdict | why |"]
+    lines.append("|---|---|---|---|")
+    for each in report.get("challengers") or []:
+        lines.append(f"| {each['name']} | {each['space'][:12]} | {each['verdict']} | {'; '.join(each['reasons'])} |")
+    for name, title in (("losses", "Loss by step"), ("curve", "nDCG@10 on dev questions by step")):
+        if len(training.get(name) or []) > 1:
+            lines += ["", f"![{title}]({_data(curve_chart(title, training[name]))})"]
+    return "\n".join(lines) + "\n"
 
 
 def write_quality(report: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rich import box
+from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from storage.outcome import Outcome
 
-__all__ = ["COLOURS", "clean", "grid", "heading", "size", "steps", "table"]
+__all__ = ["COLOURS", "bars", "clean", "grid", "heading", "size", "steps", "table"]
 
 COLOURS: Mapping[str, str] = {
     Outcome.RUNNING: "cyan",
@@ -26,6 +27,7 @@ COLOURS: Mapping[str, str] = {
     Outcome.FAILED: "red",
     Outcome.INTERRUPTED: "red",
 }
+BAR = 32
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -66,6 +68,21 @@ def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
     for row in rows:
         made.add_row(*(clean(value) for value in row))
     return Padding(made, (gap, 0, 0, 0), expand=False)
+
+
+def bars(seconds: Mapping[str, float]) -> RenderableType:
+    """Draw the seconds of each stage, the longest as a full bar."""
+    stages = {name: value for name, value in seconds.items() if name != "total"}
+    longest = max(stages.values(), default=0) or 1
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(justify="right", no_wrap=True)
+    made.add_column(max_width=BAR)
+    for name, value in stages.items():
+        made.add_row(clean(name), f"{value:.2f} s", Bar(size=longest, begin=0, end=value, color="cyan"))
+    if "total" in seconds:
+        made.add_row("total", Text(f"{seconds['total']:.2f} s", style="bold"), "")
+    return Padding(made, (1, 0, 0, 0), expand=False)
 
 
 def steps(commands: Sequence[str], lead: str) -> RenderableType:

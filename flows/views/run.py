@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rich.bar import Bar
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from flows.views.parts import COLOURS, clean, grid, heading, size, steps, table
+from flows.views.parts import COLOURS, bars, clean, grid, heading, size, steps, table
 from flows.views.progress import duration
 from storage.outcome import Outcome
 
@@ -45,7 +41,6 @@ CAUSES = {
 }
 CHUNKS = ("moved-chunks",)
 DOCUMENTS = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
-BAR = 32
 
 
 def plan_view(found: Forecast) -> RenderableType:
@@ -102,7 +97,7 @@ def refresh_view(result: RunResult) -> RenderableType:
         ]
         parts.append(grid(rows))
     if result.seconds:
-        parts.append(_bars(result.seconds))
+        parts.append(bars(result.seconds))
     parts.append(steps(_next(result), "next:"))
     return Group(*parts)
 
@@ -139,21 +134,6 @@ def _approval(message: str) -> str:
     """Find the command that approves what a run waits for: its message names it."""
     named = re.search(r"`(tidemark refresh [^`]+)`", message)
     return named[1] if named else "tidemark refresh --accept-deletions"
-
-
-def _bars(seconds: Mapping[str, float]) -> RenderableType:
-    """Draw the seconds of each stage, the longest as a full bar."""
-    stages = {name: value for name, value in seconds.items() if name != "total"}
-    longest = max(stages.values(), default=0) or 1
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="dim", no_wrap=True)
-    made.add_column(justify="right", no_wrap=True)
-    made.add_column(max_width=BAR)
-    for name, value in stages.items():
-        made.add_row(clean(name), f"{value:.2f} s", Bar(size=longest, begin=0, end=value, color="cyan"))
-    if "total" in seconds:
-        made.add_row("total", Text(f"{seconds['total']:.2f} s", style="bold"), "")
-    return Padding(made, (1, 0, 0, 0), expand=False)
 
 
 def _next(result: RunResult) -> list[str]:

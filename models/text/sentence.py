@@ -57,16 +57,30 @@ class Batch:
 Network = Callable[[Batch], "torch.Tensor"]
 
 
+@dataclass(frozen=True)
+class Networks:
+    """What a loaded model computes.
+
+    Attributes:
+        vectors: One vector a text: shape (texts, dimension).
+        tokens: One vector a token, before they are pooled: shape (texts, tokens, width), padded on the right; None
+            where the stack is not computed here.
+    """
+
+    vectors: Network
+    tokens: Network | None = None
+
+
 class SentenceEncoder:
     """Runs BERT-like stacks itself, and any other through sentence-transformers."""
 
     modality: Modality = "text"
 
-    def __init__(self, space: Space, layout: Layout, network: Network, batch_tokens: int) -> None:
+    def __init__(self, space: Space, layout: Layout, networks: Networks, batch_tokens: int) -> None:
         self.space = space
         self._tokenise = _tokeniser(layout, space.window)
         self._lowercase = layout.lowercase
-        self._network = network
+        self._networks = networks
         self._batch_tokens = batch_tokens
 
     @classmethod
@@ -102,12 +116,12 @@ class SentenceEncoder:
         device = _device(config.device)
         precision: torch.dtype = getattr(torch, dtype)
         if Bert.fits(layout.modules[0]) and head_fits(layout.modules[1:]):
-            network = _own_network(layout, space, device, precision)
+            networks = _own_networks(layout, space, device, precision)
         else:
             kinds = ", ".join(module.kind for module in layout.modules)
             logger.info("%s (%s) runs through sentence-transformers", space.name, kinds)
-            network = _foreign_network(layout, space, device, precision)
-        return cls(space, layout, network, config.batch_tokens)
+            networks = Networks(_foreign_network(layout, space, device, precision))
+        return cls(space, layout, networks, config.batch_tokens)
 
     @classmethod
     def files(cls, folder: Path | None, config: EncoderConfig, space: Space) -> dict[str, Path | dict[str, Any]]:
@@ -128,18 +142,50 @@ class SentenceEncoder:
         """Embed queries: shape (n, dimension)."""
         return self._encode(texts, self.space.query_prompt, "query", None)
 
+    def encode_tokens(self, texts: Sequence[str], task: Task) -> list[Vectors]:
+        """Embed each token by itself, as the network sees it before it pools.
+
+        Returns:
+            Shape (tokens, width) a text, unit norm, without the tokens that frame every text ([CLS], [SEP]); a text
+            that is empty but for those keeps them.
+
+        Raises:
+            ModelError: the network is run by sentence-transformers, which does not say which token a vector is of.
+        """
+        import torch
+
+        if self._networks.tokens is None:
+            raise ModelError(
+                f"{self.space.name}: the vectors of its tokens are not known, only those of BERT-like ones"
+            )
+        prompt = self.space.query_prompt if task == "query" else self.space.document_prompt
+        tokens = self._tokens(texts, prompt)
+        frame = self._tokenise([""])[0]
+        found: list[Vectors] = [np.empty((0, 0), dtype=np.float32)] * len(texts)
+        with torch.inference_mode():
+            for rows in batched(tokens, self._batch_tokens):
+                batch = Batch(rows, [texts[row] for row in rows], [tokens[row] for row in rows], prompt, task)
+                hidden = torch.nn.functional.normalize(self._networks.tokens(batch).float(), dim=-1).cpu().numpy()
+                for row, numbers, vectors in zip(batch.rows, batch.tokens, hidden, strict=True):
+                    own = ~np.isin(numbers, frame)
+                    found[row] = vectors[: len(numbers)][own if own.any() else slice(None)]
+        return found
+
+    def _tokens(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
+        prompted = [prompt + text for text in texts] if prompt else texts
+        return self._tokenise([text.lower() for text in prompted] if self._lowercase else prompted)
+
     def _encode(self, texts: Sequence[str], prompt: str, task: Task, progress: OnProgress | None) -> Vectors:
         import torch
 
-        prompted = [prompt + text for text in texts] if prompt else texts
-        tokens = self._tokenise([text.lower() for text in prompted] if self._lowercase else prompted)
+        tokens = self._tokens(texts, prompt)
         all_tokens = sum(map(len, tokens))
         vectors = np.empty((len(texts), self.space.dimension), dtype=np.float32)
         done_texts = done_tokens = 0
         with torch.inference_mode():
             for rows in batched(tokens, self._batch_tokens):
                 batch = Batch(rows, [texts[row] for row in rows], [tokens[row] for row in rows], prompt, task)
-                vectors[batch.rows] = self._network(batch).float().cpu().numpy()
+                vectors[batch.rows] = self._networks.vectors(batch).float().cpu().numpy()
                 done_texts += len(batch.rows)
                 done_tokens += sum(map(len, batch.tokens))
                 if progress is not None:
@@ -192,7 +238,7 @@ def _tokeniser(layout: Layout, window: int) -> Callable[[Sequence[str]], list[To
     return tokenise
 
 
-def _own_network(layout: Layout, space: Space, device: str, dtype: torch.dtype) -> Network:
+def _own_networks(layout: Layout, space: Space, device: str, dtype: torch.dtype) -> Networks:
     """Load a stack of BERT, pooling, dense layers and norms."""
     import torch
 
@@ -200,20 +246,23 @@ def _own_network(layout: Layout, space: Space, device: str, dtype: torch.dtype) 
     modes = layout.modules[1].modes
     steps = head(layout.modules[2:], device, dtype)
 
-    def network(batch: Batch) -> torch.Tensor:
+    def hidden(batch: Batch) -> torch.Tensor:
         lengths = torch.tensor([len(row) for row in batch.tokens])
         ids = torch.zeros((len(batch.tokens), int(lengths.max())), dtype=torch.int64)
         for row, numbers in enumerate(batch.tokens):
             ids[row, : len(numbers)] = torch.from_numpy(numbers)
         # Without padding there is nothing to mask, and attention is faster for it.
         mask = None if bool((lengths == ids.shape[1]).all()) else torch.arange(ids.shape[1]) < lengths[:, None]
-        hidden = bert.forward(ids.to(device), mask if mask is None else mask.to(device))
-        vectors = pool(hidden, lengths.to(device), modes)
-        for step in steps:
-            vectors = step(vectors)
-        return torch.nn.functional.normalize(vectors.float(), dim=-1) if space.normalise else vectors
+        return bert.forward(ids.to(device), mask if mask is None else mask.to(device))
 
-    return network
+    def vectors(batch: Batch) -> torch.Tensor:
+        lengths = torch.tensor([len(row) for row in batch.tokens])
+        pooled = pool(hidden(batch), lengths.to(device), modes)
+        for step in steps:
+            pooled = step(pooled)
+        return torch.nn.functional.normalize(pooled.float(), dim=-1) if space.normalise else pooled
+
+    return Networks(vectors, hidden)
 
 
 def _foreign_network(layout: Layout, space: Space, device: str, dtype: torch.dtype) -> Network:

@@ -116,8 +116,10 @@ class ChunkTable:
             keys: Keys of the documents.
             columns: Which columns.
         """
-        found = self.dataset.scanner(columns=columns, filter=filter_in("key", keys)).to_table()
-        return pl.DataFrame(pl.from_arrow(found))
+        # With little read ahead: for a filter Lance may read the whole column.
+        found = list(stream(self.dataset, columns, where=filter_in("key", keys)))
+        schema = pa.schema([self.dataset.schema.field(name) for name in columns])
+        return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(found, schema)))
 
     def some(self, ids: Iterable[str], columns: list[str]) -> Iterator[dict[str, Any]]:
         """Some columns of some chunks, in no order.

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-__all__ = ["TEXT", "EncoderRecord", "Fusion", "IndexFacts", "Role", "chunks_table"]
+__all__ = ["RERANKER", "TEXT", "EncoderRecord", "Fusion", "IndexFacts", "Role", "chunks_table"]
 
-TEXT = "text"  # the role of text chunks; `image` and `reranker` are others
+TEXT = "text"  # the role of text chunks; `image` is another
+RERANKER = "reranker"  # the role of what orders the best of a search once more; it has no table
 
 
 def chunks_table(space: str) -> str:

@@ -85,10 +85,11 @@ class Runs:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def start(self, run: str, kind: str, **facts: Unpack[Facts]) -> None:
+    def start(self, run: str, kind: str, started: datetime | None = None, **facts: Unpack[Facts]) -> None:
         """Record that a run began, under the lease; one that is killed keeps `running` in its row until the next."""
         host = f"{socket.gethostname()}:{os.getpid()}"
-        row = {"run": run, "kind": kind, "outcome": Outcome.RUNNING, "started": datetime.now(UTC), "host": host}
+        began = started or datetime.now(UTC)
+        row = {"run": run, "kind": kind, "outcome": Outcome.RUNNING, "started": began, "host": host}
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
     def finish(self, run: str, outcome: Outcome, **facts: Unpack[Facts]) -> None:

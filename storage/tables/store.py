@@ -167,6 +167,12 @@ class Store:
             dataset.insert(pa.RecordBatchReader.from_batches(schema, whole()))
         return dataset
 
+    def replace(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:
+        """Make a stream of batches all that the head holds, in one commit; tagged versions stay as they are."""
+        dataset = self.ensure(table, schema)
+        dataset.insert(pa.RecordBatchReader.from_batches(schema, iter(batches)), mode="overwrite")
+        return self.open(table)
+
     def upsert(self, table: str, schema: pa.Schema, key: str, rows: list[dict[str, Any]] | pa.Table) -> dict[str, int]:
         """Insert rows, or replace those of the same key; meant for small tables and small slices."""
         dataset = self.ensure(table, schema)

@@ -11,14 +11,15 @@ import polars as pl
 
 from models.encoder import Encoder, EncoderFolder
 from models.encoder import Progress as EncoderProgress
-from models.probe import confirm, probe
+from models.probe import PROBE_TEXTS, compare, confirm, probe
+from storage.hashing import digest
 from storage.registry import Registry
 from storage.tables.vectors import EmbeddingCache, stage_vectors
 from tasks.build.chunk import ChunkChanges
 from tasks.context import Context
 from tasks.stage import stage
 
-__all__ = ["Embedding", "Pending", "embed", "find_pending"]
+__all__ = ["Embedding", "Pending", "embed", "embed_ahead", "find_pending"]
 
 PROBE = "probe.npy"
 # Texts between two durable writes: as many as the encoder does in ten seconds, which is what a kill costs at most.
@@ -83,16 +84,42 @@ def embed(context: Context, encoder: EncoderFolder, changes: ChunkChanges, pendi
         RuntimeError: The files of the encoder changed since the run began.
         ProbeMismatch: The same files give other vectors than they gave before.
     """
-    total = pending.missing.height
     registry = Registry(context.store)
-    space = encoder.space.id
-    if not total and registry.has(space):
+    if not pending.missing.height and registry.has(encoder.space.id):
         return Embedding()
+    opened = _opened(encoder)
+    keep_encoder(context, registry, encoder, opened)
+    return _embed(context, opened, changes, pending)
+
+
+@stage
+def embed_ahead(context: Context, encoder: EncoderFolder, changes: ChunkChanges, pending: Pending) -> Embedding:
+    """Embed for a release that is still to come, beside the runs that write the store; it needs no lease.
+
+    It only appends to the staging table of the space, where equal contents have equal vectors: whoever else does the
+    same meanwhile costs time and harms nothing. A killed call loses at most the slice that it was at.
+
+    Raises:
+        RuntimeError: The files of the encoder changed since the run began.
+        ProbeMismatch: The same files give other vectors than those that are staged.
+    """
+    if not pending.missing.height:
+        return Embedding()
+    opened = _opened(encoder)
+    _confirm_staged(context, opened)
+    return _embed(context, opened, changes, pending)
+
+
+def _opened(encoder: EncoderFolder) -> Encoder:
     opened = encoder.open()
     # Chunks were cut, and the table was named, for the files as they were; vectors of others must not go in there.
-    if opened.space.id != space:
+    if opened.space.id != encoder.space.id:
         raise RuntimeError(f"the encoder {opened.space.name!r} changed while the run worked; start the run again")
-    keep_encoder(context, registry, encoder, opened)
+    return opened
+
+
+def _embed(context: Context, opened: Encoder, changes: ChunkChanges, pending: Pending) -> Embedding:
+    total, space = pending.missing.height, opened.space.id
     left = pending.missing.select("hash")
     size = SMALLEST
     done = tokens = 0
@@ -109,6 +136,7 @@ def embed(context: Context, encoder: EncoderFolder, changes: ChunkChanges, pendi
             vectors = opened.encode_documents(texts["text"].to_list(), report)
             seconds = time.perf_counter() - began
             stage_vectors(context.store, space, texts["hash"], texts["key"], vectors)
+            context.workspace.touch()
             done += texts.height
             tokens += int(texts["tokens"].sum())
             context.progress.advance(done, total, "chunks", tokens)
@@ -129,15 +157,34 @@ def keep_encoder(context: Context, registry: Registry, encoder: EncoderFolder, o
         ProbeMismatch: The same files give other vectors now.
     """
     space = encoder.space.id
-    if context.rebuild and registry.damage(space):
-        registry.drop(space)
-    if registry.has(space):
+    damaged = context.rebuild and bool(registry.damage(space))
+    if registry.has(space) and not damaged:
         confirm(np.load(registry.fetch(space) / PROBE, allow_pickle=False), opened)
         return
     folder = context.workspace.folder / f"encoder-{space}"
-    encoder.export(folder)
+    encoder.export(folder)  # before the drop: an encoder that was trained here lies nowhere else
     np.save(folder / PROBE, probe(opened), allow_pickle=False)
+    if damaged:
+        registry.drop(space)
     registry.keep(space, folder)
+
+
+def _confirm_staged(context: Context, opened: Encoder) -> None:
+    """Make sure that an earlier run that staged vectors of the space got those that the encoder gives now.
+
+    The encoder itself is kept only under the lease; until then the probe lies among the staged vectors.
+    """
+    registry, space = Registry(context.store), opened.space
+    if registry.has(space.id):
+        confirm(np.load(registry.fetch(space.id) / PROBE, allow_pickle=False), opened)
+        return
+    hashes = pl.Series([digest(text) for text in PROBE_TEXTS])
+    now = opened.encode_documents(PROBE_TEXTS)
+    cache = EmbeddingCache.of(context.store, space.id, released=False)
+    if len(cache.locate(hashes)):
+        stage_vectors(context.store, space.id, hashes, pl.Series([""] * len(hashes)), now)
+    else:
+        compare(cache.take(hashes), now, space)
 
 
 def _report(context: Context, done: int, total: int, tokens: int, now: EncoderProgress) -> None:

@@ -88,6 +88,12 @@ class QualityConfig(BaseModel):
         default=0.03, ge=0, description="nDCG@10 that a slice of the target questions may surely lose."
     )
     max_latency: float = Field(default=1.5, gt=0, description="Times the milliseconds a query of the champion.")
+    max_rerank_ms: float = Field(
+        default=100, gt=0, description="Milliseconds a query that a re-ranker may take on the machine that judges it."
+    )
+    max_compression_loss: float = Field(
+        default=0.005, ge=0, description="nDCG@10 that smaller vectors may surely lose against float32."
+    )
     max_size: float = Field(default=1.5, gt=0, description="Times the bytes of the champion's weights.")
     min_ndcg: float | None = Field(
         default=None, ge=0, le=1, description="nDCG@10 on the target questions below which no release is published."

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from storage.registry import Registry
 from storage.tables.lease import Lease
+from storage.tables.models import Models
+from storage.tables.pairs import forget
 from storage.tables.releases import Draft, Release, Releases
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store
@@ -57,29 +59,34 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
         releases.expire(config.keep)
         kept = releases.retained()
         tables = {name for release in kept for name in release.tables}
-        _drop_spaces(store, tables, releases.tables(), older)
+        _drop_spaces(store, kept, releases.tables(), older)
+        forget(store, {release.tables["documents"] for release in kept if "documents" in release.tables}, older)
         for name in sorted(tables):  # the others, which every night writes to, are kept small every night
             store.vacuum(name, older)
     except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)
 
 
-def _drop_spaces(store: Store, kept: set[str], published: set[str], older: timedelta) -> None:
+def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: timedelta) -> None:
     """Drop tables and encoders of spaces that no release can return to.
 
     Args:
         store: The store.
-        kept: Tables of the retained releases.
+        kept: The retained releases.
         published: Tables of all releases there ever were.
         older: How long a run that never published its space may be resumed.
     """
+    tables = {name for release in kept for name in release.tables}
+    let_go = published - tables
     left = {name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))}
-    for name in left - kept:
-        chunks = name.replace(vectors_table(""), chunks_table(""))
-        if chunks in published - kept or store.idle(name) > older:
+    for name in left - tables:
+        # Vectors may be staged right now by a run that goes on beside this one, also of a space that was let go.
+        if name in let_go or store.idle(name) > older:
             store.drop(name)
             left.remove(name)
     registry = Registry(store)
+    used = {role.space for release in kept for role in release.roles.values()}
+    used |= Models(store).waiting(used)
     for space in registry.spaces():
-        if not left & {chunks_table(space), vectors_table(space)}:
+        if space not in used and not left & {chunks_table(space), vectors_table(space)}:
             registry.drop(space)

@@ -12,6 +12,8 @@ __all__ = ["FOUND", "nearest_exact"]
 
 FOUND = pl.Schema({"query": pl.UInt32, "id": pl.String, "key": pl.String, "score": pl.Float32})
 
+_NAMES = {"id": pl.String, "key": pl.String}
+
 SLICE = 4_096  # chunks compared at once
 BLOCK = 1_024  # queries compared at once: their scores with a slice take 16 MiB
 DIGITS = 6  # of a score: the last ones depend on where a row stands in a matrix
@@ -41,7 +43,8 @@ def nearest_exact(
         if part.is_empty():
             continue
         vectors = _unit(part["vector"].to_numpy())
-        rows = part.select("id", "key")
+        # Copied: a column of a slice that is kept keeps the whole slice, vectors and all.
+        rows = pl.DataFrame({name: part[name].to_list() for name in ("id", "key")}, schema_overrides=_NAMES)
         for at in range(0, len(queries), BLOCK):
             best.offer(at, queries[at : at + BLOCK] @ vectors.T, rows)
     return best.rows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,8 +16,9 @@ from storage.errors import InputError
 from storage.filters import Where
 from storage.reader import Hit, Reader
 from storage.registry import Registry
-from storage.tables.roles import Fusion
+from storage.tables.roles import RERANKER, Fusion
 from tasks.search.fuse import fuse
+from tasks.search.rerank import Reranking, reranking
 
 __all__ = ["MODES", "Asked", "Mode", "Search", "read_queries"]
 
@@ -26,6 +28,7 @@ UNFITTED = Fusion(weight=0.25)  # for whoever asks for hybrid search of a releas
 Mode = Literal["dense", "text", "hybrid"]
 Asked = Literal["auto", "dense", "text", "hybrid"]
 MODES: tuple[Asked, ...] = get_args(Asked)
+_Sides = tuple[dict[str, float], dict[str, float]]  # chunk to its score by vectors, and by words
 
 
 class Search:
@@ -38,6 +41,7 @@ class Search:
         threads: CPU threads; torch's own choice if None.
         encoder: An encoder of the release's space that is open already; the one that the release keeps if None.
         mode: How it will be asked; for `text` no encoder is opened before a question needs one.
+        rerank: Order the best hits once more, where the release has a re-ranker.
 
     Raises:
         InputError: There is no such release, or its tables or its encoder are no longer kept.
@@ -52,12 +56,14 @@ class Search:
         threads: int | None = None,
         encoder: Encoder | None = None,
         mode: Asked = "auto",
+        rerank: bool = True,
     ) -> None:
         self.reader = Reader.open(uri, release)
         self._settings = {"device": device, "threads": threads}
         self._encoder = encoder
-        if mode != "text" and encoder is None:
-            self._encoder = self._opened()
+        self._reranks = rerank and RERANKER in self.reader.release.roles
+        if mode != "text":  # what is missing is told before the first question
+            _ = self.encoder, self.reranking
 
     @property
     def encoder(self) -> Encoder:
@@ -65,6 +71,12 @@ class Search:
         if self._encoder is None:
             self._encoder = self._opened()
         return self._encoder
+
+    @cached_property
+    def reranking(self) -> Reranking | None:
+        """What orders the best hits once more; None where the release has none, or none is wanted."""
+        reader = self.reader
+        return reranking(reader.store, reader.release, self.encoder) if self._reranks else None
 
     @property
     def release(self) -> int:
@@ -105,22 +117,46 @@ class Search:
                 yield query, next(found) if query.strip() else []
 
     def _found(self, asked: list[str], k: int, where: Where | None, mode: Mode) -> list[list[Hit]]:
+        again = self.reranking
+        wanted = k if again is None else max(k, again.depth)
+        hits, sides = self._first_stage(asked, wanted, where, mode)
+        if again is None:
+            return hits
+        return [
+            again.order(*each, *scores)[:k] for each, scores in zip(zip(asked, hits, strict=True), sides, strict=True)
+        ]
+
+    def _first_stage(
+        self, asked: list[str], k: int, where: Where | None, mode: Mode
+    ) -> tuple[list[list[Hit]], list[_Sides]]:
+        """The hits of each query, and what each side scored the chunks that it found; a re-ranker weighs both."""
         reader = self.reader
         if mode == "dense":
-            return reader.search(self.encoder.encode_queries(asked), k, space=self.encoder.space.id, where=where)
+            hits = reader.search(self.encoder.encode_queries(asked), k, space=self.encoder.space.id, where=where)
+            return hits, [({hit.chunk: hit.score for hit in each}, {}) for each in hits]
         if mode == "text":
-            return reader.hits(reader.words(asked, k, where), len(asked))
+            hits = reader.hits(reader.words(asked, k, where), len(asked))
+            return hits, [({}, {hit.chunk: hit.score for hit in each}) for each in hits]
         fusion = reader.release.text.fusion or UNFITTED
         candidates = max(k, fusion.depth)
         text = reader.words(asked, candidates, where)  # first: a release without the index costs no encoder
         reader.require(self.encoder.space.id)
         dense = reader.dense(self.encoder.encode_queries(asked), candidates, where)
         fused = fuse(dense, text, fusion.weight, fusion.depth, level="id")
-        return reader.hits(fused.filter(pl.int_range(pl.len()).over("query") < k), len(asked))
+        hits = reader.hits(fused.filter(pl.int_range(pl.len()).over("query") < k), len(asked))
+        return hits, list(zip(_by_query(dense, len(asked)), _by_query(text, len(asked)), strict=True))
 
     def _opened(self) -> Encoder:
         folder = Registry(self.reader.store).fetch(self.reader.release.space)
         return resolve(EncoderConfig.model_validate({"name": str(folder), **self._settings})).open()
+
+
+def _by_query(ranked: pl.DataFrame, queries: int) -> list[dict[str, float]]:
+    """Chunk to score, for each query."""
+    found: list[dict[str, float]] = [{} for _ in range(queries)]
+    for query, chunk, score in ranked.select("query", "id", "score").iter_rows():
+        found[query][chunk] = score
+    return found
 
 
 def read_queries(file: Path) -> Iterator[str]:

@@ -105,16 +105,16 @@ def ran(s3: dict[str, str], settings: dict[str, Any], folder: Path, at: int | No
         return child.end()
 
 
-def test_a_build_in_a_bucket_can_be_killed_after_each_commit(tmp_path: Path, s3: dict[str, str], bucket: str) -> None:
+def die_in_a_bucket(tmp_path: Path, s3: dict[str, str], bucket: str, *, every: int) -> None:
+    """Kill a first build after the first commit of each kind, of which every so many-th; test_kills.py has all."""
     fill(tmp_path / "notes")
     whole = ran(s3, mapping(f"{bucket}/whole", tmp_path / "notes"), tmp_path)
     assert whole.value is not None, whole.failure
     final = state(f"{bucket}/whole", Reader.open(f"{bucket}/whole").release)
     needed = {digest(text) for text in whole.texts} & final.hashes  # but for the texts of the probe
-    # The first of each kind: test_kills.py has them all, on a folder.
     moments = [at for at, name in enumerate(whole.moments) if re.fullmatch(r"after commit (?!cleanup).* 1", name)]
     assert len(moments) >= 12
-    for at in moments:
+    for at in moments[every - 1 :: every]:
         uri = f"{bucket}/{at}"
         settings = mapping(uri, tmp_path / "notes")
         assert ran(s3, settings, tmp_path, at).killed
@@ -127,6 +127,15 @@ def test_a_build_in_a_bucket_can_be_killed_after_each_commit(tmp_path: Path, s3:
         assert embedded == ([] if done else sorted(needed - set(kept))), whole.moments[at]
         assert state(uri, Reader.open(uri).release) == final
         assert audit(Config.from_mapping(settings, tmp_path), deep=True).failed == []
+
+
+def test_a_build_in_a_bucket_can_be_killed_after_some_commits(tmp_path: Path, s3: dict[str, str], bucket: str) -> None:
+    die_in_a_bucket(tmp_path, s3, bucket, every=3)
+
+
+@pytest.mark.slow
+def test_a_build_in_a_bucket_can_be_killed_after_each_commit(tmp_path: Path, s3: dict[str, str], bucket: str) -> None:
+    die_in_a_bucket(tmp_path, s3, bucket, every=1)
 
 
 def test_of_two_runs_on_a_bucket_one_works_and_of_racing_publishes_one_wins(

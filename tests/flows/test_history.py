@@ -216,7 +216,7 @@ def rebuild(base: Path, versions: Versions, **sections: Any) -> Config:
     return rebuilt
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_history_of_random_changes_equals_a_rebuild_from_scratch(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
     folder = Folder(tmp_path / "notes", random)

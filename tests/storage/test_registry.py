@@ -105,3 +105,13 @@ def test_what_a_killed_run_left_is_no_model_and_goes(tmp_path: Path, model: Path
     registry.keep(SPACE, model)
     assert [path.name for path in models.iterdir()] == [SPACE]
     assert registry.damage(SPACE) == []
+
+
+def test_a_card_may_be_written_anew_and_counts_as_no_damage(registry: Registry, model: Path) -> None:
+    (model / "README.md").write_text("# One")
+    registry.keep(SPACE, model)
+    size = registry.size(SPACE)
+    assert size == sum(len(data) for name, data in content(model).items() if name != "README.md")
+    registry.describe(SPACE, "# Another, and longer")
+    assert (registry.damage(SPACE), registry.size(SPACE)) == ([], size)
+    assert "README.md" not in registry.digests(SPACE)

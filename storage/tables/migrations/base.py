@@ -10,7 +10,10 @@ import pyarrow as pa
 from storage.tables.chunks import chunks_schema
 from storage.tables.documents import DOCUMENTS
 from storage.tables.evaluations import EVALUATIONS
+from storage.tables.generated import GENERATED
 from storage.tables.lease import LEASES
+from storage.tables.models import MODELS
+from storage.tables.pairs import PAIRS
 from storage.tables.quarantine import QUARANTINE
 from storage.tables.releases import RELEASES
 from storage.tables.roles import chunks_table
@@ -23,7 +26,10 @@ __all__ = ["Migration", "complete_tables", "schema_of"]
 _FIXED = {
     "documents": DOCUMENTS,
     "evaluations": EVALUATIONS,
+    "generated": GENERATED,
     "leases": LEASES,
+    "models": MODELS,
+    "pairs": PAIRS,
     "quarantine": QUARANTINE,
     "releases": RELEASES,
     "runs": RUNS,

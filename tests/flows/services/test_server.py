@@ -47,6 +47,7 @@ def test_the_deployments_name_modules_and_no_place_of_a_machine() -> None:
     assert [each["entrypoint"] for each in data["deployments"]] == [
         "flows.dashboard.deployed.refresh",
         "flows.dashboard.deployed.rollback",
+        "flows.dashboard.deployed.reembed",
         "flows.dashboard.deployed.audit",
         "flows.dashboard.deployed.evaluate",
     ]

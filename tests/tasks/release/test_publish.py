@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,8 +15,9 @@ from drafts import drafted
 from storage.errors import LeaseHeld, ReleaseMoved, Unreachable
 from storage.registry import Registry
 from storage.tables.lease import LEASES, Lease
-from storage.tables.releases import Release, Releases
-from storage.tables.roles import chunks_table
+from storage.tables.models import ModelRecord, Models
+from storage.tables.releases import Draft, Release, Releases
+from storage.tables.roles import EncoderRecord, Role, chunks_table
 from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
@@ -76,8 +77,11 @@ def test_a_run_whose_base_moved_publishes_nothing(shared: Context) -> None:
     assert Releases(shared.store).all() == [first]
 
 
-def test_tidying_drops_staged_vectors_and_what_only_expired_releases_need(tmp_path: Path) -> None:
+def test_tidying_drops_staged_vectors_and_what_only_expired_releases_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Store(tmp_path / "store")
+    monkeypatch.setattr(Store, "idle", lambda store, name: timedelta(days=2))
     for space in ("aa", "bb", "cc"):
         night(store, space)
     clean_up(store, ReleasesConfig(keep=2), "cc")
@@ -89,11 +93,15 @@ def test_tidying_drops_staged_vectors_and_what_only_expired_releases_need(tmp_pa
     assert [release.seq for release in Releases(store).all()] == [3, 2, 1]  # the record of it stays
 
 
-def test_a_space_that_a_kept_release_returned_to_stays(tmp_path: Path) -> None:
+def test_a_space_that_a_kept_release_returned_to_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path / "store")
     for space in ("aa", "bb"):
         night(store, space)
     Releases(store).rollback(1, "r")
+    clean_up(store, ReleasesConfig(keep=1), "aa")
+    assert store.find("chunks__bb") is None
+    assert store.find(vectors_table("bb")) is not None  # somebody may stage vectors right now
+    monkeypatch.setattr(Store, "idle", lambda store, name: timedelta(days=2))
     clean_up(store, ReleasesConfig(keep=1), "aa")
     assert [store.find(f"chunks__{space}") is None for space in ("aa", "bb")] == [False, True]
     assert [Registry(store).has(space) for space in ("aa", "bb")] == [True, False]
@@ -140,3 +148,26 @@ def test_a_clean_up_that_fails_is_put_off(tmp_path: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         clean_up(store, ReleasesConfig(), "aa")
     assert "clean-up was put off to the next run" in caplog.text
+
+
+def test_models_that_no_release_uses_stay_while_they_are_the_newest(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    night(store, "aa")
+    for number in range(5):
+        for space, parent in ((f"c{number}", "aa"), (f"d{number}", None)):
+            Registry(store).keep(space, tmp_path / "model")
+            created = datetime(2026, 1, 1 + number, tzinfo=UTC)
+            Models(store).record(ModelRecord(space=space, name=space, parent=parent, created=created))
+    clean_up(store, ReleasesConfig(), "aa")
+    assert sorted(Registry(store).spaces()) == ["aa", "c2", "c3", "c4", "d2", "d3", "d4"]
+
+
+def test_a_model_without_a_table_stays_as_long_as_a_release_has_a_role_for_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    night(store, "aa")
+    Registry(store).keep("rr", tmp_path / "model")
+    release = Releases(store).get()
+    roles = {**release.roles, "reranker": Role("rr", EncoderRecord("rr"))}
+    Releases(store).publish(1, Draft(run="r", tables=release.tables, roles=roles))
+    clean_up(store, ReleasesConfig(), "aa")
+    assert sorted(Registry(store).spaces()) == ["aa", "rr"]

@@ -1,0 +1,157 @@
+"""From what was prepared to a release: embed, write, index, audit, publish; every flow that publishes goes this way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flows.config.schema import Config
+from flows.environment import code, libraries
+from flows.prepare import prepare_stored
+from flows.run import Run
+from models.encoder import EncoderFolder
+from storage.tables.releases import Draft, Release
+from storage.tables.roles import TEXT, EncoderRecord, Role
+from tasks.build.embed import embed
+from tasks.build.index import index
+from tasks.build.write import write
+from tasks.context import Context
+from tasks.learn.floors import check, watched
+from tasks.learn.fusion import fit_words
+from tasks.learn.judged import question_sets
+from tasks.release.audit import AuditResult, Snapshot, audit
+from tasks.release.publish import publish
+from tasks.tally import Preparation, causes, tally
+from tasks.verdict import Refused
+
+__all__ = ["Built", "build", "publish_built", "stage_space"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """Tables that could be published as they are: whole and audited, and seen by nobody yet.
+
+    Attributes:
+        role: The text role: space, encoder, table with its version, and how it is searched.
+        tables: Table name to the version that is to be pinned.
+        counts: Documents and chunks, as `tasks.tally` defines them.
+        causes: Why there was work: documents a cause.
+        audit: The checks that hold.
+    """
+
+    role: Role
+    tables: dict[str, int]
+    counts: dict[str, int]
+    causes: dict[str, int]
+    audit: AuditResult
+
+
+def build(
+    context: Context, encoder: EncoderFolder, record: EncoderRecord, config: Config, run: Run, done: Preparation
+) -> Built:
+    """Embed, write, index and audit on the heads of the tables, which no reader opens.
+
+    Args:
+        context: The run, which holds the lease.
+        encoder: What embeds.
+        record: What the release will say of it.
+        config: The configuration.
+        run: Its clock times the stages.
+        done: What was prepared for that encoder.
+
+    Raises:
+        Refused: The audit failed.
+    """
+    clock, counts = run.clock, tally(context, done)
+    with clock.stage("embed"):
+        embed(context, encoder, done.changes, done.pending)
+    with clock.stage("write"):
+        written = write(context, encoder, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
+    with clock.stage("index"):
+        indexed = index(context, encoder, config.index, written.tables)
+    role = Role(
+        space=encoder.space.id,
+        encoder=record,
+        table=done.changes.table,
+        version=indexed.tables[done.changes.table],
+        index=indexed.facts,
+        chunker=done.changes.fingerprint,
+    )
+    if dev := question_sets([each for each in config.evaluation if each.role == "target"], config.base, "dev"):
+        with clock.stage("fuse"):
+            role = replace(role, fusion=fit_words(context, encoder, dev, indexed.tables, role).fusion)
+    with clock.stage("audit"):
+        audited = audit(Snapshot(context.store, indexed.tables, {TEXT: role}, counts), config.index)
+    if not audited.ok:
+        raise Refused(f"the audit failed: {audited.message}")
+    role = replace(role, index=replace(role.index, recall=audited.recall))
+    return Built(role, indexed.tables, counts, causes(context, done), audited)
+
+
+def stage_space(context: Context, encoder: EncoderFolder, record: EncoderRecord, config: Config, run: Run) -> Built:
+    """Bring the documents of the base release into an encoder's own table, as the next release would have them.
+
+    Nothing is published and no source is read; what `build` returns may be evaluated and judged before it is.
+
+    Args:
+        context: The run, which holds the lease.
+        encoder: The encoder.
+        record: What the release will say of it.
+        config: The configuration.
+        run: Its clock times the stages.
+
+    Raises:
+        Refused: The audit failed.
+    """
+    return build(context, encoder, record, config, run, prepare_stored(context, encoder, config, run.clock))
+
+
+def publish_built(
+    context: Context, encoder: EncoderFolder, config: Config, run: Run, built: Built, message: str | None = None
+) -> Release:
+    """Make what was built the next release, if it answers as well as `[quality]` asks.
+
+    Args:
+        context: The run.
+        encoder: The encoder of what was built.
+        config: The configuration, for the record.
+        run: It holds the lease.
+        built: What readers are to see; a role that was fitted or judged meanwhile may stand in it.
+        message: One line for people; how much was embedded if None.
+
+    Raises:
+        Refused: A floor of quality was missed.
+        LeaseHeld: Another run took over meanwhile.
+        ReleaseMoved: Another release was published meanwhile.
+    """
+    counts = built.counts
+    run.facts.setdefault("data", {})["tables"] = built.tables
+    draft = Draft(
+        run=run.id,
+        tables=built.tables,
+        roles={TEXT: built.role},
+        counts=counts,
+        audit=built.audit.to_dict() | _quality(context, encoder, config, run, built),
+        config=json.loads(config.to_json()),
+        code=code() | libraries(),
+        message=message or f"{counts['documents']:,} documents, {counts['embedded']:,} chunks embedded",
+    )
+    with run.clock.stage("publish"):
+        return publish(context, run.held, draft)
+
+
+def _quality(
+    context: Context, encoder: EncoderFolder, config: Config, run: Run, built: Built
+) -> dict[str, dict[str, Any]]:
+    """Hold the floors of quality, where there are any; what was measured goes into the release.
+
+    Raises:
+        Refused: A floor was missed.
+    """
+    if not watched(context, config.evaluation, config.quality):
+        return {}
+    with run.clock.stage("evaluate"):
+        held = check(context, encoder, config.evaluation, config.base, config.quality, built.tables, built.role)
+    held.verdict.enforce()
+    return {"quality": held.to_dict()}

@@ -1,0 +1,115 @@
+"""Re-embed: take what a release holds into another encoder's space, while the old one serves on, and switch at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from flows.build import publish_built, stage_space
+from flows.config.schema import Config
+from flows.context import opened, rebased
+from flows.prepare import prepare_stored
+from flows.run import Run, RunResult, recorded
+from flows.table import Option
+from models.encoder import EncoderFolder, resolve
+from storage.outcome import Outcome
+from storage.tables.releases import Release, Releases
+from storage.tables.runs import new_run
+from storage.tables.store import Store
+from tasks.build.embed import embed_ahead
+from tasks.context import Context
+from tasks.progress import Progress, Silent
+from tasks.release.publish import clean_up
+from tasks.release.serving import chosen, described
+
+__all__ = ["PATIENCE", "embed_beside", "on_current", "reembed"]
+
+PATIENCE = 900.0  # seconds that it waits for a night to end: hours of embedding are not to fail for that
+FEW = 2_048  # chunks that came meanwhile and may as well be embedded under the lease
+
+
+def reembed(
+    config: Config,
+    *,
+    encoder: Annotated[str | None, Option(metavar="NAME")] = None,
+    revision: Annotated[str | None, Option(metavar="COMMIT")] = None,
+    trigger: str = "manual",
+    console: Progress | None = None,
+) -> RunResult:
+    """Embed what the release holds with another encoder, and publish it as one release.
+
+    Sources are not read. While it embeds, readers and nights go on with the old encoder, and what nights publish
+    meanwhile is taken in; only to write and publish does it hold the store. Nights go on with the new encoder, whatever
+    the configuration names, until that names a third one. A killed run goes on where it was.
+
+    Args:
+        config: The configuration.
+        encoder: A packaged encoder, a folder, a hub name, or the space (or its beginning) of a model that the store
+            keeps; the configured encoder if it is left out.
+        revision: Commit, tag or branch of a hub model.
+        trigger: Who started it, for the record.
+        console: Where it says how far it is.
+
+    Raises:
+        InputError: Nothing is published yet, or the name fits several models; nothing was recorded.
+        ModelError: The encoder cannot be used; nothing was recorded.
+        LeaseHeld: Another run held the store for too long; finished vectors are kept.
+    """
+    progress, name, store = console or Silent(), new_run(), Store(config.store.uri)
+    configured = resolve(config.encoder, config.base)
+    wanted = chosen(store, config.encoder, config.base, encoder, revision)
+    with opened(config, f"stage-{name}", progress, sources=False) as unbound:
+        Releases(store).get()  # wrong input is told before anything is written
+        with recorded(
+            store, "reembed", config=config, trigger=trigger, progress=progress, lease=False, run=name
+        ) as run:
+            _reembed(replace(unbound, run=name), wanted, configured, config, run)
+    return RunResult.of(run, wanted.space.id)
+
+
+def _reembed(context: Context, wanted: EncoderFolder, configured: EncoderFolder, config: Config, run: Run) -> None:
+    context, base = on_current(context, run)
+    run.facts["model"] = described(context.store, base, wanted, configured).to_dict()
+    if _is_there(base, wanted, run):
+        return
+    embed_beside(context, wanted, config, run)
+    with run.clock.stage("wait"):
+        run.hold(PATIENCE)
+    context, base = on_current(context, run)  # nights may have published meanwhile
+    if _is_there(base, wanted, run):
+        return
+    record = described(context.store, base, wanted, configured)
+    built = stage_space(context, wanted, record, config, run)
+    run.counts, run.causes = built.counts, built.causes
+    release = publish_built(context, wanted, config, run, built)
+    run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published with {record.name}", release.seq)
+    with run.clock.stage("clean_up"):
+        clean_up(context.store, config.releases, wanted.space.id)
+
+
+def on_current(context: Context, run: Run) -> tuple[Context, Release]:
+    """The run on top of the release that is current now."""
+    context = rebased(context)
+    base = context.base or Releases(context.store).get()
+    run.base = base.seq
+    return context, base
+
+
+def _is_there(base: Release, wanted: EncoderFolder, run: Run) -> bool:
+    """Whether readers have the encoder already; concludes the run if so."""
+    if base.space != wanted.space.id:
+        return False
+    run.conclude(Outcome.UNCHANGED, f"release {base.seq} has that encoder already: 0 chunks embedded", base.seq)
+    return True
+
+
+def embed_beside(context: Context, wanted: EncoderFolder, config: Config, run: Run) -> None:
+    """Embed beside nights and readers until little or nothing is left to do."""
+    while True:
+        before = context.base
+        done = prepare_stored(context, wanted, config, run.clock)
+        with run.clock.stage("embed"):
+            embedded = embed_ahead(context, wanted, done.changes, done.pending).embedded
+        context = rebased(context)
+        if embedded <= FEW or context.base == before:
+            return

@@ -1,0 +1,186 @@
+"""Retrain: pairs, challengers, a choice, a space beside the old one, the gate, and where it is passed a release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import polars as pl
+
+from flows.build import Built, publish_built, stage_space
+from flows.config.schema import Config
+from flows.context import opened
+from flows.reembed import PATIENCE, embed_beside, on_current
+from flows.run import Run, recorded
+from flows.table import Option
+from models.encoder import EncoderFolder, resolve
+from models.training.recipe import Recipe
+from storage.outcome import Outcome
+from storage.reader import Reader
+from storage.tables.releases import Release, Releases
+from storage.tables.runs import new_run
+from storage.tables.store import Store
+from tasks.context import Context
+from tasks.learn.challenge import Side, Trial, held_back, trial
+from tasks.learn.judged import question_sets
+from tasks.learn.lesson import held_back_pairs, lay_out
+from tasks.learn.pair import pair
+from tasks.learn.pool import choose
+from tasks.learn.questions import QuestionSet, Split
+from tasks.learn.register import register
+from tasks.learn.report import Report, RetrainResult
+from tasks.learn.subject import Subject
+from tasks.learn.train import clear_trainings, fine_tune, recipe_of, training_folder
+from tasks.progress import Progress, Silent
+from tasks.release.publish import clean_up
+from tasks.release.serving import described, kept_encoder
+
+__all__ = ["RetrainResult", "retrain"]
+
+
+def retrain(
+    config: Config,
+    *,
+    yes: bool = False,
+    minutes: Annotated[float | None, Option(metavar="M")] = None,
+    trigger: str = "manual",
+    console: Progress | None = None,
+) -> RetrainResult:
+    """Train a better encoder from the release's own documents, and publish it if the gate lets it pass.
+
+    While it trains and embeds, readers and nights go on. A killed run goes on where it was when it is started again.
+
+    Args:
+        config: The configuration.
+        yes: Approve beforehand of publishing what passes the gate, where learning.approval asks for a person.
+        minutes: Budget of training, instead of learning.minutes.
+        trigger: Who started it, for the record.
+        console: Where it says how far it is.
+
+    Raises:
+        InputError: Nothing is published yet, or judged questions are wrong; nothing was recorded.
+        ModelError: The encoder cannot be trained.
+        LeaseHeld: Another run held the store for too long; what was trained and embedded is kept.
+    """
+    progress, name, store = console or Silent(), new_run(), Store(config.store.uri)
+    configured = resolve(config.encoder, config.base)
+    recipe = recipe_of(config.learning).model_copy(update={} if minutes is None else {"minutes": minutes})
+    report = Report()
+    with opened(config, f"stage-{name}", progress, sources=False) as unbound:
+        Releases(store).get()  # wrong input is told before anything is written
+        with recorded(
+            store, "retrain", config=config, trigger=trigger, progress=progress, lease=False, run=name
+        ) as run:
+            _retrain(replace(unbound, run=name), configured, recipe, config, run, report, yes=yes)
+    return RetrainResult(
+        run=run.id,
+        release=run.release,
+        outcome=run.outcome,
+        base=run.base,
+        challengers=report.challengers(),
+        seconds=run.clock.total(),
+        message=run.message,
+        report=report.to_dict(),
+    )
+
+
+def _retrain(
+    context: Context,
+    configured: EncoderFolder,
+    recipe: Recipe,
+    config: Config,
+    run: Run,
+    report: Report,
+    *,
+    yes: bool,
+) -> None:
+    context, base = on_current(context, run)
+    champion = kept_encoder(context.store, base.space, config.encoder)
+    run.facts["model"] = described(context.store, base, champion, configured).to_dict()
+    version = _challenged(context, base, champion, recipe, config, run, report)
+    if report.missed:
+        run.conclude(Outcome.REFUSED, "; ".join(report.missed), base.seq)
+        return
+    challenger = report.chosen.encoder
+    embed_beside(context, challenger, config, run)
+    with run.clock.stage("wait"):
+        run.hold(PATIENCE)
+    context, base = on_current(context, run)  # nights may have published meanwhile
+    with run.clock.stage("register"):
+        register(context, report, base, configured)
+    record = described(context.store, base, challenger, configured)
+    built = stage_space(context, challenger, record, config, run)
+    with run.clock.stage("gate"):
+        report.trial = _judged(context, base, champion, challenger, built, config, version)
+    run.counts = built.counts | report.trial.counts
+    register(context, report, base, configured)
+    _conclude(context, challenger, built, report.trial, config, run, yes=yes)
+
+
+def _challenged(
+    context: Context,
+    base: Release,
+    champion: EncoderFolder,
+    recipe: Recipe,
+    config: Config,
+    run: Run,
+    report: Report,
+) -> int:
+    """Train challengers and choose one; returns the data version of the pairs. What judges later has no part in it."""
+    clock = run.clock
+    with clock.stage("pair"):
+        report.pairs = pair(
+            context, base, config.learning.pairs, judged=_sets(config, "train", "dev", "test"), base=config.base
+        )
+    version = report.pairs.version
+    with clock.stage("lay_out"):
+        lesson = lay_out(context, base, version, [each for each in _sets(config, "dev") if each.role == "target"])
+    looks = lesson.pool.looks()
+    seen = "" if looks is None else looks.digest
+    folder = training_folder(context.store, champion.space.id, lesson.identity, seen, recipe)
+    with clock.stage("train"):
+        clear_trainings(context.store, [folder])
+        examples = pl.scan_parquet(lesson.examples)
+        report.training = fine_tune(champion, examples, looks, recipe, folder, context.progress)
+    with clock.stage("choose"):
+        margin = config.quality.min_gain
+        report.choice = choose(lesson.pool, champion, report.training.challengers, margin, context.progress)
+    return version
+
+
+def _judged(
+    context: Context,
+    base: Release,
+    champion: EncoderFolder,
+    challenger: EncoderFolder,
+    built: Built,
+    config: Config,
+    version: int,
+) -> Trial:
+    """Measure both on questions that neither was trained on nor chosen by, and hold them against the bars."""
+    sets = _sets(config, "test")
+    pools = held_back(held_back_pairs(context, version, "test"), sets)
+    first = Side(Subject.of(Reader(context.store, base)), champion, champion.open())
+    second = Side(Subject.drafted(context.store, built.tables, built.role), challenger, challenger.open())
+    return trial(first, second, sets, pools, config.quality, context.progress)
+
+
+def _conclude(
+    context: Context, challenger: EncoderFolder, built: Built, found: Trial, config: Config, run: Run, *, yes: bool
+) -> None:
+    """Publish what passed, where a person approved or none is asked."""
+    gain = found.promotion.bars[0].message
+    if not found.promotion.passes:
+        run.conclude(Outcome.REFUSED, "; ".join(found.promotion.reasons), run.base)
+    elif config.learning.approval and not yes:
+        told = f"{gain}; it passes the gate and waits for approval: `tidemark retrain --yes` publishes it"
+        run.conclude(Outcome.NEEDS_APPROVAL, told, run.base)
+    else:
+        release = publish_built(context, challenger, config, run, built, gain)
+        run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published: {gain}", release.seq)
+        with run.clock.stage("clean_up"):
+            clean_up(context.store, config.releases, built.role.space)
+
+
+def _sets(config: Config, *splits: Split) -> list[QuestionSet]:
+    return [each for split in splits for each in question_sets(config.evaluation, config.base, split)]

@@ -1,0 +1,57 @@
+"""Late interaction: each token of the question looks for its nearest token of the passage, without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from models.encoder import Encoder, Vectors
+from models.rerank.base import Candidate, Scores, TokenEncoder, token_encoder
+
+__all__ = ["LateInteraction", "maxsim"]
+
+
+@dataclass(frozen=True)
+class LateInteraction:
+    """MaxSim of ColBERT (Khattab and Zaharia, 2020) over the token vectors of the release's own encoder.
+
+    Attributes:
+        encoder: Gives the token vectors.
+    """
+
+    name: ClassVar[str] = "late interaction"
+    encoder: TokenEncoder
+
+    @classmethod
+    def open(cls, folder: Path, settings: Mapping[str, Any], encoder: Encoder | None) -> Self:
+        """Take the encoder: the folder holds nothing but the kind."""
+        del folder, settings
+        return cls(token_encoder(encoder))
+
+    def rerank(self, question: str, candidates: Sequence[Candidate]) -> Scores:
+        """Score each candidate by the mean over the question's tokens of the best cosine: shape (n,)."""
+        if not candidates:
+            return np.empty(0)
+        [asked] = self.encoder.encode_tokens([question], "query")
+        return maxsim(asked, self.encoder.encode_tokens([candidate.text for candidate in candidates], "document"))
+
+
+def maxsim(question: Vectors, passages: Sequence[Vectors]) -> Scores:
+    """Compare a question with passages, token by token.
+
+    Args:
+        question: Shape (tokens, width), unit norm.
+        passages: Each of shape (its tokens, width), at least one token, unit norm.
+
+    Returns:
+        Shape (passages,): the mean over the question's tokens of the largest cosine with a token of the passage. A mean
+        and not a sum: the order is the same, and questions of all lengths share a scale of -1 to 1.
+    """
+    starts = np.cumsum([0, *(len(passage) for passage in passages[:-1])])
+    similarities = question @ np.concatenate(passages).T
+    best: Scores = np.maximum.reduceat(similarities, starts, axis=1).mean(axis=0, dtype=np.float64)
+    return best

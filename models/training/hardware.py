@@ -1,0 +1,92 @@
+"""Where training runs: device, threads, precision, and libraries that neither talk nor draw bars."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from models.errors import ModelError
+from models.training.recipe import Recipe
+
+__all__ = ["Device", "choose_device", "quiet", "repeatable", "wants_bfloat16"]
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def choose_device(wanted: Device) -> str:
+    """Choose the device.
+
+    Raises:
+        ModelError: the machine has no such device.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, available in there.items() if available)
+    if not there[wanted]:
+        raise ModelError(f'training on "{wanted}": this machine has none; choose "auto" or "cpu"')
+    return wanted
+
+
+def wants_bfloat16(recipe: Recipe, device: str) -> bool:
+    """Say whether to compute in bfloat16.
+
+    Raises:
+        ModelError: it is asked for, and the device cannot.
+    """
+    import torch
+
+    if recipe.precision == "float32":
+        return False
+    if device == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        found = torch.cpu.get_capabilities()
+        able = device == "cpu" and any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16"))
+    # A CPU without the instructions gives the same numbers, slowly.
+    if recipe.precision == "bfloat16" and not able and device != "cpu":
+        raise ModelError(f'learning.precision "bfloat16": {device} has no such arithmetic; choose "auto" or "float32"')
+    return able or recipe.precision == "bfloat16"
+
+
+@contextmanager
+def repeatable(device: str, threads: int | None) -> Iterator[int]:
+    """Have torch take so many threads, and on a GPU operations that repeat; what was set before is set back.
+
+    Yields:
+        The number of threads: other numbers give other sums, and so other weights.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if device == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else its sums depend on what else is running
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(strict)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Have the libraries draw no bars meanwhile."""
+    import datasets
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.enable_progress_bars()
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

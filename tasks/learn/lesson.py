@@ -1,0 +1,86 @@
+"""Lay out what is learned from: examples for training, and the pool that looks and choices are made with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from storage.reader import Reader
+from storage.tables.pairs import PairTable
+from storage.tables.releases import Release
+from tasks.context import Context
+from tasks.learn.pool import Pool
+from tasks.learn.questions import QuestionSet
+from tasks.learn.subject import Subject
+from tasks.learn.train import write_examples
+from tasks.stage import stage
+
+__all__ = ["Lesson", "held_back_pairs", "lay_out"]
+
+CHOSEN_BY, CHOSEN_OVER = 300, 1_500  # dev questions, and passages of their pool
+JUDGED = ["question", "source", "content_hash", "passage"]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned from.
+
+    Attributes:
+        examples: Parquet file of the training examples.
+        identity: Digest of them, in their order.
+        rows: How many.
+        pool: Dev questions and passages.
+    """
+
+    examples: Path
+    identity: str
+    rows: int
+    pool: Pool
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Examples, and dev questions."""
+        return {"examples": self.rows, "dev questions": len(self.pool.questions)}
+
+
+@stage
+def lay_out(context: Context, base: Release, version: int, dev: Sequence[QuestionSet]) -> Lesson:
+    """Write the examples, and draw the pool of the dev questions.
+
+    Args:
+        context: The run.
+        base: The release that the pairs are of.
+        version: Data version of the pairs.
+        dev: Judged dev questions of target sets; without, dev pairs choose.
+    """
+    table = PairTable(context.store)
+    file = context.workspace.folder / "examples.parquet"
+    identity = write_examples(table.slices(split="train", version=version), file)
+    if dev:
+        subject = Subject.of(Reader(context.store, base))
+        pool = Pool.of(subject, dev, questions=CHOSEN_BY, passages=CHOSEN_OVER)
+    else:
+        chosen = held_back_pairs(context, version, "dev").sort("question").head(CHOSEN_BY)
+        pool = Pool.of_pairs(chosen, held_back_pairs(context, version, "train", most=CHOSEN_OVER), CHOSEN_OVER)
+    return Lesson(file, identity, pl.scan_parquet(file).select(pl.len()).collect().item(), pool)
+
+
+def held_back_pairs(context: Context, version: int, split: str, most: int | None = None) -> pl.DataFrame:
+    """Pairs of a split: question, source, content_hash and passage.
+
+    Args:
+        context: The run.
+        version: Data version of the pairs.
+        split: Which part.
+        most: Pairs at most, the first ones; all if None.
+    """
+    parts, rows = list[pl.DataFrame](), 0
+    for part in PairTable(context.store).slices(split=split, version=version, columns=JUDGED):  # type: ignore[arg-type]
+        parts.append(part)
+        rows += part.height
+        if most is not None and rows >= most:
+            break
+    return pl.concat(parts).head(most or rows) if parts else pl.DataFrame(schema=dict.fromkeys(JUDGED, pl.String))

@@ -1,0 +1,120 @@
+"""What a retraining tells: every challenger with its verdict, the bars of the gate, and the course of training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from storage.outcome import Outcome
+from tasks.learn.challenge import Trial
+from tasks.learn.pair import Pairs
+from tasks.learn.pool import Choice
+from tasks.learn.train import Challenger, Training
+
+__all__ = ["ChallengerResult", "Report", "RetrainResult"]
+
+PASSED, REFUSED, NOT_CHOSEN = "passed", "refused", "not chosen"
+
+
+@dataclass(frozen=True)
+class ChallengerResult:
+    """What became of a challenger.
+
+    Attributes:
+        name: `tuned`, or `averaged` with the champion.
+        space: Id of its vector space.
+        verdict: `passed`, `refused` or `not chosen`.
+        reasons: The bars that it missed, or why another one was chosen.
+        metrics: nDCG@10 on the dev questions; of the chosen one also by test set, with the champion's beside it.
+    """
+
+    name: str
+    space: str
+    verdict: str
+    reasons: tuple[str, ...]
+    metrics: dict[str, Any]
+
+
+@dataclass
+class Report:
+    """What is known of a retraining so far, so that one that ends early tells all of it.
+
+    Attributes:
+        pairs: What was learned from.
+        training: Challengers, and how they were trained.
+        choice: Which of them went on.
+        trial: What the gate said of that one.
+    """
+
+    pairs: Pairs | None = None
+    training: Training | None = None
+    choice: Choice | None = None
+    trial: Trial | None = None
+
+    @property
+    def chosen(self) -> Challenger:
+        """The challenger that goes on to the gate."""
+        if self.training is None or self.choice is None:
+            raise RuntimeError("no challenger was chosen yet")
+        return next(each for each in self.training.challengers if each.name == self.choice.name)
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Why no challenger goes on to the gate; empty where one does."""
+        return () if self.choice is None else self.choice.reasons
+
+    def challengers(self) -> tuple[ChallengerResult, ...]:
+        """Every challenger, the chosen one first."""
+        if self.training is None or self.choice is None:
+            return ()
+        told = [self._told(each, self.choice) for each in self.training.challengers]
+        return tuple(sorted(told, key=lambda each: each.verdict == NOT_CHOSEN))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The bars of the gate and the course of training, as JSON-able values; empty where it did not come to them."""
+        gate = {} if self.trial is None else self.trial.promotion.to_dict()
+        trained = {} if self.training is None else self.training.trained.to_json()
+        pairs = {} if self.pairs is None else {"version": self.pairs.version, "counts": dict(self.pairs.counts)}
+        return {"gate": gate, "training": trained, "pairs": pairs}
+
+    def _told(self, each: Challenger, choice: Choice) -> ChallengerResult:
+        dev = {name: choice.means[name] for name in (each.name, "champion") if name in choice.means}
+        metrics: dict[str, Any] = {"dev": dev} if dev else {}
+        if each.name != choice.name:
+            why = f"{choice.name} was chosen by {choice.questions:,} dev questions"
+            return ChallengerResult(each.name, each.encoder.space.id, NOT_CHOSEN, (why,), metrics)
+        reasons = choice.reasons or (() if self.trial is None else self.trial.promotion.reasons)
+        if self.trial is not None:
+            metrics |= self.trial.metrics
+        return ChallengerResult(each.name, each.encoder.space.id, REFUSED if reasons else PASSED, reasons, metrics)
+
+
+@dataclass(frozen=True)
+class RetrainResult:
+    """How a retraining ended.
+
+    Attributes:
+        run: Its id.
+        release: The release that readers see now.
+        outcome: Published, refused or needs approval.
+        base: The release that it started from.
+        challengers: Every challenger, the chosen one first.
+        seconds: Seconds a stage, and `total`.
+        message: One line for people.
+        report: Gate, training and pairs in full.
+    """
+
+    run: str
+    release: int | None
+    outcome: Outcome
+    base: int | None
+    challengers: tuple[ChallengerResult, ...]
+    seconds: dict[str, float]
+    message: str
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON-able values."""
+        told = asdict(self)
+        report: dict[str, Any] = told.pop("report")
+        return told | report

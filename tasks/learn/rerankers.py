@@ -1,0 +1,237 @@
+"""Try re-rankers: choose on dev questions, judge on test questions, and keep out what does not help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from models.encoder import Encoder
+from models.errors import ModelError
+from models.rerank.base import Reranker, Scores, identify, open_reranker, token_encoder, write_settings
+from models.rerank.fusion import Feature, features, fit
+from models.rerank.late import LateInteraction
+from models.statistics import Paired, paired
+from storage.tables.roles import EncoderRecord, Role
+from tasks.learn.config import QualityConfig
+from tasks.learn.firststage import FirstStage
+
+__all__ = ["Trial", "Tried", "best", "role_of", "try_rerankers"]
+
+Verdict = Literal["promoted", "refused"]
+# Fusions by what they weigh: the first costs nothing that a hybrid search has not paid already.
+FUSIONS: dict[str, tuple[Feature, ...]] = {
+    "fusion of words": ("dense", "words"),
+    "fusion": ("dense", "words", "late"),
+}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One re-ranker, judged: a row of the report.
+
+    Attributes:
+        kind: What was tried.
+        dev: Gain of nDCG@10 on the dev questions, by which one is chosen.
+        first: nDCG@10 of the first stage on the test questions.
+        ndcg: nDCG@10 with it.
+        gain: Their difference.
+        low: Lower end of its interval.
+        high: Upper end.
+        detectable: The smallest gain that so many questions would have shown.
+        questions: Test questions.
+        milliseconds: Of a query.
+        verdict: Whether it helps.
+        reason: The bar that it missed, or what it gains.
+    """
+
+    kind: str
+    dev: float = 0.0
+    first: float = 0.0
+    ndcg: float = 0.0
+    gain: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    detectable: float = 0.0
+    questions: int = 0
+    milliseconds: float = 0.0
+    verdict: Verdict = "refused"
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON-able values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A re-ranker that was tried.
+
+    Attributes:
+        row: What was found.
+        folder: Its folder, that a store can keep; None where it could not be made.
+        id: Id of the folder.
+    """
+
+    row: Tried
+    folder: Path | None = None
+    id: str = ""
+
+
+def try_rerankers(
+    dev: FirstStage,
+    test: FirstStage,
+    encoder: Encoder,
+    folder: Path,
+    quality: QualityConfig,
+    crosses: Mapping[str, Path] | None = None,
+) -> list[Trial]:
+    """Try late interaction, fusions and cross-encoders.
+
+    Args:
+        dev: Questions that weights are fitted on, and that choose among those that help.
+        test: Questions that judge.
+        encoder: The encoder of the release.
+        folder: An empty folder, for those that are made here.
+        quality: The bars.
+        crosses: Folders of cross-encoders, trained or adopted, by what they are called.
+
+    Returns:
+        One trial a kind, the cross-encoders last.
+    """
+    trials = []
+    late: tuple[list[Scores], list[Scores]] | None = None
+    try:
+        interaction = LateInteraction(token_encoder(encoder))
+        late = dev.scored(interaction), test.scored(interaction)  # once: it is a feature of the fusion too
+        made = folder / "late"
+        trials.append(
+            _trial("late interaction", interaction, dev, test, late, quality, made, write_settings(made, "late", {}))
+        )
+    except ModelError as error:
+        trials.append(Trial(Tried("late interaction", reason=str(error))))
+    for kind, names in FUSIONS.items():
+        trials.append(_fused(kind, names, dev, test, late, encoder, folder / kind.replace(" ", "-"), quality))
+    for kind, place in (crosses or {}).items():
+        trials.append(_crossed(kind, place, dev, test, quality))
+    return trials
+
+
+def best(trials: Sequence[Trial]) -> Trial | None:
+    """The one to promote: of those that passed on the test questions, the best on the dev questions; None of none.
+
+    The dev questions choose, so that the test questions judge what they did not choose.
+    """
+    passed = [trial for trial in trials if trial.row.verdict == "promoted"]
+    return max(passed, key=lambda trial: (trial.row.dev, -trial.row.milliseconds), default=None)
+
+
+def role_of(trial: Trial, space: str) -> Role:
+    """The role under which a release serves a re-ranker; its folder is kept under `models/<id>` of the store.
+
+    Args:
+        trial: What was promoted.
+        space: Space of the text encoder whose scores it was tried on: beside another it is not used.
+    """
+    named = EncoderRecord(id=trial.id, name=trial.row.kind, modality="reranker", normalise=False, parent=space)
+    return Role(trial.id, named)
+
+
+def _fused(
+    kind: str,
+    names: Sequence[Feature],
+    dev: FirstStage,
+    test: FirstStage,
+    late: tuple[list[Scores], list[Scores]] | None,
+    encoder: Encoder,
+    folder: Path,
+    quality: QualityConfig,
+) -> Trial:
+    """Fit a fusion on the dev questions and judge it."""
+    if "words" in names and not any(c.words is not None for found in dev.candidates for c in found):
+        return Trial(Tried(kind, reason="the release has no full-text index: there are no scores of words to weigh"))
+    if "late" in names and late is None:
+        return Trial(Tried(kind, reason="the encoder gives no vectors of tokens"))
+    tables = [_tables(stage, names, late and late[number]) for number, stage in enumerate((dev, test))]
+    relevant = [
+        relevant.get(content, 0) > 0
+        for found, relevant in zip(dev.contents, dev.relevant, strict=True)
+        for content in found
+    ]
+    groups = np.repeat(np.arange(len(dev.questions)), [len(found) for found in dev.contents])
+    try:
+        tokens = token_encoder(encoder) if "late" in names else None
+        fusion = fit(np.concatenate(tables[0]), np.array(relevant), groups, names, tokens)
+    except ModelError as error:
+        return Trial(Tried(kind, reason=str(error)))
+    scores = [[fusion.score(each) for each in table] for table in tables]
+    return _trial(kind, fusion, dev, test, (scores[0], scores[1]), quality, folder, fusion.save(folder))
+
+
+def _crossed(kind: str, folder: Path, dev: FirstStage, test: FirstStage, quality: QualityConfig) -> Trial:
+    try:
+        reranker = open_reranker(folder)
+        took = test.milliseconds(reranker)
+        if took > quality.max_rerank_ms * 20:  # hours for what the clock has refused already
+            row = Tried(kind, questions=len(test.questions), milliseconds=took)
+            return Trial(replace(row, reason=_slow(took, quality)), folder, identify(folder))
+        scores = dev.scored(reranker), test.scored(reranker)
+    except ModelError as error:
+        return Trial(Tried(kind, reason=str(error)))
+    return _trial(kind, reranker, dev, test, scores, quality, folder, identify(folder))
+
+
+def _trial(
+    kind: str,
+    reranker: Reranker,
+    dev: FirstStage,
+    test: FirstStage,
+    scores: tuple[list[Scores], list[Scores]],
+    quality: QualityConfig,
+    folder: Path,
+    identity: str,
+) -> Trial:
+    first, again = test.ndcg(), test.ndcg(scores[1])
+    found = paired(first, again, quality.confidence)
+    took = test.milliseconds(reranker)
+    row = Tried(
+        kind=kind,
+        dev=float((dev.ndcg(scores[0]) - dev.ndcg()).mean()) if dev.questions else 0.0,
+        first=float(first.mean()),
+        ndcg=float(again.mean()),
+        gain=found.difference,
+        low=found.low,
+        high=found.high,
+        detectable=found.detectable,
+        questions=found.n,
+        milliseconds=took,
+    )
+    missed = _missed(found, took, quality)
+    gains = f"gains {found.difference:+.3f} [{found.low:.3f}, {found.high:.3f}] nDCG@10 in {took:.0f} ms a query"
+    reason = f"{gains}; {missed}" if missed else gains
+    return Trial(replace(row, verdict="refused" if missed else "promoted", reason=reason), folder, identity)
+
+
+def _missed(found: Paired, took: float, quality: QualityConfig) -> str:
+    """The bars that a re-ranker missed; empty where it passed."""
+    bars = []
+    if not found.difference >= quality.min_gain:
+        bars.append(f"quality.min_gain asks for {quality.min_gain:+.3f}")
+    if not found.low > 0:
+        bars.append(f"the interval is not above 0; so many questions would have shown {found.detectable:.3f}")
+    if took > quality.max_rerank_ms:
+        bars.append(_slow(took, quality))
+    return "; ".join(bars)
+
+
+def _slow(took: float, quality: QualityConfig) -> str:
+    return f"{took:.0f} ms a query, quality.max_rerank_ms allows {quality.max_rerank_ms:g}"
+
+
+def _tables(stage: FirstStage, names: Sequence[Feature], late: list[Scores] | None) -> list[npt.NDArray[np.float64]]:
+    each = late if late is not None else [None] * len(stage.candidates)
+    return [features(found, names, scores) for found, scores in zip(stage.candidates, each, strict=True)]

@@ -1,0 +1,171 @@
+"""Train challengers from pairs: the trained encoder, and the same averaged with what it started from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+from models.training.average import average
+
+from models.encoder import EncoderFolder, resolve
+from models.training.dev import DevQuestions
+from models.training.examples import EXAMPLES
+from models.training.plan import TrainingProgress
+from models.training.recipe import Recipe
+from models.training.trainer import Trained, train
+from storage.hashing import digest
+from storage.tables.store import Store, cache_folder
+from tasks.learn.config import LearningConfig
+from tasks.progress import Progress
+from tasks.stage import stage
+
+__all__ = [
+    "AVERAGED",
+    "TUNED",
+    "Challenger",
+    "Training",
+    "clear_trainings",
+    "fine_tune",
+    "recipe_of",
+    "training_folder",
+    "write_examples",
+]
+
+TUNED, AVERAGED = "tuned", "averaged"
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """An encoder that may take the champion's place.
+
+    Attributes:
+        name: `tuned`, or `averaged` for the mean of the tuned weights and the champion's, which forgets less.
+        encoder: Its files.
+    """
+
+    name: str
+    encoder: EncoderFolder
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training came to.
+
+    Attributes:
+        trained: Steps, losses, curve and settings.
+        challengers: The averaged one first, where there is one.
+    """
+
+    trained: Trained
+    challengers: tuple[Challenger, ...] = field(default=())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Examples and steps."""
+        return {"examples": self.trained.rows, "steps": self.trained.steps, "challengers": len(self.challengers)}
+
+
+def recipe_of(config: LearningConfig) -> Recipe:
+    """The recipe alone, without where pairs come from and who approves: these do not decide the weights."""
+    return Recipe.model_validate(config.model_dump(include=set(Recipe.model_fields)))
+
+
+def training_folder(store: Store, champion: str, examples: str, looks: str, recipe: Recipe) -> Path:
+    """The folder of one training: whoever trains the same again goes on in it, also after a kill.
+
+    It lies apart from the work folders of runs, which go with the next run: training holds no lease, and other runs
+    come and go meanwhile.
+
+    Args:
+        store: The store.
+        champion: Space of the encoder to start from.
+        examples: Digest of the examples.
+        looks: Digest of the dev questions.
+        recipe: How.
+    """
+    root = (store.folder or cache_folder() / digest(store.uri)) / "training"
+    return root / digest("\x1f".join([champion, examples, looks, recipe.model_dump_json()]))[:16]
+
+
+@stage
+def fine_tune(
+    champion: EncoderFolder,
+    examples: pl.LazyFrame,
+    looks: DevQuestions | None,
+    recipe: Recipe,
+    work: Path,
+    progress: Progress,
+) -> Training:
+    """Train a challenger, and average it with the champion as a second one.
+
+    Args:
+        champion: What serves now; only read.
+        examples: Questions and passages, as `models.training.examples` has them.
+        looks: Dev questions that end the training early.
+        recipe: How.
+        work: Folder of this training.
+        progress: Where it says how far it is.
+
+    Raises:
+        ModelError: The champion is a stub, or the examples cannot be trained with.
+    """
+    folder = champion.folder or work  # a stub has none, which `train` refuses in its own words
+
+    def report(now: TrainingProgress) -> None:
+        progress.advance(now.step, now.steps, f"steps, loss {now.loss:.3f}")
+
+    trained = train(
+        folder,
+        examples,
+        looks,
+        recipe,
+        work,
+        device=champion.config.device,
+        threads=champion.config.threads,
+        progress=report,
+    )
+    tuned = Challenger(TUNED, resolve(trained.folder))
+    if recipe.layers is not None:  # a student has fewer tensors than its teacher: there is no mean of the two
+        return Training(trained, (tuned,))
+    averaged = work / AVERAGED
+    if averaged.exists():  # of a run that was killed while it wrote
+        shutil.rmtree(averaged)
+    return Training(trained, (Challenger(AVERAGED, resolve(average(trained.folder, folder, averaged))), tuned))
+
+
+def write_examples(pairs: Iterator[pl.DataFrame], file: Path) -> str:
+    """Write pairs as examples to a Parquet file; returns the digest of their rows, in their order.
+
+    Args:
+        pairs: question, passage, and negatives where they were mined.
+        file: Where to.
+    """
+    parts = list[pl.DataFrame]()
+    for part in pairs:
+        lacking = [pl.lit([], pl.List(pl.String)).alias("negatives")] if "negatives" not in part.columns else []
+        parts.append(part.with_columns(lacking).select(list(EXAMPLES)).cast(dict(EXAMPLES)))  # type: ignore[arg-type]
+    frame = pl.concat(parts) if parts else pl.DataFrame(schema=EXAMPLES)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(file)
+    return digest("\x1e".join(f"{q}\x1f{p}\x1f{n}" for q, p, n in _rows(frame)))
+
+
+def _rows(frame: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
+    for question, passage, negatives in frame.iter_rows():
+        yield question, passage, "\x1d".join(negatives)
+
+
+def clear_trainings(store: Store, kept: Sequence[Path] = ()) -> None:
+    """Remove the folders of trainings that are over.
+
+    Args:
+        store: The store.
+        kept: Folders that stay.
+    """
+    root = training_folder(store, "", "", "", Recipe()).parent
+    for folder in root.glob("*"):
+        if folder not in kept:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,115 @@
+"""Trials of re-rankers: each kind judged, what does not help kept out with the bar that it missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from corpus import configure, prose
+from tiny import docstrings
+
+from flows.refresh import refresh
+from models.config import EncoderConfig
+from models.encoder import Encoder, resolve
+from models.rerank.base import Candidate, open_reranker
+from storage.filters import Where
+from storage.reader import Hit, Reader
+from tasks.learn.config import QualityConfig
+from tasks.learn.firststage import FirstStage, first_stage
+from tasks.learn.questions import JUDGEMENTS, QUESTIONS, QuestionSet
+from tasks.learn.rerankers import Trial, Tried, best, role_of, try_rerankers
+
+TEXTS = [text[:60] for text in docstrings()]
+QUALITY = QualityConfig(max_rerank_ms=10_000)
+
+
+def stage(questions: int, seed: int, words: bool = True) -> FirstStage:
+    """Questions of ten candidates, of which one answers: vectors hardly tell it, words do."""
+    random = np.random.default_rng(seed)
+    candidates, relevant = [], []
+    for _ in range(questions):
+        right = int(random.integers(10))
+        similar = sorted(random.random(10), reverse=True)
+        matching = random.random(10) + (np.arange(10) == right)
+        texts = random.choice(TEXTS, 10)
+        told = [float(score) if words else None for score in matching]
+        candidates.append([Candidate(str(t), float(s), w) for t, s, w in zip(texts, similar, told, strict=True)])
+        relevant.append({str(right): 1})
+    contents = [[str(at) for at in range(10)] for _ in range(questions)]
+    return FirstStage([text[:20] for text in random.choice(TEXTS, questions)], candidates, contents, relevant)
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_model: Path) -> Encoder:
+    return resolve(tiny_model).open()
+
+
+def test_what_helps_is_promoted_and_what_does_not_is_refused_with_its_bar(encoder: Encoder, tmp_path: Path) -> None:
+    trials = {trial.row.kind: trial for trial in try_rerankers(stage(60, 1), stage(60, 2), encoder, tmp_path, QUALITY)}
+    assert list(trials) == ["late interaction", "fusion of words", "fusion"]
+    late, light = trials["late interaction"].row, trials["fusion of words"].row
+    assert (late.verdict, light.verdict) == ("refused", "promoted")
+    assert "quality.min_gain asks for +0.010" in late.reason or "the interval is not above 0" in late.reason
+    assert light.gain == pytest.approx(light.ndcg - light.first) and 0 < light.low < light.gain < light.high
+    assert light.questions == 60 and light.milliseconds > 0 and light.reason.startswith(f"gains {light.gain:+.3f}")
+    chosen = best(list(trials.values()))
+    assert chosen is not None and chosen.row.verdict == "promoted" and chosen.folder is not None
+    role = role_of(chosen, encoder.space.id)
+    assert (role.space, role.encoder.modality, role.table) == (chosen.id, "reranker", None)
+    assert role.encoder.parent == encoder.space.id
+    assert open_reranker(chosen.folder, encoder).name == "logistic fusion"
+
+
+def test_one_that_is_too_slow_is_refused_for_that(encoder: Encoder, tmp_path: Path) -> None:
+    slow = QualityConfig(max_rerank_ms=1e-6)
+    trials = try_rerankers(stage(40, 1), stage(40, 2), encoder, tmp_path, slow)
+    assert all("quality.max_rerank_ms allows 1e-06" in trial.row.reason for trial in trials)
+    assert best(trials) is None
+
+
+def test_what_cannot_be_made_says_why(tmp_path: Path) -> None:
+    stub = resolve(EncoderConfig(name="stub")).open()
+    trials = try_rerankers(stage(5, 1, words=False), stage(5, 2, words=False), stub, tmp_path, QUALITY, {"x": tmp_path})
+    reasons = [trial.row.reason for trial in trials]
+    assert [trial.folder for trial in trials] == [None] * 4
+    assert "the encoder stub gives none" in reasons[0] and "no full-text index" in reasons[1]
+    assert "is not the folder of a re-ranker" in reasons[3]
+
+
+def test_the_dev_questions_choose_among_those_that_passed() -> None:
+    rows = [Tried("a", dev=0.1, verdict="promoted"), Tried("b", dev=0.2, verdict="promoted"), Tried("c", dev=0.3)]
+    chosen = best([Trial(row, Path()) for row in rows])
+    assert chosen is not None and chosen.row.kind == "b"
+    assert best([Trial(replace(row, verdict="refused")) for row in rows]) is None
+
+
+def test_a_first_stage_is_what_the_release_answers_judged_by_content(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    names = ("anchor", "buoy", "chart")
+    for name in names:
+        (tmp_path / "notes" / f"{name}.md").write_text(prose(name))
+    config = configure(tmp_path)
+    refresh(config)
+    questions = pl.DataFrame([(name, f"The {name} of row 0") for name in names], schema=QUESTIONS, orient="row")
+    rows = [(name, "notes", f"{name}.md", 1) for name in names[:2]]
+    judgements = pl.DataFrame(rows, schema=JUDGEMENTS, orient="row")
+    asked = QuestionSet("s", "test", "target", "notes", questions, judgements)
+    reader, encoder = Reader.open(config.store.uri), resolve(EncoderConfig(name="stub")).open()
+    found = first_stage(reader, encoder, asked, depth=5)
+    assert found.questions == ["The anchor of row 0", "The buoy of row 0"]
+    assert found.ndcg().tolist() == [1, 1]
+    assert found.ndcg([-np.arange(len(each), dtype=float) for each in found.candidates]).tolist() == [1, 1]
+
+    def upside_down(
+        texts: Sequence[str], depth: int, where: Where | None
+    ) -> tuple[list[list[Hit]], list[dict[str, float]]]:
+        hits = reader.search(encoder.encode_queries(texts), 100, where=where)
+        return [each[::-1][:depth] for each in hits], [{each[-1].chunk: 0.5} for each in hits]
+
+    other = first_stage(reader, encoder, asked, 5, upside_down)
+    assert [[each.dense for each in found] for found in other.candidates] == [[0.5, *[None] * 4]] * 2
+    assert max(other.ndcg()) < 1
