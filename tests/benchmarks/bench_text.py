@@ -40,7 +40,7 @@ def fill(store: Store, count: int, seed: int) -> None:
                 plain | {"id": digest(f"{seed} {number}"), "text": sentence(random, WORDS)}
                 for number in range(at, min(at + 2_000, count))
             ]
-            yield pl.DataFrame(rows).select(plain), np.ones((len(rows), DIMENSION), dtype=np.float32)
+            yield pl.DataFrame(rows).select(plain.keys()), np.ones((len(rows), DIMENSION), dtype=np.float32)
 
     chunks.append(store, TABLE, DIMENSION, slices())
 
