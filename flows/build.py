@@ -12,7 +12,7 @@ from flows.prepare import prepare_stored
 from flows.run import Run
 from models.encoder import EncoderFolder
 from storage.tables.releases import Draft, Release
-from storage.tables.roles import TEXT, EncoderRecord, Role
+from storage.tables.roles import RERANKER, TEXT, EncoderRecord, Role
 from tasks.build.embed import embed
 from tasks.build.index import index
 from tasks.build.write import write
@@ -22,6 +22,7 @@ from tasks.learn.fusion import fit_words
 from tasks.learn.judged import question_sets
 from tasks.release.audit import AuditResult, Snapshot, audit
 from tasks.release.publish import publish
+from tasks.release.serving import carried
 from tasks.tally import Preparation, causes, tally
 from tasks.verdict import Refused
 
@@ -38,6 +39,7 @@ class Built:
         counts: Documents and chunks, as `tasks.tally` defines them.
         causes: Why there was work: documents a cause.
         audit: The checks that hold.
+        reranker: What orders the best of a search once more; None without one.
     """
 
     role: Role
@@ -45,6 +47,12 @@ class Built:
     counts: dict[str, int]
     causes: dict[str, int]
     audit: AuditResult
+    reranker: Role | None = None
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Role to what answers it."""
+        return {TEXT: self.role} | ({} if self.reranker is None else {RERANKER: self.reranker})
 
 
 def build(
@@ -81,12 +89,14 @@ def build(
     if dev := question_sets([each for each in config.evaluation if each.role == "target"], config.base, "dev"):
         with clock.stage("fuse"):
             role = replace(role, fusion=fit_words(context, encoder, dev, indexed.tables, role).fusion)
+    reranker = carried(context, role.space)
+    roles = {TEXT: role} if reranker is None else {TEXT: role, RERANKER: reranker}
     with clock.stage("audit"):
-        audited = audit(Snapshot(context.store, indexed.tables, {TEXT: role}, counts), config.index)
+        audited = audit(Snapshot(context.store, indexed.tables, roles, counts), config.index)
     if not audited.ok:
         raise Refused(f"the audit failed: {audited.message}")
     role = replace(role, index=replace(role.index, recall=audited.recall))
-    return Built(role, indexed.tables, counts, causes(context, done), audited)
+    return Built(role, indexed.tables, counts, causes(context, done), audited, reranker)
 
 
 def stage_space(context: Context, encoder: EncoderFolder, record: EncoderRecord, config: Config, run: Run) -> Built:
@@ -130,7 +140,7 @@ def publish_built(
     draft = Draft(
         run=run.id,
         tables=built.tables,
-        roles={TEXT: built.role},
+        roles=built.roles,
         counts=counts,
         audit=built.audit.to_dict() | _quality(context, encoder, config, run, built),
         config=json.loads(config.to_json()),

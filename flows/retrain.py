@@ -11,6 +11,7 @@ from flows.build import Built, publish_built, stage_space
 from flows.config.schema import Config
 from flows.context import opened
 from flows.reembed import PATIENCE, embed_beside, on_current
+from flows.rerankers import adopted, keep_champion, trained, with_reranker
 from flows.run import Run, recorded
 from flows.table import Option
 from models.encoder import EncoderFolder, resolve
@@ -81,6 +82,7 @@ def retrain(
         seconds=run.clock.total(),
         message=run.message,
         report=report.to_dict(),
+        rerankers=report.rerankers,
     )
 
 
@@ -97,9 +99,11 @@ def _retrain(
     context, base = on_current(context, run)
     champion = kept_encoder(context.store, base.space, config.encoder)
     run.facts["model"] = described(context.store, base, champion, configured).to_dict()
+    crosses = adopted(context, config)
     version = _challenged(context, base, champion, recipe, config, run, report)
+    crosses |= trained(context, base, champion, version, config, run)
     if report.missed:
-        run.conclude(Outcome.REFUSED, "; ".join(report.missed), base.seq)
+        keep_champion(context, base, champion, crosses, config, run, report, report.missed, yes=yes)
         return
     challenger = report.chosen.encoder
     embed_beside(context, challenger, config, run)
@@ -114,6 +118,11 @@ def _retrain(
         report.trial = _judged(context, base, champion, challenger, built, config, version)
     run.counts = built.counts | report.trial.counts
     register(context, report, base, configured)
+    if not report.trial.promotion.passes:
+        reasons = report.trial.promotion.reasons
+        keep_champion(context, base, champion, crosses, config, run, report, reasons, yes=yes)
+        return
+    built = with_reranker(context, challenger, built, crosses, config, run, report)
     _conclude(context, challenger, built, report.trial, config, run, yes=yes)
 
 
@@ -170,9 +179,9 @@ def _conclude(
 ) -> None:
     """Publish what passed, where a person approved or none is asked."""
     gain = found.promotion.bars[0].message
-    if not found.promotion.passes:
-        run.conclude(Outcome.REFUSED, "; ".join(found.promotion.reasons), run.base)
-    elif config.learning.approval and not yes:
+    if built.reranker is not None:
+        gain += f"; with the re-ranker {built.reranker.encoder.name}"
+    if config.learning.approval and not yes:
         told = f"{gain}; it passes the gate and waits for approval: `tidemark retrain --yes` publishes it"
         run.conclude(Outcome.NEEDS_APPROVAL, told, run.base)
     else:

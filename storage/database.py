@@ -41,13 +41,13 @@ def import_lancedb() -> Any:
     return lancedb
 
 
-def open_table(store: Store, name: str, tag: str) -> Table:
-    """Open a table at a tag; it stays on that version.
+def open_table(store: Store, name: str, tag: str | int) -> Table:
+    """Open a table at a tag, or at a version; it stays there.
 
     Args:
         store: The store.
         name: Name of the table.
-        tag: Name of the tag.
+        tag: Name of the tag, or number of the version.
 
     Raises:
         TableMissing: The store has no such table, or the table no such tag.

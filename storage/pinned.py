@@ -39,12 +39,13 @@ class Pinned:
         """Open the tables of a release.
 
         By the tag, not the number: a table that was lost and made again has the numbers, and other rows behind them.
+        What is not published yet has no tag; the run that makes it holds the lease, and nothing moves its versions.
 
         Raises:
             TableMissing: A table or its tag is gone.
         """
-        chunks = ChunkTable(store, release.chunks, release.tag)
-        return cls(store, release, chunks, DocumentTable(store, release.tag))
+        chunks = ChunkTable(store, release.chunks, release.at(release.chunks))
+        return cls(store, release, chunks, DocumentTable(store, release.at("documents")))
 
     @classmethod
     def open(cls, uri: str, release: int | None = None) -> Self:

@@ -14,6 +14,7 @@ from storage.pinned import Pinned
 from storage.registry import Registry
 from storage.tables.index import nearest
 from storage.tables.releases import Release
+from storage.tables.roles import RERANKER
 from storage.tables.store import Store
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def _faults(pinned: Pinned) -> Iterator[str]:
             yield f"its tag names version {table.version} of {name}, where it was made of {release.tables[name]}"
         yield from _lost(store, name, table.dataset)
     yield from Registry(store).missing(release.space)
+    if RERANKER in release.roles:  # every search would fail
+        yield from Registry(store).missing(release.roles[RERANKER].space)
     if pinned.chunks.rows:
         # Any direction does: what is asked is whether there is an answer.
         query = np.full(pinned.chunks.dimension, pinned.chunks.dimension**-0.5, dtype=np.float32)

@@ -88,7 +88,7 @@ class Reader:
 
     def __init__(self, store: Store, release: Release) -> None:
         self.pinned = Pinned.of(store, release)
-        self.chunks = open_table(store, release.chunks, release.tag)
+        self.chunks = open_table(store, release.chunks, release.at(release.chunks))
 
     @property
     def store(self) -> Store:

@@ -36,6 +36,8 @@ def retrain_view(result: RetrainResult) -> RenderableType:
     gate = result.report.get("gate") or {}
     if gate:
         parts.append(_gate(gate["bars"]))
+    if result.rerankers:
+        parts.append(_rerankers(result))
     parts.append(bars(result.seconds))
     parts.append(steps(_next(result), "next:"))
     return Group(*parts)
@@ -83,6 +85,16 @@ def _gate(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     for bar in sorted(found, key=lambda bar: bool(bar["holds"])):
         mark = Text("ok", style="green") if bar["holds"] else Text("MISSED", style="bold red")
         rows.add_row(mark, clean(bar["name"]), clean(bar["message"]))
+    return Padding(rows, (1, 0, 0, 0))
+
+
+def _rerankers(result: RetrainResult) -> RenderableType:
+    """Every re-ranker that was tried, those that were kept out too."""
+    rows = table("re-ranker", "verdict", "gain", "ms a query", "why", right=(2, 3))
+    for each in result.rerankers:
+        style = "green" if each.verdict == "promoted" else "red"
+        cells = f"{each.gain:+.3f}", f"{each.milliseconds:.0f}", clean(each.reason)
+        rows.add_row(clean(each.kind), Text(each.verdict, style=style), *cells)
     return Padding(rows, (1, 0, 0, 0))
 
 

@@ -113,7 +113,8 @@ class Models:
         Args:
             used: The spaces of the retained releases.
         """
-        unused = [record for record in self.all() if record.space not in set(used)]
-        trained = [record.space for record in unused if record.trained]
-        brought = [record.space for record in unused if not record.trained]
-        return {*trained[:UNUSED], *brought[:UNUSED]}
+        origins: dict[tuple[str, bool], list[str]] = {}
+        for record in self.all():
+            if record.space not in set(used):
+                origins.setdefault((record.kind, record.trained), []).append(record.space)
+        return {space for spaces in origins.values() for space in spaces[:UNUSED]}

@@ -70,7 +70,7 @@ class Release(Draft):
     Attributes:
         seq: Number of the release; the highest one is what readers open.
         created: When it was published.
-        tag: Name of the tag that keeps its versions from clean-up.
+        tag: Name of the tag that keeps its versions from clean-up; empty in one that is not published yet.
     """
 
     seq: int
@@ -96,6 +96,10 @@ class Release(Draft):
     def space(self) -> str:
         """Id of the space of the text role."""
         return self.text.space
+
+    def at(self, table: str) -> str | int:
+        """Where a table of the release stands: at its tag; at a bare version in one that is not published yet."""
+        return self.tag or self.tables[table]
 
     @property
     def chunks(self) -> str:
@@ -128,12 +132,17 @@ def _first_role(facts: Mapping[str, Any]) -> Role:
 
 @dataclass(frozen=True)
 class _State:
-    """Which versions of which tables a release pins."""
+    """Which versions of which tables a release pins, and what serves beside them: roles without a table, by name."""
 
     seq: int
     tag: str
     tables: dict[str, int]
     restored: int | None
+    beside: dict[str, str]
+
+    def same(self, other: _State) -> bool:
+        """Whether readers of both see the same."""
+        return self.tables == other.tables and self.beside == other.beside
 
 
 class Releases:
@@ -229,7 +238,7 @@ class Releases:
         """
         current = self.get()
         target = self._before(current) if to is None else self.get(to)
-        if target.seq == current.seq or target.tables == current.tables:
+        if target.seq == current.seq or _state(target).same(_state(current)):
             raise InputError(f"release {target.seq} is what readers see already: there is nothing to roll back")
         if not _pinned(target, self._tags([target])):
             kept = ", ".join(str(release.seq) for release in self.retained())
@@ -287,8 +296,9 @@ class Releases:
                 state = known[state.restored]
             return state
 
-        step = known.get(origin(known[current.seq]).seq - 1)
-        while step is not None and step.tables == current.tables:
+        now = known[current.seq]
+        step = known.get(origin(now).seq - 1)
+        while step is not None and step.same(now):
             step = known.get(origin(step).seq - 1)
         if step is None:
             raise InputError(f"there is no release before {current.seq} to go back to")
@@ -307,8 +317,11 @@ class Releases:
 
     def _states(self) -> list[_State]:
         """What is pinned by whom, of every release ever published, newest first: all that is read of old ones."""
-        rows = self._rows(["seq", "tag", "tables", "restored"])
-        return [_State(row["seq"], row["tag"], json.loads(row["tables"] or "{}"), row["restored"]) for row in rows]
+        rows = self._rows(["seq", "tag", "tables", "restored", "roles"])
+        return [
+            _State(row["seq"], row["tag"], json.loads(row["tables"] or "{}"), row["restored"], _beside(row["roles"]))
+            for row in rows
+        ]
 
     def _tags(self, releases: Iterable[_State | Release]) -> dict[str, set[str]]:
         """The tags of every table that these releases name: one look a table, however many releases there were."""
@@ -321,6 +334,16 @@ class Releases:
             table = self.store.find(name)
             if table is not None and tag in tags_of(table):
                 table.tags.delete(tag)
+
+
+def _state(release: Release) -> _State:
+    beside = {name: role.space for name, role in release.roles.items() if role.table is None}
+    return _State(release.seq, release.tag, release.tables, release.restored, beside)
+
+
+def _beside(roles: str | None) -> dict[str, str]:
+    """Role to space, of the roles without a table; a release of an older format had none."""
+    return {name: role["space"] for name, role in json.loads(roles or "{}").items() if role.get("table") is None}
 
 
 def _pinned(release: _State | Release, tags: Mapping[str, set[str]]) -> bool:

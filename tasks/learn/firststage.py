@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +14,13 @@ from models.encoder import Encoder
 from models.metrics import score
 from models.rerank.base import Candidate, Reranker, Scores
 from storage.filters import Where
-from storage.reader import Hit, Reader
+from storage.reader import Reader
 from tasks.learn.questions import QuestionSet
 from tasks.learn.subject import Catalogue
 from tasks.search.rerank import DEPTH
+from tasks.search.stage import answers, mode_of
 
-__all__ = ["Answers", "FirstStage", "first_stage"]
-
-# From texts, a depth and a filter to the hits of each text, and the similarity by vectors of each chunk.
-Answers = Callable[[Sequence[str], int, Where | None], tuple[list[list[Hit]], list[dict[str, float]]]]
+__all__ = ["FirstStage", "first_stage"]
 
 TIMED = 10  # questions whose re-ranking is timed
 
@@ -41,6 +40,28 @@ class FirstStage:
     candidates: list[list[Candidate]]
     contents: list[list[str]]
     relevant: list[dict[str, int]]
+
+    @classmethod
+    def joined(cls, stages: Sequence[Self]) -> Self:
+        """The questions of several sets as one."""
+        return cls(
+            questions=[each for stage in stages for each in stage.questions],
+            candidates=[each for stage in stages for each in stage.candidates],
+            contents=[each for stage in stages for each in stage.contents],
+            relevant=[each for stage in stages for each in stage.relevant],
+        )
+
+    def some(self, most: int) -> Self:
+        """At most so many of the questions, evenly drawn."""
+        if len(self.questions) <= most:
+            return self
+        kept = [int(at) for at in np.linspace(0, len(self.questions) - 1, most)]
+        return type(self)(
+            questions=[self.questions[at] for at in kept],
+            candidates=[self.candidates[at] for at in kept],
+            contents=[self.contents[at] for at in kept],
+            relevant=[self.relevant[at] for at in kept],
+        )
 
     def ndcg(self, scores: Sequence[Scores] | None = None) -> npt.NDArray[np.float64]:
         """nDCG@10 of each question, shape (n,).
@@ -69,22 +90,14 @@ class FirstStage:
         return float(np.median(times[1:] or times))
 
 
-def first_stage(
-    reader: Reader,
-    encoder: Encoder,
-    asked: QuestionSet,
-    depth: int = DEPTH,
-    answers: Answers | None = None,
-) -> FirstStage:
-    """Search a release for judged questions, by vectors and, where it has a full-text index, by words.
+def first_stage(reader: Reader, encoder: Encoder, asked: QuestionSet, depth: int = DEPTH) -> FirstStage:
+    """Search a release for judged questions as its readers do, and keep what both sides say of the candidates.
 
     Args:
         reader: The release.
         encoder: Its encoder.
         asked: The questions.
         depth: Candidates a question.
-        answers: How the release orders what it finds, where that is not by vectors alone; it gives of each question
-            the hits, best first, and the similarity by vectors of each chunk that these found.
     """
     catalogue = Catalogue(reader.pinned.documents)
     judged = catalogue.judged(asked)
@@ -92,32 +105,16 @@ def first_stage(
     held = {(source, name): content for source, name, content in rows}
     texts = judged.questions["text"].to_list()
     where: Where | None = None if asked.source is None else {"source": asked.source}
-    if answers is None:
-        found = reader.search(encoder.encode_queries(texts), depth, space=encoder.space.id, where=where)
-        dense = [{hit.chunk: hit.score for hit in hits} for hits in found]
-    else:
-        found, dense = answers(texts, depth, where)
-    matching = _words(reader, texts, depth, where)
+    found, sides = answers(reader, lambda: encoder, texts, depth, where, mode_of(reader.release), weighed=True)
     return FirstStage(
         questions=texts,
         candidates=[
             [Candidate(hit.text, similar.get(hit.chunk), words.get(hit.chunk)) for hit in hits]
-            for hits, similar, words in zip(found, dense, matching, strict=True)
+            for hits, (similar, words) in zip(found, sides, strict=True)
         ],
         contents=[[held[hit.source, hit.document] for hit in hits] for hits in found],
         relevant=judged.relevant,
     )
-
-
-def _words(reader: Reader, texts: Sequence[str], depth: int, where: Where | None) -> list[dict[str, float]]:
-    """BM25 of the chunks that each question's words find; nothing where the release has no full-text index."""
-    scores: list[dict[str, float]] = [{} for _ in texts]
-    if reader.release.text.index.text is None:
-        return scores
-    # Far deeper than the candidates: one that the words rank 90th is still better than one without a word in common.
-    for query, chunk, found in reader.words(texts, 10 * depth, where).select("query", "id", "score").iter_rows():
-        scores[query][chunk] = found
-    return scores
 
 
 def _order(scores: Scores) -> list[int]:

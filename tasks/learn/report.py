@@ -9,6 +9,8 @@ from storage.outcome import Outcome
 from tasks.learn.challenge import Trial
 from tasks.learn.pair import Pairs
 from tasks.learn.pool import Choice
+from tasks.learn.rerank import Reranked
+from tasks.learn.rerankers import Tried
 from tasks.learn.train import Challenger, Training
 
 __all__ = ["ChallengerResult", "Report", "RetrainResult"]
@@ -44,12 +46,19 @@ class Report:
         training: Challengers, and how they were trained.
         choice: Which of them went on.
         trial: What the gate said of that one.
+        reranked: Re-rankers that were tried on top of what readers see in the end.
     """
 
     pairs: Pairs | None = None
     training: Training | None = None
     choice: Choice | None = None
     trial: Trial | None = None
+    reranked: Reranked | None = None
+
+    @property
+    def rerankers(self) -> tuple[Tried, ...]:
+        """Every re-ranker that was tried."""
+        return () if self.reranked is None else self.reranked.rows
 
     @property
     def chosen(self) -> Challenger:
@@ -102,6 +111,7 @@ class RetrainResult:
         seconds: Seconds a stage, and `total`.
         message: One line for people.
         report: Gate, training and pairs in full.
+        rerankers: Every re-ranker that was tried, with its gain, its milliseconds and why it was kept out.
     """
 
     run: str
@@ -112,6 +122,7 @@ class RetrainResult:
     seconds: dict[str, float]
     message: str
     report: dict[str, Any] = field(default_factory=dict)
+    rerankers: tuple[Tried, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-able values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,9 @@ from tasks.learn.firststage import FirstStage
 __all__ = ["Trial", "Tried", "best", "role_of", "try_rerankers"]
 
 Verdict = Literal["promoted", "refused"]
+LATE = "late interaction"
+SKETCH = 100  # questions on which one that is too slow is tried all the same: about how much it would have helped
+HOPELESS = 20  # times the milliseconds that are allowed: not even that
 # Fusions by what they weigh: the first costs nothing that a hybrid search has not paid already.
 FUSIONS: dict[str, tuple[Feature, ...]] = {
     "fusion of words": ("dense", "words"),
@@ -89,8 +92,12 @@ def try_rerankers(
     folder: Path,
     quality: QualityConfig,
     crosses: Mapping[str, Path] | None = None,
+    kinds: Collection[str] = ("late", "fusion"),
 ) -> list[Trial]:
     """Try late interaction, fusions and cross-encoders.
+
+    What the clock refuses is judged on a part of the questions: that it is too slow is certain, and what it would have
+    gained is told.
 
     Args:
         dev: Questions that weights are fitted on, and that choose among those that help.
@@ -99,23 +106,27 @@ def try_rerankers(
         folder: An empty folder, for those that are made here.
         quality: The bars.
         crosses: Folders of cross-encoders, trained or adopted, by what they are called.
+        kinds: `late` and `fusion`, or one of them.
 
     Returns:
         One trial a kind, the cross-encoders last.
     """
     trials = []
-    late: tuple[list[Scores], list[Scores]] | None = None
-    try:
-        interaction = LateInteraction(token_encoder(encoder))
-        late = dev.scored(interaction), test.scored(interaction)  # once: it is a feature of the fusion too
-        made = folder / "late"
-        trials.append(
-            _trial("late interaction", interaction, dev, test, late, quality, made, write_settings(made, "late", {}))
-        )
-    except ModelError as error:
-        trials.append(Trial(Tried("late interaction", reason=str(error))))
-    for kind, names in FUSIONS.items():
-        trials.append(_fused(kind, names, dev, test, late, encoder, folder / kind.replace(" ", "-"), quality))
+    part, late = (dev, test), None
+    if kinds:
+        try:
+            interaction = LateInteraction(token_encoder(encoder))
+            part = _affordable(interaction, dev, test, quality)
+            late = part[0].scored(interaction), part[1].scored(interaction)  # once: the fusion has it as a feature
+        except ModelError as error:
+            trials += [Trial(Tried(LATE, reason=str(error)))] if "late" in kinds else []
+        else:
+            made = folder / "late"
+            identity = write_settings(made, "late", {})
+            trials += [_trial(LATE, interaction, *part, late, quality, made, identity)] if "late" in kinds else []
+    for kind, names in FUSIONS.items() if "fusion" in kinds else ():
+        stages = part if "late" in names else (dev, test)
+        trials.append(_fused(kind, names, *stages, late, encoder, folder / kind.replace(" ", "-"), quality))
     for kind, place in (crosses or {}).items():
         trials.append(_crossed(kind, place, dev, test, quality))
     return trials
@@ -131,7 +142,7 @@ def best(trials: Sequence[Trial]) -> Trial | None:
 
 
 def role_of(trial: Trial, space: str) -> Role:
-    """The role under which a release serves a re-ranker; its folder is kept under `models/<id>` of the store.
+    """Return the role under which a release serves a re-ranker; its folder is kept under `models/<id>` of the store.
 
     Args:
         trial: What was promoted.
@@ -176,13 +187,22 @@ def _crossed(kind: str, folder: Path, dev: FirstStage, test: FirstStage, quality
     try:
         reranker = open_reranker(folder)
         took = test.milliseconds(reranker)
-        if took > quality.max_rerank_ms * 20:  # hours for what the clock has refused already
+        if took > quality.max_rerank_ms * HOPELESS:
             row = Tried(kind, questions=len(test.questions), milliseconds=took)
             return Trial(replace(row, reason=_slow(took, quality)), folder, identify(folder))
+        dev, test = _affordable(reranker, dev, test, quality, took)
         scores = dev.scored(reranker), test.scored(reranker)
     except ModelError as error:
         return Trial(Tried(kind, reason=str(error)))
     return _trial(kind, reranker, dev, test, scores, quality, folder, identify(folder))
+
+
+def _affordable(
+    reranker: Reranker, dev: FirstStage, test: FirstStage, quality: QualityConfig, took: float | None = None
+) -> tuple[FirstStage, FirstStage]:
+    """All questions, or some of them for one that takes longer than it may."""
+    took = test.milliseconds(reranker) if took is None else took
+    return (dev, test) if took <= quality.max_rerank_ms else (dev.some(SKETCH), test.some(SKETCH))
 
 
 def _trial(

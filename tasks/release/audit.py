@@ -18,7 +18,7 @@ from storage.tables.chunks import ChunkTable, Span
 from storage.tables.documents import DocumentTable
 from storage.tables.index import statistics
 from storage.tables.releases import Release, Releases
-from storage.tables.roles import TEXT, Role
+from storage.tables.roles import RERANKER, TEXT, Role
 from storage.tables.store import Store
 from storage.tables.words import text_statistics
 from tasks.build.index import IndexConfig
@@ -150,7 +150,7 @@ def _examined(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
         Check("tables.present", ok=True, detail=", ".join(f"{n} at {v}" for n, v in sorted(snapshot.tables.items()))),
         *_advised(_kept(snapshot, chunks), snapshot),
         *_advised([_vectors(chunks, snapshot)], snapshot),
-        _encoder(snapshot),
+        *_models(snapshot),
     ]
     recall = None
     if snapshot.text.index.text is not None:
@@ -274,13 +274,14 @@ def _vectors(chunks: ChunkTable, snapshot: Snapshot) -> Check:
     return Check("vectors.sound", True, f"{count:,} vectors of {dimension}, finite, of unit norm")
 
 
-def _encoder(snapshot: Snapshot) -> Check:
-    kept = Registry(snapshot.store).has(snapshot.text.space)
-    where = f"models/{snapshot.text.space}"
-    detail = (
-        f"{where} is kept" if kept else f"{where} is missing: queries cannot be embedded; restore the folder, or {ANEW}"
-    )
-    return Check("encoder.kept", kept, detail)
+def _models(snapshot: Snapshot) -> Iterator[Check]:
+    """Look for the encoder and, where there is one, for the re-ranker: without their files a search fails."""
+    lacks = {TEXT: "queries cannot be embedded", RERANKER: "only `tidemark search --no-rerank` works"}
+    for name, role in sorted(snapshot.roles.items(), reverse=True):
+        where, check = f"models/{role.space}", "encoder" if name == TEXT else name
+        kept = Registry(snapshot.store).has(role.space)
+        bad = f"{where} is missing: {lacks.get(name, 'it cannot be used')}; restore the folder, or {ANEW}"
+        yield Check(f"{check}.kept", kept, f"{where} is kept" if kept else bad)
 
 
 def _coverage(chunks: ChunkTable) -> Check:
@@ -329,9 +330,10 @@ def examine_deeply(snapshot: Snapshot) -> AuditResult:
         wrong += int((hashes != frame["content_hash"]).sum())
         wrong += _spans(chunks, frame)
     good = f"{texts:,} documents: text, hashes and spans agree"
-    damage = Registry(snapshot.store).damage(snapshot.text.space)
+    spaces = [role.space for role in snapshot.roles.values()]
+    damage = [fault for space in spaces for fault in Registry(snapshot.store).damage(space)]
     read = Check("deep.texts", wrong == 0, good if not wrong else f"{wrong} texts do not fit their hash")
-    kept = Check("deep.encoder", not damage, "; ".join(damage) or "every file of the encoder is as it was kept")
+    kept = Check("deep.encoder", not damage, "; ".join(damage) or "every file of the models is as it was kept")
     return AuditResult((*_advised([read], snapshot), kept))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +84,7 @@ def bring_in(store: Store, workspace: Workspace, folder: Path, name: str | None,
 
 
 def write_out(store: Store, space: str, folder: Path) -> None:
-    """Copy a kept model to a folder that `SentenceTransformer` loads as it is and that gives the same vectors.
+    """Copy a kept model to a folder: an encoder so that `SentenceTransformer` loads it and gives the same vectors.
 
     Args:
         store: The store.
@@ -94,14 +95,28 @@ def write_out(store: Store, space: str, folder: Path) -> None:
         InputError: The store keeps no such model.
         ModelError: The folder is not empty, or the kept files are damaged.
     """
-    registry, model = Registry(store), kept_encoder(store, space, EncoderConfig.model_validate({}))
+    registry, known = Registry(store), Models(store).find(space)
+    if known is not None and known.kind == "reranker":
+        _copy(registry, space, folder)
+        return
+    model = kept_encoder(store, space, EncoderConfig.model_validate({}))
     if model.space.id != space:
         raise DamagedModel(f"models/{space} holds the space {model.space.id}: its files were changed")
     model.export(folder)
-    record = Models(store).find(space) or ModelRecord(
+    record = known or ModelRecord(
         space=space, name=model.space.name, digests=registry.digests(space), bytes=registry.size(space)
     )
     (folder / "README.md").write_text(card(record), encoding="utf-8")
+
+
+def _copy(registry: Registry, space: str, folder: Path) -> None:
+    """Copy the files of a re-ranker, which `learning.rerankers` takes again."""
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty: give a folder that is, or that does not exist")
+    kept = registry.fetch(space)
+    for name in registry.digests(space):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kept / name, folder / name)
 
 
 def card(record: ModelRecord) -> str:

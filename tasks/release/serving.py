@@ -14,11 +14,12 @@ from storage.errors import InputError
 from storage.registry import Registry
 from storage.tables.models import Models
 from storage.tables.releases import Release
-from storage.tables.roles import EncoderRecord
+from storage.tables.roles import RERANKER, EncoderRecord, Role
 from storage.tables.store import Store
+from tasks.context import Context
 from tasks.verdict import Refused
 
-__all__ = ["chosen", "described", "kept_encoder", "serving"]
+__all__ = ["carried", "chosen", "described", "kept_encoder", "serving"]
 
 SPACE = re.compile(r"[0-9a-f]{6,32}")  # a space, or its beginning
 
@@ -96,6 +97,19 @@ def kept_encoder(store: Store, space: str, config: EncoderConfig) -> EncoderFold
         ModelError: Its files are damaged.
     """
     return resolve(EncoderConfig.model_validate(_runs(config) | {"name": str(Registry(store).fetch(space))}))
+
+
+def carried(context: Context, space: str) -> Role | None:
+    """The re-ranker of the base release, where the next one has the encoder that it was tried beside; else None.
+
+    Args:
+        context: The run. One that makes everything anew leaves a damaged re-ranker behind.
+        space: Space of the encoder of the next release.
+    """
+    role = None if context.base is None else context.base.roles.get(RERANKER)
+    if role is None or role.encoder.parent not in {None, space}:
+        return None
+    return None if context.rebuild and Registry(context.store).damage(role.space) else role
 
 
 def _runs(config: EncoderConfig) -> dict[str, Any]:

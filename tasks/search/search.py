@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args
-
-import polars as pl
 
 from models.config import EncoderConfig
 from models.encoder import Encoder, resolve
@@ -16,19 +13,13 @@ from storage.errors import InputError
 from storage.filters import Where
 from storage.reader import Hit, Reader
 from storage.registry import Registry
-from storage.tables.roles import RERANKER, Fusion
-from tasks.search.fuse import fuse
+from storage.tables.roles import RERANKER
 from tasks.search.rerank import Reranking, reranking
+from tasks.search.stage import MODES, Asked, Mode, answers, mode_of
 
 __all__ = ["MODES", "Asked", "Mode", "Search", "read_queries"]
 
 BATCH = 64  # queries encoded together
-UNFITTED = Fusion(weight=0.25)  # for whoever asks for hybrid search of a release that had no questions to fit it
-
-Mode = Literal["dense", "text", "hybrid"]
-Asked = Literal["auto", "dense", "text", "hybrid"]
-MODES: tuple[Asked, ...] = get_args(Asked)
-_Sides = tuple[dict[str, float], dict[str, float]]  # chunk to its score by vectors, and by words
 
 
 class Search:
@@ -85,9 +76,7 @@ class Search:
 
     def mode(self, asked: Asked = "auto") -> Mode:
         """How the release is searched: by both where questions showed that words help, else by vectors."""
-        if asked != "auto":
-            return asked
-        return "hybrid" if self.reader.release.text.hybrid else "dense"
+        return mode_of(self.reader.release, asked)
 
     def find(
         self, queries: Iterable[str], k: int, where: Where | None = None, mode: Asked = "auto"
@@ -116,45 +105,15 @@ class Search:
 
     def _found(self, asked: list[str], k: int, where: Where | None, mode: Mode) -> list[list[Hit]]:
         again = self.reranking
-        wanted = k if again is None else max(k, again.depth)
-        hits, sides = self._first_stage(asked, wanted, where, mode)
         if again is None:
-            return hits
-        return [
-            again.order(*each, *scores)[:k] for each, scores in zip(zip(asked, hits, strict=True), sides, strict=True)
-        ]
-
-    def _first_stage(
-        self, asked: list[str], k: int, where: Where | None, mode: Mode
-    ) -> tuple[list[list[Hit]], list[_Sides]]:
-        """The hits of each query, and what each side scored the chunks that it found; a re-ranker weighs both."""
-        reader = self.reader
-        if mode == "dense":
-            hits = reader.search(self.encoder.encode_queries(asked), k, space=self.encoder.space.id, where=where)
-            return hits, [({hit.chunk: hit.score for hit in each}, {}) for each in hits]
-        if mode == "text":
-            hits = reader.hits(reader.words(asked, k, where), len(asked))
-            return hits, [({}, {hit.chunk: hit.score for hit in each}) for each in hits]
-        fusion = reader.release.text.fusion or UNFITTED
-        candidates = max(k, fusion.depth)
-        text = reader.words(asked, candidates, where)  # first: a release without the index costs no encoder
-        reader.require(self.encoder.space.id)
-        dense = reader.dense(self.encoder.encode_queries(asked), candidates, where)
-        fused = fuse(dense, text, fusion.weight, fusion.depth, level="id")
-        hits = reader.hits(fused.filter(pl.int_range(pl.len()).over("query") < k), len(asked))
-        return hits, list(zip(_by_query(dense, len(asked)), _by_query(text, len(asked)), strict=True))
+            return answers(self.reader, lambda: self.encoder, asked, k, where, mode)[0]
+        wanted = max(k, again.depth)
+        hits, sides = answers(self.reader, lambda: self.encoder, asked, wanted, where, mode, weighed=True)
+        return [again.order(query, found, *scores)[:k] for query, found, scores in zip(asked, hits, sides, strict=True)]
 
     def _opened(self) -> Encoder:
         folder = Registry(self.reader.store).fetch(self.reader.release.space)
         return resolve(EncoderConfig.model_validate({"name": str(folder), **self._settings})).open()
-
-
-def _by_query(ranked: pl.DataFrame, queries: int) -> list[dict[str, float]]:
-    """Chunk to score, for each query."""
-    found: list[dict[str, float]] = [{} for _ in range(queries)]
-    for query, chunk, score in ranked.select("query", "id", "score").iter_rows():
-        found[query][chunk] = score
-    return found
 
 
 def read_queries(file: Path) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from flows.refresh import refresh
 from models.config import EncoderConfig
 from models.encoder import Encoder, resolve
 from models.rerank.base import Candidate, open_reranker
-from storage.filters import Where
-from storage.reader import Hit, Reader
+from storage.reader import Reader
 from tasks.learn.config import QualityConfig
 from tasks.learn.firststage import FirstStage, first_stage
 from tasks.learn.questions import JUDGEMENTS, QUESTIONS, QuestionSet
@@ -103,13 +101,8 @@ def test_a_first_stage_is_what_the_release_answers_judged_by_content(tmp_path: P
     assert found.questions == ["The anchor of row 0", "The buoy of row 0"]
     assert found.ndcg().tolist() == [1, 1]
     assert found.ndcg([-np.arange(len(each), dtype=float) for each in found.candidates]).tolist() == [1, 1]
-
-    def upside_down(
-        texts: Sequence[str], depth: int, where: Where | None
-    ) -> tuple[list[list[Hit]], list[dict[str, float]]]:
-        hits = reader.search(encoder.encode_queries(texts), 100, where=where)
-        return [each[::-1][:depth] for each in hits], [{each[-1].chunk: 0.5} for each in hits]
-
-    other = first_stage(reader, encoder, asked, 5, upside_down)
-    assert [[each.dense for each in found] for found in other.candidates] == [[0.5, *[None] * 4]] * 2
-    assert max(other.ndcg()) < 1
+    # It is searched by vectors, and still every candidate is weighed by its words too.
+    assert all(each.dense is not None and each.words is not None for row in found.candidates for each in row[:1])
+    both = FirstStage.joined([found, found])
+    assert both.questions == found.questions * 2 and both.some(2).questions == [found.questions[0], found.questions[1]]
+    assert both.some(9) is both

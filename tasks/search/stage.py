@@ -1,0 +1,93 @@
+"""The first stage of a search: by vectors, by words or by both, with what either side says of the chunks found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias, get_args
+
+import polars as pl
+
+from models.encoder import Encoder
+from storage.filters import Where
+from storage.reader import Hit, Reader
+from storage.tables.releases import Release
+from storage.tables.roles import Fusion
+from tasks.search.fuse import fuse
+
+__all__ = ["MODES", "Asked", "Mode", "Sides", "answers", "mode_of"]
+
+UNFITTED = Fusion(weight=0.25)  # for whoever asks for hybrid search of a release that had no questions to fit it
+# Chunks whose words are scored for a re-ranker: far deeper than what it orders, for a candidate that words rank 90th is
+# still better than one without a word in common.
+WIDE = 200
+
+Mode = Literal["dense", "text", "hybrid"]
+Asked = Literal["auto", "dense", "text", "hybrid"]
+MODES: tuple[Asked, ...] = get_args(Asked)
+Sides: TypeAlias = tuple[dict[str, float], dict[str, float]]  # chunk to its score by vectors, and by words
+
+
+def mode_of(release: Release, asked: Asked = "auto") -> Mode:
+    """How a release is searched: by both where questions showed that words help, else by vectors."""
+    if asked != "auto":
+        return asked
+    return "hybrid" if release.text.hybrid else "dense"
+
+
+def answers(
+    reader: Reader,
+    encoder: Callable[[], Encoder],
+    asked: Sequence[str],
+    k: int,
+    where: Where | None = None,
+    mode: Mode = "dense",
+    *,
+    weighed: bool = False,
+) -> tuple[list[list[Hit]], list[Sides]]:
+    """Find the k best chunks of each query, and what each side scored the chunks that it found.
+
+    A re-ranker is tried on what this gives, and later orders what this gives: the same sides in both.
+
+    Args:
+        reader: The release.
+        encoder: Opens its encoder; called only where vectors are compared.
+        asked: The queries, none of them blank.
+        k: Hits a query.
+        where: Column to the values that a chunk may have in it, as `Reader.search` takes it.
+        mode: By vectors, by words, or by both.
+        weighed: Ask the side too that the mode leaves out, where the release has it: a re-ranker weighs both.
+
+    Raises:
+        InputError: The encoder is of another space, `where` names a column that cannot be filtered, or the release
+            has no full-text index to search by words.
+    """
+    fusion = reader.release.text.fusion or UNFITTED
+    deep = max(k, fusion.depth)
+    text, dense = pl.DataFrame(), pl.DataFrame()
+    worded = mode != "dense" or (weighed and reader.release.text.index.text is not None)
+    if worded:  # first: a release without the index costs no encoder
+        text = reader.words(asked, max(deep, WIDE) if weighed else k if mode == "text" else deep, where)
+    if mode == "dense":
+        opened = encoder()
+        hits = reader.search(opened.encode_queries(asked), k, space=opened.space.id, where=where)
+        return hits, [*zip([_scores(each) for each in hits], _by_query(text, len(asked)), strict=True)]
+    if mode == "hybrid" or weighed:
+        opened = encoder()
+        reader.require(opened.space.id)
+        dense = reader.dense(opened.encode_queries(asked), deep, where)
+    ranked = text if mode == "text" else fuse(dense, text, fusion.weight, fusion.depth, level="id")
+    hits = reader.hits(ranked.filter(pl.int_range(pl.len()).over("query") < k), len(asked))
+    return hits, [*zip(_by_query(dense, len(asked)), _by_query(text, len(asked)), strict=True)]
+
+
+def _scores(hits: Sequence[Hit]) -> dict[str, float]:
+    return {hit.chunk: hit.score for hit in hits}
+
+
+def _by_query(ranked: pl.DataFrame, queries: int) -> list[dict[str, float]]:
+    """Chunk to score, for each query; nothing where that side was not asked."""
+    found: list[dict[str, float]] = [{} for _ in range(queries)]
+    if ranked.width:
+        for query, chunk, score in ranked.select("query", "id", "score").iter_rows():
+            found[query][chunk] = score
+    return found
