@@ -22,6 +22,7 @@ from storage.tables.runs import new_run
 from storage.tables.store import Store
 from tasks.context import Context
 from tasks.learn.challenge import Side, Trial, held_back, trial
+from tasks.learn.harden import harden
 from tasks.learn.judged import question_sets
 from tasks.learn.lesson import held_back_pairs, lay_out
 from tasks.learn.pair import pair
@@ -135,6 +136,9 @@ def _challenged(
     version = report.pairs.version
     with clock.stage("lay_out"):
         lesson = lay_out(context, base, version, [each for each in _sets(config, "dev") if each.role == "target"])
+    if recipe.negatives:
+        with clock.stage("mine"):
+            lesson = harden(context, base, champion, lesson, version, recipe.negatives)
     looks = lesson.pool.looks()
     seen = "" if looks is None else looks.digest
     folder = training_folder(context.store, champion.space.id, lesson.identity, seen, recipe)
