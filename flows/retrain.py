@@ -31,6 +31,7 @@ from tasks.learn.questions import QuestionSet, Split
 from tasks.learn.register import register
 from tasks.learn.report import Report, RetrainResult
 from tasks.learn.subject import Subject
+from tasks.learn.synthesise import generator_of, synthesise
 from tasks.learn.train import clear_trainings, fine_tune, recipe_of, training_folder
 from tasks.progress import Progress, Silent
 from tasks.release.publish import clean_up
@@ -129,6 +130,9 @@ def _challenged(
 ) -> int:
     """Train challengers and choose one; returns the data version of the pairs. What judges later has no part in it."""
     clock = run.clock
+    if config.learning.generator is not None and "synthetic" in config.learning.pairs.kinds:
+        with clock.stage("generate"), generator_of(config.learning.generator, config.base) as generator:
+            synthesise(context, base, generator, config.learning.generator)
     with clock.stage("pair"):
         report.pairs = pair(
             context, base, config.learning.pairs, judged=_sets(config, "train", "dev", "test"), base=config.base
