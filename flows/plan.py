@@ -18,6 +18,7 @@ from storage.tables.store import Store
 from tasks.context import Context
 from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
+from tasks.learn.foresee import Retraining, foresee
 from tasks.progress import Progress, Silent
 from tasks.release.serving import chosen, serving
 from tasks.tally import Preparation, causes, stale_note, tally
@@ -43,6 +44,8 @@ class Forecast:
         seconds: That the plan itself took, a stage.
         message: One line for people.
         sources: Source to its number of documents.
+        retrain: What a `retrain` would cost on top of the release; None before the first, and where another question
+            was asked.
     """
 
     release: int | None
@@ -55,6 +58,7 @@ class Forecast:
     seconds: dict[str, float]
     message: str
     sources: dict[str, int]
+    retrain: Retraining | None = None
 
 
 def plan(
@@ -97,7 +101,7 @@ def plan(
         )
         ending = Outcome.PUBLISHED if done.publishes else Outcome.UNCHANGED
         outcome = ending if verdict.outcome is Outcome.PASSED else verdict.outcome
-        forecast = _forecast(context, wanted, done, clock, outcome)
+        forecast = replace(_forecast(context, wanted, done, clock, outcome), retrain=_retraining(context, config))
         return replace(forecast, message="; ".join(verdict.reasons) or _message(forecast.counts, outcome))
 
 
@@ -124,7 +128,7 @@ def _forecast(context: Context, encoder: EncoderFolder, done: Preparation, clock
         counts=tally(context, done),
         causes=causes(context, done),
         tokens=done.pending.tokens,
-        estimated_seconds=round(_speed(context, encoder.space.id, done) + clock.total()["total"], 1),
+        estimated_seconds=round(done.pending.tokens * _pace(context, encoder.space.id) + clock.total()["total"], 1),
         bytes=done.changes.upserts.rows * width + texts + bodies,
         seconds=clock.total(),
         message="",
@@ -132,15 +136,23 @@ def _forecast(context: Context, encoder: EncoderFolder, done: Preparation, clock
     )
 
 
-def _speed(context: Context, space: str, done: Preparation) -> float:
-    """Seconds that embedding and writing will take, from what earlier runs in this space took."""
+def _retraining(context: Context, config: Config) -> Retraining | None:
+    """What a retraining would cost; a trained encoder is as quick as the one that it was trained from."""
+    if context.base is None or context.rebuild:  # tables that are to be rebuilt may be damaged
+        return None
+    pace = _pace(context, context.base.space)
+    return foresee(context.store, context.base, config.learning, config.base, pace)
+
+
+def _pace(context: Context, space: str) -> float:
+    """Seconds that embedding and writing a token takes, from what earlier runs in this space took."""
     # A night without news embeds nothing: of years of them only those are read that may tell a speed.
     worked = {"published", "refused", "failed", "interrupted"}
     for run in Runs(context.store).all(_REMEMBERED, columns=("counts", "seconds", "model"), outcomes=worked):
         counts, seconds, model = run["counts"] or {}, run["seconds"] or {}, run["model"] or {}
         if counts.get("tokens", 0) > 10_000 and model.get("id") == space and seconds.get("embed"):
-            return float(done.pending.tokens * seconds["embed"] / counts["tokens"])
-    return done.pending.tokens / TOKENS_PER_SECOND
+            return float(seconds["embed"] / counts["tokens"])
+    return 1 / TOKENS_PER_SECOND
 
 
 def _message(counts: dict[str, int], outcome: Outcome) -> str:

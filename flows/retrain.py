@@ -23,6 +23,7 @@ from storage.tables.runs import new_run
 from storage.tables.store import Store
 from tasks.context import Context
 from tasks.learn.challenge import Side, Trial, held_back, trial
+from tasks.learn.harden import harden
 from tasks.learn.judged import question_sets
 from tasks.learn.lesson import held_back_pairs, lay_out
 from tasks.learn.pair import pair
@@ -31,6 +32,7 @@ from tasks.learn.questions import QuestionSet, Split
 from tasks.learn.register import register
 from tasks.learn.report import Report, RetrainResult
 from tasks.learn.subject import Subject
+from tasks.learn.synthesise import generator_of, synthesise
 from tasks.learn.train import clear_trainings, fine_tune, recipe_of, training_folder
 from tasks.progress import Progress, Silent
 from tasks.release.publish import clean_up
@@ -137,6 +139,9 @@ def _challenged(
 ) -> int:
     """Train challengers and choose one; returns the data version of the pairs. What judges later has no part in it."""
     clock = run.clock
+    if config.learning.generator is not None and "synthetic" in config.learning.pairs.kinds:
+        with clock.stage("generate"), generator_of(config.learning.generator, config.base) as generator:
+            synthesise(context, base, generator, config.learning.generator)
     with clock.stage("pair"):
         report.pairs = pair(
             context, base, config.learning.pairs, judged=_sets(config, "train", "dev", "test"), base=config.base
@@ -144,6 +149,9 @@ def _challenged(
     version = report.pairs.version
     with clock.stage("lay_out"):
         lesson = lay_out(context, base, version, [each for each in _sets(config, "dev") if each.role == "target"])
+    if recipe.negatives:
+        with clock.stage("mine"):
+            lesson = harden(context, base, champion, lesson, version, recipe.negatives)
     looks = lesson.pool.looks()
     seen = "" if looks is None else looks.digest
     folder = training_folder(context.store, champion.space.id, lesson.identity, seen, recipe)

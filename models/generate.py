@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from models.errors import ModelError, UnknownModel
 
-__all__ = ["Cost", "EndpointGenerator", "Generator", "LocalGenerator", "cost", "open_generator"]
+__all__ = ["Cost", "EndpointGenerator", "Generator", "LocalGenerator", "called", "cost", "open_generator"]
 
 PROMPT = (
     "Write one question that somebody would type into a search box and that the passage below answers. Do not copy "
@@ -77,6 +77,17 @@ def cost(passages: int, characters: int, price: float = 0.0) -> Cost:
     return Cost(passages, tokens, tokens / 1_000_000 * price)
 
 
+def called(model: str, url: str | None = None) -> str:
+    """What a generator calls itself: the name of a folder, else the model as it is named.
+
+    Args:
+        model: Name or folder.
+        url: Its endpoint, where it has one.
+    """
+    place = Path(model).expanduser()
+    return place.resolve().name if url is None and place.is_dir() else model
+
+
 def open_generator(model: str, *, url: str | None = None, key: SecretStr | None = None, seed: int = 0) -> Generator:
     """Open the generator: the endpoint where an address is given, else a local model by name or folder.
 
@@ -104,7 +115,7 @@ class LocalGenerator:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
         place = Path(model).expanduser()
-        self.name = place.resolve().name if place.is_dir() else model
+        self.name = called(model)
         self._batch = batch
         where = str(place) if place.is_dir() else model
         try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flows.plan import Forecast
     from flows.rollback import RollbackResult
     from flows.run import RunResult
+    from tasks.learn.foresee import Retraining
     from tasks.release.audit import AuditResult
 
 __all__ = ["CAUSES", "audit_view", "plan_view", "refresh_view", "rollback_view"]
@@ -75,8 +76,24 @@ def plan_view(found: Forecast) -> RenderableType:
         *_message(found.message, found.outcome),
         causes,
         grid(costs),
+        *([] if found.retrain is None else [grid(_retraining(found.retrain))]),
         steps(next_steps.get(found.outcome, []), "nothing was written; to go on:"),
     )
+
+
+def _retraining(found: Retraining) -> list[tuple[str, ...]]:
+    """What a retraining would cost, beside what a refresh does."""
+    told = f"{found.minutes:g} min of training, then {found.tokens:,} tokens to embed: about "
+    rows: list[tuple[str, ...]] = [
+        ("a retrain", f"{told}{duration(found.estimated_seconds)}, {size(found.bytes)} to write")
+    ]
+    if found.pairs is not None:
+        rows.append(("its pairs", ", ".join(f"{count:,} {part}" for part, count in found.pairs.items())))
+    if found.generator is not None:
+        asked = found.generator
+        cost = f"{asked.calls:,} calls of {clean(asked.model)}, about {asked.tokens:,} tokens"
+        rows.append(("its questions", f"{cost}, price {asked.price:,.2f}" if asked.price else cost))
+    return rows
 
 
 def refresh_view(result: RunResult) -> RenderableType:

@@ -33,17 +33,19 @@ class Lesson:
         identity: Digest of them, in their order.
         rows: How many.
         pool: Dev questions and passages.
+        negatives: Hard negatives of all examples together.
     """
 
     examples: Path
     identity: str
     rows: int
     pool: Pool
+    negatives: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
-        """Examples, and dev questions."""
-        return {"examples": self.rows, "dev questions": len(self.pool.questions)}
+        """Examples, their negatives, and dev questions."""
+        return {"examples": self.rows, "negatives": self.negatives, "dev questions": len(self.pool.questions)}
 
 
 @stage

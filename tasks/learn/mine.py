@@ -11,7 +11,7 @@ import polars as pl
 from storage.tables.chunks import ChunkTable
 from tasks.search.exact import nearest_exact
 
-__all__ = ["MARGIN", "NEGATIVES", "RANKS", "mine"]
+__all__ = ["MARGIN", "NEGATIVES", "RANKS", "SLICE", "mine"]
 
 NEGATIVES = pl.Schema(
     {
@@ -37,6 +37,7 @@ def mine(
     *,
     n: int,
     families: pl.DataFrame | None = None,
+    keys: pl.Series | None = None,
     ranks: tuple[int, int] = RANKS,
     margin: float = MARGIN,
 ) -> Iterator[pl.DataFrame]:
@@ -53,6 +54,7 @@ def mine(
         chunks: The chunks that are searched.
         n: Negatives a question, at most.
         families: key, family: documents of one content or one duplicate cluster; a key may have several.
+        keys: Documents that may be negatives; all if None.
         ranks: First and last rank, both counted in.
         margin: Share of the score of the question's best positive.
 
@@ -64,7 +66,7 @@ def mine(
         asked = vectors[first : first + SLICE]
         mine_ = positives.filter(pl.col("query").is_between(first, first + len(asked) - 1))
         right = mine_.select((pl.col("query") - first).cast(pl.UInt32).alias("query"), "key").unique()
-        found = _ranked(nearest_exact(chunks, asked, ranks[1] * _CHUNKS), ranks[1])
+        found = _ranked(nearest_exact(chunks, asked, ranks[1] * _CHUNKS, keys=keys), ranks[1])
         limits = _limits(asked, right, chunks, margin)
         # Inner: a question none of whose positives is in the table has no limit, and so no negatives.
         near = found.join(limits, on="query", how="inner", maintain_order="left").filter(

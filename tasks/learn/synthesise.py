@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
-from models.generate import Cost, Generator, cost
+from models.generate import Cost, Generator, called, cost, open_generator
 from storage.tables.documents import DocumentTable
 from storage.tables.generated import Generated
 from storage.tables.releases import Release
@@ -17,7 +18,7 @@ from tasks.learn.config import GeneratorConfig
 from tasks.learn.wording import asks, tidy
 from tasks.stage import stage
 
-__all__ = ["Synthesis", "forecast", "synthesise"]
+__all__ = ["Synthesis", "forecast", "generator_of", "synthesise"]
 
 _BATCH = 16  # passages between two durable writes: what a kill may cost
 _LEAST = 60  # characters of a passage that is worth a question
@@ -69,22 +70,43 @@ def synthesise(context: Context, release: Release, generator: Generator, config:
     return Synthesis(written, useless, wanted.height - todo.height)
 
 
-def forecast(store: Store, release: Release, config: GeneratorConfig, model: str) -> Cost:
+def generator_of(config: GeneratorConfig, base: Path) -> Generator:
+    """Open the configured generator.
+
+    Args:
+        config: Which.
+        base: Folder that a relative folder of a model starts from.
+
+    Raises:
+        UnknownModel: There is no such model on this machine.
+        ModelError: The address of the endpoint is none.
+    """
+    return open_generator(_model(config, base), url=config.url, key=config.key)
+
+
+def forecast(store: Store, release: Release, config: GeneratorConfig, base: Path) -> Cost:
     """What the questions that are still to be written would cost, for a plan; it reads the texts and writes nothing.
 
     Args:
         store: The store.
         release: Whose passages.
-        config: How many questions, and the price.
-        model: What the generator calls itself.
+        config: How many questions, by whom, and the price.
+        base: Folder that a relative folder of a model starts from.
     """
-    documents = DocumentTable(store, release.tag)
+    documents, model = DocumentTable(store, release.tag), called(_model(config, base), config.url)
+    # Anti: what this model was asked about before is not asked about again.
     todo = _wanted(documents, config.questions).join(Generated(store).all(model), on="content_hash", how="anti")
     passages = characters = 0
     for part in _passages(documents, todo):
         passages += part.height
         characters += int(part["passage"].str.len_chars().sum())
     return cost(passages, characters, config.price)
+
+
+def _model(config: GeneratorConfig, base: Path) -> str:
+    """The model, as a whole path where it is a folder."""
+    place = base / Path(config.model).expanduser()
+    return str(place) if config.url is None and place.is_dir() else config.model
 
 
 def _wanted(documents: DocumentTable, most: int) -> pl.DataFrame:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 import polars as pl
+from pyarrow.parquet import ParquetWriter
 
 from models.encoder import EncoderFolder, resolve
 from models.training.average import average
@@ -137,25 +139,23 @@ def fine_tune(
 
 
 def write_examples(pairs: Iterator[pl.DataFrame], file: Path) -> str:
-    """Write pairs as examples to a Parquet file; returns the digest of their rows, in their order.
+    """Write pairs as examples to a Parquet file, slice by slice; returns the digest of their rows, in their order.
 
     Args:
         pairs: question, passage, and negatives where they were mined.
         file: Where to.
     """
-    parts = list[pl.DataFrame]()
-    for part in pairs:
-        lacking = [pl.lit([], pl.List(pl.String)).alias("negatives")] if "negatives" not in part.columns else []
-        parts.append(part.with_columns(lacking).select(list(EXAMPLES)).cast(dict(EXAMPLES)))  # type: ignore[arg-type]
-    frame = pl.concat(parts) if parts else pl.DataFrame(schema=EXAMPLES)
     file.parent.mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(file)
-    return digest("\x1e".join(f"{q}\x1f{p}\x1f{n}" for q, p, n in _rows(frame)))
-
-
-def _rows(frame: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
-    for question, passage, negatives in frame.iter_rows():
-        yield question, passage, "\x1d".join(negatives)
+    identity, schema = blake2b(digest_size=16), pl.DataFrame(schema=EXAMPLES).to_arrow().schema
+    with ParquetWriter(file, schema) as out:
+        for part in pairs:
+            lacking = [pl.lit([], pl.List(pl.String)).alias("negatives")] if "negatives" not in part.columns else []
+            rows = part.with_columns(lacking).select(list(EXAMPLES)).cast(dict(EXAMPLES))  # type: ignore[arg-type]
+            out.write_table(rows.to_arrow().cast(schema))
+            for question, passage, negatives in rows.iter_rows():
+                row = "\x1f".join([question, passage, "\x1d".join(negatives)])
+                identity.update(f"{row}\x1e".encode("utf-8", "surrogatepass"))
+    return identity.hexdigest()
 
 
 def clear_trainings(store: Store, kept: Sequence[Path] = ()) -> None:

@@ -6,7 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from corpus import configure, prose, save
+from corpus import configure, context, prose, save
 from rich.console import Console
 
 from flows.config.schema import Config
@@ -15,8 +15,10 @@ from flows.refresh import refresh
 from flows.views.run import plan_view
 from models.errors import UnknownModel
 from storage.errors import InputError
+from storage.tables.releases import Release, Releases
 from storage.tables.runs import Runs
 from storage.tables.store import Store
+from tasks.learn.pair import pair
 from tasks.progress import Silent
 
 
@@ -115,6 +117,42 @@ def test_a_plan_estimates_from_the_speed_of_earlier_runs(tmp_path: Path) -> None
     save(tmp_path / "notes", {"b.md": prose("buoy", 10)})
     slow = plan(config)
     assert slow.estimated_seconds >= slow.tokens / 10
+
+
+def test_a_plan_says_what_a_retraining_would_cost(tmp_path: Path) -> None:
+    names = ("anchor", "buoy", "chart", "dock", "ebb", "flood")
+    files = {f"{name}.md": prose(name, 4).replace("# ", "# How to read tables of ") for name in names}
+    config = configure(tmp_path, files, learning={"minutes": 2})
+    assert plan(config).retrain is None
+    refresh(config)
+    first = plan(config).retrain
+    assert first is not None
+    counts = state(Releases(Store(config.store.uri)).get())
+    assert (first.pairs, first.minutes, first.chunks, first.tokens) == (None, 2, *counts)
+    assert first.estimated_seconds == pytest.approx(120 + first.tokens / 4_000, abs=0.06)
+    assert first.chunks * 384 * 4 < first.bytes < first.chunks * (384 * 4 + 1_000)
+    generator = {"model": "writer", "url": "http://127.0.0.1:9", "questions": 4, "price": 3.0}
+    paid = configure(tmp_path, learning={"generator": generator})
+    with context(paid) as each:
+        assert each.base is not None
+        made = pair(each, each.base, paid.learning.pairs)
+    second = plan(paid)
+    assert second.retrain is not None and second.retrain.pairs == made.splits
+    asked = second.retrain.generator
+    assert asked is not None and (asked.model, asked.calls) == ("writer", 4)
+    assert asked.price == pytest.approx(asked.tokens * 3e-6)
+    view = Console(width=120, record=True, file=StringIO())
+    view.print(plan_view(second))
+    shown = view.export_text()
+    assert f"4 min of training, then {first.tokens:,} tokens to embed" in shown
+    assert f"4 calls of writer, about {asked.tokens:,} tokens, price 0.00" in shown
+    assert f"{made.splits['train']} train" in shown
+    assert plan(paid, rebuild=True).retrain is None
+
+
+def state(release: Release) -> tuple[int, int]:
+    """Chunks of a release, and their tokens."""
+    return release.counts["chunks"], release.counts["tokens"]
 
 
 def test_a_plan_of_a_wrong_configuration_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from storage.tables.store import Store
 from tasks.learn import synthesise as module
 from tasks.learn.config import GeneratorConfig, PairsConfig
 from tasks.learn.pair import pair
-from tasks.learn.synthesise import Synthesis, forecast, synthesise
+from tasks.learn.synthesise import Synthesis, forecast, generator_of, synthesise
 
 
 class Writer:
@@ -75,12 +75,23 @@ def test_a_run_that_was_killed_pays_for_no_passage_twice(config: Config, monkeyp
 
 def test_the_forecast_counts_what_is_still_to_be_written(config: Config) -> None:
     store, settings = Store(config.store.uri), GeneratorConfig(model="writer", questions=3, price=1.0)
-    before = forecast(store, Releases(store).get(), settings, "writer")
+    before = forecast(store, Releases(store).get(), settings, config.base)
     assert before.passages == 3
     assert before.price > 0
     run(config, Writer(), questions=3)
-    assert forecast(store, Releases(store).get(), settings, "writer").passages == 0
+    assert forecast(store, Releases(store).get(), settings, config.base).passages == 0
     assert Generated(store).all().height == 3
+
+
+def test_a_folder_is_looked_for_beside_the_configuration_and_told_by_its_name(config: Config) -> None:
+    (config.base / "models" / "writer").mkdir(parents=True)
+    run(config, Writer(), questions=3)
+    store, settings = Store(config.store.uri), GeneratorConfig(model="models/writer", questions=3)
+    assert forecast(store, Releases(store).get(), settings, config.base).passages == 0
+    assert forecast(store, Releases(store).get(), settings, config.base / "notes").passages == 3
+    remote = GeneratorConfig(model="models/writer", url="http://127.0.0.1:9")
+    with generator_of(remote, config.base) as generator:
+        assert generator.name == "models/writer"
 
 
 def test_generated_questions_become_pairs(config: Config) -> None:
