@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -21,10 +20,11 @@ from storage.tables.documents import DOCUMENTS
 from storage.tables.releases import Release, Releases
 from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.store import Store
+from storage.tables.words import build_text
 from tasks.learn.questions import JUDGEMENTS, QUESTIONS, QuestionSet
 from tasks.learn.subject import Subject
 
-__all__ = ["Paper", "asked", "read", "shelve", "stub", "worded"]
+__all__ = ["Paper", "asked", "read", "shelve", "stub"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def stub() -> Encoder:
 
 
 def shelve(uri: Path, papers: Sequence[Paper], index: IndexFacts | None = None, **facts: object) -> Release:
-    """Publish these documents, and no others, as the next release."""
+    """Publish these documents, and no others, as the next release; with a full-text index where the facts name one."""
     store, space = Store(uri), stub().space
     table, schema = chunks_table(space.id), chunks_schema(space.dimension)
     documents, chunks = [], []
@@ -68,6 +68,8 @@ def shelve(uri: Path, papers: Sequence[Paper], index: IndexFacts | None = None, 
     for name, rows, kind in (("documents", documents, DOCUMENTS), (table, chunks, schema)):
         store.ensure(name, kind).delete("true")
         store.append(name, kind, [pa.RecordBatch.from_pylist(rows, schema=kind)])
+    if index is not None and index.text is not None:
+        build_text(store, table, index.text)
     pins = {name: store.open(name).version for name in ("documents", table)}
     made = drafted(pins, space=space.id, index=index or IndexFacts(), **facts)
     current = Releases(store).current()
@@ -77,22 +79,6 @@ def shelve(uri: Path, papers: Sequence[Paper], index: IndexFacts | None = None, 
 def read(uri: Path, release: int | None = None) -> Subject:
     """A release as it is evaluated."""
     return Subject.of(Reader.open(str(uri), release))
-
-
-def worded(subject: Subject) -> Subject:
-    """The same with a search by words: the share of the question's words that a chunk holds."""
-    chunks = pl.concat(list(subject.chunks.columns(["key", "text"])))
-
-    def words(texts: Sequence[str], k: int) -> pl.DataFrame:
-        parts = []
-        for number, text in enumerate(texts):
-            wanted = set(re.findall(r"\w+", text.lower()))
-            shares = [len(wanted & set(re.findall(r"\w+", each.lower()))) / len(wanted) for each in chunks["text"]]
-            rows = chunks.select("key", pl.Series("score", shares), pl.lit(number, pl.UInt32).alias("query"))
-            parts.append(rows.filter(pl.col("score") > 0).top_k(k, by="score"))
-        return pl.concat(parts)
-
-    return replace(subject, words=words)
 
 
 def asked(

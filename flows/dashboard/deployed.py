@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
+from flows.dashboard.approval import approved, asks
 from flows.dashboard.artifacts import OnDashboard, publish
 from flows.environment import set_up
 from flows.table import FLOWS, FlowRow, Result, shown
@@ -120,7 +121,12 @@ def concluded(name: str, run: Callable[[], Result]) -> State[Any]:
 def _run(row: FlowRow, config: str, **options: Any) -> Result:
     from flows.config.schema import Config
 
-    return row.run(Config.load(config or None), trigger=_trigger(), console=OnDashboard(), **options)
+    loaded = Config.load(config or None)
+    result = row.run(loaded, trigger=_trigger(), console=OnDashboard(), **options)
+    # A flow that takes `yes` has kept all that it did: the second call goes on from there.
+    if result.outcome is Outcome.NEEDS_APPROVAL and options.get("yes") is False and asks() and approved(result.message):
+        return row.run(loaded, trigger=_trigger(), console=OnDashboard(), **options | {"yes": True})
+    return result
 
 
 def _state(name: str, outcome: Outcome, message: str, data: object) -> State[Any]:

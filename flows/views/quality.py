@@ -21,6 +21,11 @@ __all__ = ["answers_view", "evaluation_view"]
 BAR = 28
 SHOWN = 15  # questions whose answers changed; --json names all
 FIRST = 3  # documents of an answer
+_FITTED = {
+    "release": "the weight that the release searches with",
+    "dev": "dev questions chose the weight, the release has none",
+    "two-fold": "each half of the questions chose it for the other, the release has none",
+}
 
 
 def evaluation_view(found: Evaluation) -> RenderableType:
@@ -98,7 +103,7 @@ def _notes(found: SetResult) -> list[str]:
         f"{found.detectable:.3f} to another encoder in four of five cases; a smaller one may go unseen"
     ]
     if found.weight is not None:
-        lines.append(f"hybrid takes {found.weight:.2f} of the words, fitted on other questions than those that judge")
+        lines.append(f"hybrid takes {found.weight:.2f} of the words: {_FITTED[found.fitted or 'two-fold']}")
     if "text" not in found.modes and found.exact is not None and set(found.modes) == {"dense"}:
         lines.append("by words nothing was measured: only dense was asked for, or the release has no full-text index")
     if found.missing:

@@ -160,6 +160,11 @@ class Role:
     chunker: str = ""
     fusion: Fusion | None = None
 
+    @property
+    def hybrid(self) -> bool:
+        """Whether readers who do not say how are answered by words too: questions showed that words help."""
+        return self.fusion is not None and self.fusion.weight > 0 and self.index.text is not None
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read a record; what another version of the program wrote beside it is left out."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from models.encoder import Encoder, EncoderFolder
+from models.statistics import Paired, paired
 from tasks.learn.config import QualityConfig
 from tasks.learn.cost import costs
 from tasks.learn.evaluate import Measured, measure
@@ -50,11 +51,13 @@ class Trial:
         promotion: The verdict, with its bars.
         champion: The published release.
         challenger: What would take its place.
+        dense: Set to the difference of nDCG@10 by vectors alone: what of a gain is the encoder's.
     """
 
     promotion: Promotion
     champion: Evaluation
     challenger: Evaluation
+    dense: Mapping[str, Paired] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -63,9 +66,17 @@ class Trial:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Set to nDCG@10 before and after."""
+        """Set to nDCG@10 before and after, as readers get it, with the modes that these are, and by vectors alone."""
         pairs = zip(self.champion.sets, self.challenger.sets, strict=True)
-        return {after.name: {"champion": _mean(before), "challenger": _mean(after)} for before, after in pairs}
+        return {
+            after.name: {
+                "champion": _mean(before, before.sliced),
+                "challenger": _mean(after, after.sliced),
+                "modes": [before.sliced, after.sliced],
+                "dense": _by_vectors(before, after, self.dense.get(after.name)),
+            }
+            for before, after in pairs
+        }
 
 
 @stage
@@ -77,7 +88,10 @@ def trial(
     config: QualityConfig,
     progress: Progress,
 ) -> Trial:
-    """Measure both through their own index, as readers would search, and hold one against the other.
+    """Measure both as their readers would search, through their own index, and hold one against the other.
+
+    A release whose role has a weight for words answers by both, so it is judged by both: a better encoder that adds
+    nothing beside words is no better release.
 
     Args:
         champion: The published one.
@@ -87,10 +101,14 @@ def trial(
         config: The bars.
         progress: Where it says how far it is.
     """
-    what = Measured(("dense",), confidence=config.confidence)
     first, second = (
-        measure(side.subject, side.encoder, sets, what=what, progress=progress) for side in (champion, challenger)
+        measure(side.subject, side.encoder, sets, what=_what(side, config), progress=progress)
+        for side in (champion, challenger)
     )
+    dense = {
+        after.name: paired(_figures(before, "dense"), _figures(after, "dense"), config.confidence)
+        for before, after in zip(first.sets, second.sets, strict=True)
+    }
     compared = [_comparison(before, after) for before, after in zip(first.sets, second.sets, strict=True)]
     for name, pool in pools.items():
         before, after = (pool_scores(pool, side.encoder, progress) for side in (champion, challenger))
@@ -99,7 +117,7 @@ def trial(
         q for p in pools.values() for q in p.questions
     ]
     old, new = costs((champion.folder, champion.encoder), (challenger.folder, challenger.encoder), asked)
-    return Trial(judge(compared, old, new, config), first, second)
+    return Trial(judge(compared, old, new, config), first, second, dense)
 
 
 def held_back(pairs: pl.DataFrame, sets: Sequence[QuestionSet]) -> dict[str, Pool]:
@@ -139,12 +157,24 @@ def _comparison(before: SetResult, after: SetResult) -> Comparison:
         masks[f"{part.by}={part.value}"] = mask = np.zeros(size, dtype=np.bool_)
         mask[part.rows] = True
     role: Purpose = "target" if after.role == "target" else "general"
-    return Comparison(after.name, role, _figures(before), _figures(after), masks)
+    return Comparison(after.name, role, _figures(before, before.sliced), _figures(after, after.sliced), masks)
 
 
-def _figures(found: SetResult) -> Any:
-    return found.modes["dense"].figures
+def _what(side: Side, config: QualityConfig) -> Measured:
+    """By vectors, and by both where that is what readers of the side get."""
+    return Measured(("dense", "hybrid") if side.subject.role.hybrid else ("dense",), confidence=config.confidence)
 
 
-def _mean(found: SetResult) -> float:
-    return round(found.modes["dense"].metrics["ndcg@10"], 6)
+def _figures(found: SetResult, mode: str) -> Any:
+    return found.modes[mode].figures
+
+
+def _mean(found: SetResult, mode: str) -> float:
+    return round(found.modes[mode].metrics["ndcg@10"], 6)
+
+
+def _by_vectors(before: SetResult, after: SetResult, change: Paired | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"champion": _mean(before, "dense"), "challenger": _mean(after, "dense")}
+    if change is None:
+        return told
+    return told | {"gain": round(change.difference, 6), "interval": [round(change.low, 6), round(change.high, 6)]}

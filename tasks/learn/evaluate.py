@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from models.encoder import Encoder
 from models.metrics import METRICS, Scores, score
@@ -15,11 +16,12 @@ from storage.errors import InputError
 from tasks.learn.nearest import Asked, Ranking, nearest_documents
 from tasks.learn.noise import NOISE, noisy
 from tasks.learn.questions import QuestionSet
-from tasks.learn.rank import DEPTH, Fused, crossed, fitted, through_index, through_words
-from tasks.learn.results import MAIN, Evaluation, ModeResult, SetResult, SliceResult, mode_result
+from tasks.learn.rank import DEPTH, through_index, through_words
+from tasks.learn.results import MAIN, Evaluation, Fitted, ModeResult, SetResult, SliceResult, mode_result
 from tasks.learn.slices import slices
 from tasks.learn.subject import Catalogue, Judged, Subject
 from tasks.progress import Progress, Silent
+from tasks.search.fuse import fit, fuse, judge, two_fold
 from tasks.stage import stage
 
 __all__ = ["MODES", "Measured", "Mode", "evaluate", "measure"]
@@ -73,14 +75,15 @@ def measure(
     """Measure a release, or what is about to become one.
 
     All questions are compared with all chunks in one pass over the table. Documents are told apart by content, so one
-    that is repeated under another id is no miss, and judged documents that are not there are misses.
+    that is repeated under another id is no miss, and judged documents that are not there are misses. Both sides are
+    fused with the weight that the release searches with; where it has none, with one that other questions chose.
 
     Args:
         subject: What is measured.
         encoder: Of its space.
         sets: The questions that judge.
-        dev: Set to the questions that the weight of the words is fitted on; without, it is fitted on one half of the
-            judging questions for the other.
+        dev: Set to the questions that choose the weight of the words where the release has none; without, one half of
+            the judging questions chooses it for the other.
         what: What is measured; everything if None.
         progress: Where it says how far it is.
 
@@ -90,7 +93,7 @@ def measure(
     """
     if encoder.space.id != subject.role.space:
         raise InputError(f"an encoder of space {encoder.space.id} cannot ask vectors of space {subject.role.space}")
-    if what is not None and "dense" not in what.modes and subject.words is None:
+    if what is not None and "dense" not in what.modes and not subject.worded:
         raise InputError("the release has no full-text index to find by words: measure it with `--mode dense`")
     what, asking = what or Measured(), _Asking(encoder, progress or Silent())
     catalogue = Catalogue(subject.documents)
@@ -155,7 +158,7 @@ def _prepared(
         return Asked(asking.vectors(texts), DEPTH, pool)
 
     fitting = None
-    if dev is not None and "hybrid" in what.modes and subject.words is not None:
+    if dev is not None and "hybrid" in what.modes and subject.worded and subject.role.fusion is None:
         known = catalogue.judged(dev)
         fitting = (known, asked(known.questions["text"].to_list()))
     noise = {kind: asked(noisy(texts, kind)) for kind in NOISE} if what.parts else {}
@@ -165,8 +168,8 @@ def _prepared(
 def _measured(each: _Prepared, subject: Subject, catalogue: Catalogue, what: Measured) -> SetResult:
     exact = each.plain.ranking()
     by_exact = mode_result(_scores(catalogue, exact, each.judged), what.confidence)
-    modes, weight = _modes(each, exact, by_exact, subject, catalogue, what)
-    sliced: Mode = "hybrid" if subject.role.fusion is not None and "hybrid" in modes else "dense"
+    modes, weighed = _modes(each, exact, by_exact, subject, catalogue, what)
+    sliced: Mode = "hybrid" if subject.role.hybrid and "hybrid" in modes else "dense"
     figures = modes[sliced].figures if sliced in modes else by_exact.figures
     return SetResult(
         name=each.asked.name,
@@ -174,11 +177,12 @@ def _measured(each: _Prepared, subject: Subject, catalogue: Catalogue, what: Mea
         role=each.asked.role,
         asked=tuple(each.judged.questions["question"]),
         documents=int(each.pool.sum()),
-        weight=weight,
+        weight=None if weighed is None else weighed.weight,
         modes=modes,
         exact=by_exact,
         slices=tuple(_parts(each, figures, catalogue, what)) if what.parts else (),
         sliced=sliced,
+        fitted=None if weighed is None else weighed.fitted,
         missing=each.judged.missing,
         unanswerable=each.judged.unanswerable,
         fingerprint=each.asked.fingerprint,
@@ -187,41 +191,54 @@ def _measured(each: _Prepared, subject: Subject, catalogue: Catalogue, what: Mea
 
 def _modes(
     each: _Prepared, exact: Ranking, by_exact: ModeResult, subject: Subject, catalogue: Catalogue, what: Measured
-) -> tuple[dict[str, ModeResult], float | None]:
-    """Measure every mode that is wanted and that the release has, and say the weight of the words."""
+) -> tuple[dict[str, ModeResult], _Weighed | None]:
+    """Measure every mode that is wanted and that the release has, and say how words were weighed."""
     modes: dict[str, ModeResult] = {}
-    dense, weight = exact, None
-    if what.index and subject.role.index.approximate and what.modes != ("text",):
+    dense, approximate = exact, what.index and subject.role.index.approximate
+    if approximate and what.modes != ("text",):
         dense = through_index(subject, catalogue, each.plain.queries, each.pool)
     if "dense" in what.modes:
-        modes["dense"] = (
-            by_exact if dense is exact else mode_result(_scores(catalogue, dense, each.judged), what.confidence)
-        )
-    if what.modes == ("dense",):
-        return modes, weight
+        found = _scores(catalogue, dense, each.judged) if approximate else None
+        modes["dense"] = by_exact if found is None else mode_result(found, what.confidence)
+    if what.modes == ("dense",) or not subject.worded:
+        return modes, None
     text = through_words(subject, catalogue, each.texts(each.judged), each.pool)
-    if text is not None and "text" in what.modes:
+    if "text" in what.modes:
         modes["text"] = mode_result(_scores(catalogue, text, each.judged), what.confidence)
-    if text is not None and "hybrid" in what.modes:
-        found, weight = _hybrid(each, Fused.of(dense, text), subject, catalogue)
-        modes["hybrid"] = mode_result(found, what.confidence)
-    return modes, weight
+    if "hybrid" not in what.modes:
+        return modes, None
+    weighed = _weighed(each, catalogue.sides(dense), catalogue.sides(text), subject, catalogue)
+    modes["hybrid"] = mode_result(weighed.scores, what.confidence)
+    return modes, weighed
 
 
-def _hybrid(each: _Prepared, fused: Fused, subject: Subject, catalogue: Catalogue) -> tuple[dict[str, Scores], float]:
-    """Score the fused rankings, with a weight that was fitted on other questions than those that it is judged by."""
+@dataclass(frozen=True)
+class _Weighed:
+    """Scores of both sides together, the share of the words, and what chose it."""
+
+    scores: dict[str, Scores]
+    weight: float
+    fitted: Fitted
+
+
+def _weighed(
+    each: _Prepared, dense: pl.DataFrame, text: pl.DataFrame, subject: Subject, catalogue: Catalogue
+) -> _Weighed:
+    """Fuse as a search of the release does; where it has no weight, with one that other questions chose."""
+    relevant = each.judged.relevant
+    if subject.role.fusion is not None:
+        own = subject.role.fusion
+        return _Weighed(judge(fuse(dense, text, own.weight, own.depth), relevant), own.weight, "release")
     if each.dev is not None:
         known, asked = each.dev
-        text = through_words(subject, catalogue, each.texts(known), each.pool)
-        assert text is not None  # noqa: S101 - the questions that judge were found by words too
-        weight = fitted(Fused.of(asked.ranking(), text).scores(catalogue, known.relevant))
-        return _scores(catalogue, fused.ranking(weight), each.judged), weight
-    weights, weight = crossed(fused.scores(catalogue, each.judged.relevant))
-    sides = {float(value): _scores(catalogue, fused.ranking(float(value)), each.judged) for value in np.unique(weights)}
-    return {
-        name: np.choose(np.searchsorted(list(sides), weights), [side[name] for side in sides.values()])
-        for name in METRICS
-    }, weight
+        by_words = catalogue.sides(through_words(subject, catalogue, each.texts(known), each.pool))
+        weight = fit(catalogue.sides(asked.ranking()), by_words, known.relevant).weight
+        return _Weighed(judge(fuse(dense, text, weight), relevant), weight, "dev")
+    _, weights = two_fold(dense, text, relevant)
+    even, odd = (judge(fuse(dense, text, weight), relevant) for weight in weights)
+    second = np.arange(len(relevant)) % 2 == 1
+    scores = {name: np.where(second, odd[name], even[name]) for name in METRICS}
+    return _Weighed(scores, sum(weights) / 2, "two-fold")
 
 
 def _parts(each: _Prepared, figures: Scores, catalogue: Catalogue, what: Measured) -> list[SliceResult]:

@@ -112,11 +112,10 @@ def first_stage(
 def _words(reader: Reader, texts: Sequence[str], depth: int, where: Where | None) -> list[dict[str, float]]:
     """BM25 of the chunks that each question's words find; nothing where the release has no full-text index."""
     scores: list[dict[str, float]] = [{} for _ in texts]
-    search = getattr(reader, "words", None)
-    if search is None or reader.release.text.index.text is None:
+    if reader.release.text.index.text is None:
         return scores
     # Far deeper than the candidates: one that the words rank 90th is still better than one without a word in common.
-    for query, chunk, found in search(texts, 10 * depth, where).select("query", "id", "score").iter_rows():
+    for query, chunk, found in reader.words(texts, 10 * depth, where).select("query", "id", "score").iter_rows():
         scores[query][chunk] = found
     return scores
 

@@ -10,21 +10,18 @@ import polars as pl
 
 from models.encoder import EncoderFolder
 from storage.hashing import fingerprint
-from storage.tables.chunks import ChunkTable
 from storage.tables.roles import TEXT, Fusion, Role
-from storage.tables.words import matching
 from tasks.context import Context
+from tasks.learn.nearest import Asked, nearest_documents
 from tasks.learn.questions import QuestionSet
+from tasks.learn.rank import through_words
 from tasks.learn.subject import Catalogue, Subject
-from tasks.search.exact import nearest_exact
 from tasks.search.fuse import DEPTH, fit
 from tasks.stage import stage
 
 __all__ = ["Weighed", "fit_words", "weigh"]
 
 logger = logging.getLogger(__name__)
-
-_MOST = 2_000  # chunks that are asked for, to find DEPTH of the pool
 
 
 @dataclass(frozen=True)
@@ -90,43 +87,21 @@ def weigh(subject: Subject, encoder: EncoderFolder, sets: Sequence[QuestionSet],
         sets: Questions that are there to choose.
         identity: Fingerprint that the result carries.
     """
-    catalogue, relevant = Catalogue(subject.documents), list[dict[str, int]]()
-    contents = pl.DataFrame({"key": catalogue.keys, "content": catalogue.contents.tolist()})
-    sides: dict[str, list[pl.DataFrame]] = {"dense": [], "text": []}
-    opened = encoder.open()
+    catalogue, opened = Catalogue(subject.documents), encoder.open()
+    prepared = []
     for each in sets:
-        judged = catalogue.judged(each)
-        texts, pool = judged.questions["text"].to_list(), catalogue.keys.filter(catalogue.pool(each.source))
-        if not texts:
-            continue
-        vectors = opened.encode_queries(texts)
-        for side, found in (
-            ("dense", nearest_exact(subject.chunks, vectors, DEPTH, keys=pool)),
-            ("text", _by_words(subject.chunks, texts, pool, len(catalogue.keys))),
-        ):
-            # Inner: every chunk that is found belongs to a document of the catalogue; its content stands for it.
-            named = found.join(contents, on="key", how="inner", maintain_order="left")
-            sides[side].append(
-                named.select(
-                    (pl.col("query") + len(relevant)).alias("query"),
-                    "id",
-                    pl.col("content").alias("key"),
-                    pl.col("score").cast(pl.Float64),
-                )
-            )
-        relevant += judged.relevant
-    if not relevant:
+        judged, pool = catalogue.judged(each), catalogue.pool(each.source)
+        texts = judged.questions["text"].to_list()
+        if texts:
+            prepared.append((judged, texts, Asked(opened.encode_queries(texts), DEPTH, pool)))
+    if not prepared:
         return Fusion(weight=0.0, fingerprint=identity)
-    return fit(pl.concat(sides["dense"]), pl.concat(sides["text"]), relevant, fingerprint=identity)
-
-
-def _by_words(chunks: ChunkTable, texts: Sequence[str], pool: pl.Series, documents: int) -> pl.DataFrame:
-    """The best DEPTH chunks of the pool by words: query, id, key and score."""
-    share = max(1e-3, len(pool) / max(1, documents))
-    wanted = DEPTH if share == 1 else min(_MOST, round(2 * DEPTH / share))
-    parts = [pl.DataFrame(schema={"query": pl.UInt32, "id": pl.String, "key": pl.String, "score": pl.Float32})]
-    for number, text in enumerate(texts):
-        rows = pl.DataFrame(pl.from_arrow(matching(chunks, text, wanted, ["id", "key"])))
-        fits = rows.filter(pl.col("key").is_in(pool.implode())).sort("_score", "id", descending=[True, False])
-        parts.append(fits.head(DEPTH).select(pl.lit(number, pl.UInt32).alias("query"), "id", "key", score="_score"))
-    return pl.concat(parts)
+    found = nearest_documents(subject.chunks, catalogue.keys, [asked for *_, asked in prepared])
+    dense, text, relevant = list[pl.DataFrame](), list[pl.DataFrame](), list[dict[str, int]]()
+    for (judged, texts, asked), ranking in zip(prepared, found, strict=True):
+        number = (pl.col("query") + len(relevant)).cast(pl.UInt32)  # of a question among those of all sets
+        dense.append(catalogue.sides(ranking).with_columns(number))
+        by_words = through_words(subject, catalogue, texts, asked.pool)
+        text.append(catalogue.sides(by_words).with_columns(number))
+        relevant += judged.relevant
+    return fit(pl.concat(dense), pl.concat(text), relevant, fingerprint=identity)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from storage.tables.chunks import ChunkTable
+from tasks.search.exact import unit
 
 __all__ = ["DIGITS", "Asked", "Ranking", "nearest_documents"]
 
@@ -117,7 +118,9 @@ class Asked:
 def nearest_documents(chunks: ChunkTable, keys: pl.Series, asked: Sequence[Asked]) -> list[Ranking]:
     """Rank the documents of each pool by cosine similarity, compared with every chunk.
 
-    It holds a slice of the table and `depth` numbers a question, whatever the table holds.
+    It holds a slice of the table and `depth` numbers a question, whatever the table holds. Beside
+    `tasks.search.exact`, which names chunks: an evaluation asks plain, disturbed and dev questions of several pools and
+    reads the table once for all of them, and a document with many near chunks takes one of the `depth` places.
 
     Args:
         chunks: A chunk table at one version.
@@ -132,13 +135,7 @@ def nearest_documents(chunks: ChunkTable, keys: pl.Series, asked: Sequence[Asked
         # Inner: a chunk of a document that has no number is in no pool.
         rows = part.join(numbers, on="key", how="inner").sort("document")
         if rows.height:
-            vectors, documents = _unit(rows["vector"].to_numpy()), rows["document"].to_numpy()
+            vectors, documents = np.nan_to_num(unit(rows["vector"].to_numpy())), rows["document"].to_numpy()
             for each in asked:
                 each.offer(vectors, documents)
     return [each.ranking() for each in asked]
-
-
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    norms[norms == 0] = 1
-    return np.asarray(np.nan_to_num(vectors / norms), dtype=np.float32)

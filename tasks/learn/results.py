@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,14 @@ from models.metrics import METRICS, Scores
 from models.statistics import DEVIATION, detectable, interval
 from storage.outcome import Outcome
 
-__all__ = ["EXACT", "MAIN", "Evaluation", "ModeResult", "SetResult", "SliceResult", "mode_result"]
+__all__ = ["EXACT", "MAIN", "Evaluation", "Fitted", "ModeResult", "SetResult", "SliceResult", "mode_result"]
 
 MAIN = "ndcg@10"
 EXACT = "exact"  # dense, compared with every chunk
 _SHOWN = 6  # digits
+
+# What chose the share of the words: the release's own, dev questions, or each half of the questions for the other.
+Fitted = Literal["release", "dev", "two-fold"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class SetResult:
         modes: Mode to its result, in the order in which they are shown.
         exact: Dense, compared with every chunk: what the index costs is its difference to `dense`.
         slices: Parts of the questions, and the questions disturbed.
-        sliced: The mode that the slices are of.
+        sliced: The mode that the slices are of, and that readers get by themselves.
+        fitted: What chose the weight: never the questions that it is judged by.
         missing: Documents that judgements name and the release does not hold; they count as misses.
         unanswerable: Questions that were left out because no judgement says what answers them.
         fingerprint: Identity of questions and judgements: figures of others cannot be paired with these.
@@ -105,6 +109,7 @@ class SetResult:
     exact: ModeResult | None
     slices: tuple[SliceResult, ...] = ()
     sliced: str = "dense"
+    fitted: Fitted | None = None
     missing: int = 0
     unanswerable: int = 0
     fingerprint: str = ""
@@ -131,6 +136,7 @@ class SetResult:
             "questions": self.questions,
             "documents": self.documents,
             "weight": self.weight,
+            "fitted": self.fitted,
             "modes": modes,
             "slices": [found.to_dict() for found in self.slices],
             "sliced": self.sliced,

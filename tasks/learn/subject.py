@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,13 +15,13 @@ from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
 from storage.tables.roles import Role
 from storage.tables.store import Store
+from storage.tables.words import matching
+from tasks.learn.nearest import DIGITS, Ranking
 from tasks.learn.questions import QuestionSet
 
-__all__ = ["Catalogue", "Judged", "Subject", "Words"]
+__all__ = ["Catalogue", "Judged", "Subject"]
 
-# Texts and how many chunks of each: rows with query, key and score.
-Words = Callable[[Sequence[str], int], pl.DataFrame]
-
+_FOUND = pl.Schema({"query": pl.UInt32, "id": pl.String, "key": pl.String, "score": pl.Float64})
 _COLUMNS = ["key", "source", "id", "content_hash", "duplicate_of"]
 
 
@@ -34,27 +34,47 @@ class Subject:
         documents: Its documents.
         role: How its text role is searched.
         release: Its number; None for what is not published yet.
-        words: Finds chunks by their words; None where it has no full-text index.
     """
 
     chunks: ChunkTable
     documents: DocumentTable
     role: Role
     release: int | None = None
-    words: Words | None = None
 
     @classmethod
     def of(cls, reader: Reader) -> Self:
         """A release, as its readers search it."""
-        found: Words | None = getattr(reader, "words", None) if reader.release.text.index.text else None
         pinned = reader.pinned
-        return cls(pinned.chunks, pinned.documents, reader.release.text, reader.release.seq, found)
+        return cls(pinned.chunks, pinned.documents, reader.release.text, reader.release.seq)
 
     @classmethod
     def drafted(cls, store: Store, tables: Mapping[str, int], role: Role) -> Self:
         """What a run is about to publish: table versions that no tag names yet."""
         chunks = ChunkTable(store, str(role.table), tables[str(role.table)])
         return cls(chunks, DocumentTable(store, tables["documents"]), role)
+
+    @property
+    def worded(self) -> bool:
+        """Whether it can be searched by words: it has a full-text index."""
+        return self.role.index.text is not None
+
+    def words(self, texts: Sequence[str], k: int) -> pl.DataFrame:
+        """Rank the chunks that share words with each text by BM25, as `Reader.words` does for what is published.
+
+        Args:
+            texts: The questions.
+            k: Chunks a question.
+
+        Returns:
+            Columns query, id, key and score; best first within a query, the smaller id of equal scores.
+        """
+        parts = [pl.DataFrame(schema=_FOUND)]
+        for number, text in enumerate(texts):
+            rows = pl.DataFrame(pl.from_arrow(matching(self.chunks, text, k, ["id", "key"])))
+            score = pl.col("_score").cast(pl.Float64).round(DIGITS).alias("score")
+            found = rows.select(pl.lit(number, pl.UInt32).alias("query"), "id", "key", score)
+            parts.append(found.sort("score", "id", descending=[True, False]))
+        return pl.concat(parts)
 
 
 @dataclass(frozen=True)
@@ -89,6 +109,8 @@ class Catalogue:
         indexed = self.every.filter(pl.col("duplicate_of").is_null())
         self.keys = indexed["key"]
         self.contents: npt.NDArray[np.object_] = indexed["content_hash"].to_numpy().astype(object)
+        # As numbers that know their names: rankings of thousands of questions hold each content many times.
+        self._named = indexed["content_hash"].cast(pl.Enum(indexed["content_hash"].unique().sort()))
 
     def pool(self, source: str | None) -> npt.NDArray[np.bool_]:
         """Whether a search over a source may find each indexed document: bool of shape (indexed documents,).
@@ -108,6 +130,11 @@ class Catalogue:
             numbers: Shape (n, depth): numbers of documents, below 0 where there is none.
         """
         return [list(dict.fromkeys(self.contents[row[row >= 0]])) for row in numbers]
+
+    def sides(self, ranking: Ranking) -> pl.DataFrame:
+        """A ranking as one side of `tasks.search.fuse`: query, key and score, where the key is a content."""
+        rows = ranking.frame()
+        return rows.select("query", self._named.gather(rows["document"]).alias("key"), "score")
 
     def judged(self, asked: QuestionSet) -> Judged:
         """Tell by content what answers each question."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-from models.training.average import average
 
 from models.encoder import EncoderFolder, resolve
+from models.training.average import average
 from models.training.dev import DevQuestions
 from models.training.examples import EXAMPLES
 from models.training.plan import TrainingProgress

@@ -8,7 +8,7 @@ import polars as pl
 
 from storage.tables.chunks import ChunkTable
 
-__all__ = ["FOUND", "nearest_exact"]
+__all__ = ["FOUND", "nearest_exact", "unit"]
 
 FOUND = pl.Schema({"query": pl.UInt32, "id": pl.String, "key": pl.String, "score": pl.Float32})
 
@@ -25,7 +25,8 @@ def nearest_exact(
 ) -> pl.DataFrame:
     """The k chunks of highest cosine similarity to each query, compared with every chunk.
 
-    It holds a slice of the table, and n x k rows of what was found.
+    It holds a slice of the table, and n x k rows of what was found. Beside `tasks.learn.nearest`, which ranks documents
+    for evaluations: here is told which chunk was found, as whoever mines or shows texts needs it.
 
     Args:
         chunks: A chunk table at one version.
@@ -43,7 +44,7 @@ def nearest_exact(
         part = every.filter(fits)
         if part.is_empty():
             continue
-        vectors = _unit(part["vector"].to_numpy())
+        vectors = unit(part["vector"].to_numpy())
         # Copied: a column of a slice that is kept keeps the whole slice, vectors and all.
         rows = pl.DataFrame({name: part[name].to_list() for name in ("id", "key")}, schema_overrides=_NAMES)
         for at in range(0, len(queries), BLOCK):
@@ -122,7 +123,8 @@ def _similarities(
     return scores
 
 
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Vectors of shape (rows, dimension) scaled to unit length; one without length stays as it is."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     norms[norms == 0] = 1
     return np.asarray(vectors / norms, dtype=np.float32)

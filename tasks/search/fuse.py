@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.metrics import Scores, score
+from models.metrics import METRICS, Scores, score
 from storage.tables.roles import Fusion
 
-__all__ = ["DEPTH", "WEIGHTS", "fit", "fuse", "two_fold"]
+__all__ = ["DEPTH", "WEIGHTS", "fit", "fuse", "judge", "two_fold"]
 
 DEPTH = 100
 WEIGHTS = tuple(round(0.05 * step, 2) for step in range(21))
 METRIC = "ndcg@10"
+_BATCH = 256  # questions whose rankings are named at once
 DIGITS = 9  # of a fused score and of a mean: differences below are those of the order of sums
 
 Level = Literal["key", "id"]
@@ -92,16 +93,32 @@ def two_fold(
     return scores[chosen, np.arange(len(relevant))], (WEIGHTS[of_even], WEIGHTS[of_odd])
 
 
+def judge(ranked: pl.DataFrame, relevant: Relevant, depth: int = DEPTH) -> dict[str, Scores]:
+    """Score what `fuse` ranked, some questions at a time: names are what takes memory.
+
+    Args:
+        ranked: Columns query and key, best first within a query.
+        relevant: Of each question the documents that answer, by key, and their grades.
+        depth: Places that count.
+
+    Returns:
+        Metric to one figure a question.
+    """
+    every = pl.DataFrame({"query": np.arange(len(relevant), dtype=np.uint32)})
+    best = ranked.select("query", "key").filter(pl.int_range(pl.len()).over("query") < depth)
+    parts = []
+    for at in range(0, max(1, len(relevant)), _BATCH):
+        here = every.slice(at, _BATCH)
+        named = best.filter(pl.col("query").is_between(at, at + _BATCH - 1)).group_by("query").agg("key")
+        # Left from all questions: one that neither side answers has an empty ranking, and scores 0.
+        rankings = here.join(named, on="query", how="left", maintain_order="left")["key"].to_list()
+        parts.append(score([ranking or [] for ranking in rankings], relevant[at : at + _BATCH]))
+    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+
+
 def _grid(sides: pl.DataFrame, relevant: Relevant) -> Scores:
     """nDCG@10 of each question at each of WEIGHTS, of shape (weights, questions)."""
-    every = pl.DataFrame({"query": np.arange(len(relevant), dtype=np.uint32)})
-    found = []
-    for weight in WEIGHTS:
-        ranked = _weighed(sides, weight, "key").group_by("query", maintain_order=True).agg(pl.col("key").head(10))
-        # Left from all questions: one that neither side answers has an empty ranking, and scores 0.
-        rankings = every.join(ranked, on="query", how="left", maintain_order="left")["key"].to_list()
-        found.append(score([ranking or [] for ranking in rankings], relevant)[METRIC])
-    return np.array(found)
+    return np.array([judge(_weighed(sides, weight, "key"), relevant, 10)[METRIC] for weight in WEIGHTS])
 
 
 def _means(scores: Scores) -> npt.NDArray[np.float64]:

@@ -87,9 +87,7 @@ class Search:
         """How the release is searched: by both where questions showed that words help, else by vectors."""
         if asked != "auto":
             return asked
-        text = self.reader.release.text
-        fused = text.fusion is not None and text.fusion.weight > 0 and text.index.text is not None
-        return "hybrid" if fused else "dense"
+        return "hybrid" if self.reader.release.text.hybrid else "dense"
 
     def find(
         self, queries: Iterable[str], k: int, where: Where | None = None, mode: Asked = "auto"

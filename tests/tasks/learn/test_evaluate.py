@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from shelf import Paper, asked, read, shelve, stub, worded
+from shelf import Paper, asked, read, shelve, stub
 
 from models.config import EncoderConfig
 from models.encoder import resolve
 from storage.errors import InputError
-from storage.tables.roles import Fusion
+from storage.tables.roles import Fusion, IndexFacts
 from tasks.learn.evaluate import Measured, measure
+from tasks.learn.nearest import Asked, nearest_documents
+from tasks.learn.rank import through_words
 from tasks.learn.results import SetResult
-from tasks.learn.subject import Subject
+from tasks.learn.subject import Catalogue, Subject
+from tasks.search.fuse import fuse, judge
 
 PAPERS = [
     Paper("tide.md", ["the tide rises twice a day", "ebb and flood follow the moon"]),
@@ -32,10 +35,19 @@ ANSWERS = {
 }
 
 
+WORDS = IndexFacts(text="simple")
+
+
 @pytest.fixture
 def subject(tmp_path: Path) -> Subject:
     shelve(tmp_path, PAPERS)
     return read(tmp_path)
+
+
+@pytest.fixture
+def worded(tmp_path: Path) -> Subject:
+    shelve(tmp_path / "worded", PAPERS, WORDS)
+    return read(tmp_path / "worded")
 
 
 def one(subject: Subject, answers: dict[str, dict[str, int]] = ANSWERS, what: Measured | None = None) -> SetResult:
@@ -76,36 +88,55 @@ def test_a_question_that_nothing_answers_is_left_out_and_told(subject: Subject) 
         one(subject, {"what is bad": {"chart.md": 0}})
 
 
-def test_words_and_their_fusion_stand_beside_the_vectors_where_a_release_has_them(subject: Subject) -> None:
+def test_words_and_their_fusion_stand_beside_the_vectors_where_a_release_has_them(
+    subject: Subject, worded: Subject
+) -> None:
     assert list(one(subject).modes) == ["dense"]
-    found = one(worded(subject))
+    found = one(worded)
     assert list(found.modes) == ["dense", "text", "hybrid"]
     assert found.weight is not None and 0 <= found.weight <= 1
     assert found.to_dict()["modes"]["dense"].keys() >= {"ndcg@10", "recall@1", "map", "interval", "exact"}
-    assert list(one(worded(subject), what=Measured(("hybrid",), parts=False)).modes) == ["hybrid"]
+    assert list(one(worded, what=Measured(("hybrid",), parts=False)).modes) == ["hybrid"]
 
 
 def test_the_weight_is_fitted_on_other_questions_than_those_that_it_is_judged_by(tmp_path: Path) -> None:
     # Vectors answer the one kind of question, words the other: by half and half each weight is fitted on the wrong one.
-    subject = worded(read_mixed(tmp_path))
+    shelve(tmp_path, [Paper(f"d{n}", [f"alpha{n} beta{n} gamma{n}"]) for n in range(8)], WORDS)
+    subject = read(tmp_path)
     answers = {f"q{n} alpha{n}": {f"d{n}": 1} for n in range(8)}
     dev = asked({"q0 alpha0": {"d0": 1}}, split="dev")
     (crossed,) = measure(subject, stub(), [asked(answers)], what=Measured(parts=False)).sets
     (fitted,) = measure(subject, stub(), [asked(answers)], dev={"set": dev}, what=Measured(parts=False)).sets
-    assert crossed.weight is not None and fitted.weight == 0.0  # dev questions are answered without words
+    assert (crossed.weight, crossed.fitted) == (0.0, "two-fold")
+    assert (fitted.weight, fitted.fitted) == (0.0, "dev")  # dev questions are answered without words
     assert crossed.modes["dense"].metrics == fitted.modes["dense"].metrics
+    assert measure(subject, stub(), [asked(answers)], what=Measured(("dense",))).sets[0].fitted is None
 
 
-def read_mixed(uri: Path) -> Subject:
-    shelve(uri, [Paper(f"d{n}", [f"alpha{n} beta{n} gamma{n}"]) for n in range(8)])
-    return read(uri)
+@pytest.mark.parametrize("weight", [0.0, 0.35, 1.0])
+def test_hybrid_is_what_readers_of_the_release_get(worded: Subject, weight: float) -> None:
+    answers, own = ANSWERS | {"harbour": {"tide.md": 1}}, Fusion(weight, depth=2)
+    held = replace(worded, role=replace(worded.role, fusion=own))
+    dev = {"set": asked({"ebb": {"chart.md": 1}}, split="dev")}
+    (found,) = measure(held, stub(), [asked(answers)], dev=dev, what=Measured(parts=False)).sets
+    assert (found.weight, found.fitted) == (weight, "release")
+    catalogue, texts = Catalogue(held.documents), list(answers)
+    pool = catalogue.pool("notes")
+    near = Asked(stub().encode_queries(texts), 100, pool)
+    nearest_documents(held.chunks, catalogue.keys, [near])
+    dense, text = catalogue.sides(near.ranking()), catalogue.sides(through_words(held, catalogue, texts, pool))
+    wanted = judge(fuse(dense, text, weight, 2), catalogue.judged(asked(answers)).relevant)
+    assert found.modes["hybrid"].figures.tolist() == wanted["ndcg@10"].tolist()
+    sides = {0.0: "dense", 1.0: "text"}
+    if weight in sides:
+        assert found.modes["hybrid"].metrics == found.modes[sides[weight]].metrics
 
 
 def test_slices_are_of_the_release_s_own_way_to_search_and_noise_is_all_questions(tmp_path: Path) -> None:
     papers = [Paper(f"d{n}", [f"passage {n} about item{n}"]) for n in range(24)]
-    shelve(tmp_path, papers)
+    shelve(tmp_path, papers, WORDS)
     answers = {(f"item{n}" if n % 2 else f"tell me please about item{n}"): {f"d{n}": 1} for n in range(24)}
-    subject = worded(read(tmp_path))
+    subject = read(tmp_path)
     (found,) = measure(subject, stub(), [asked(answers)]).sets
     lengths = {part.value: len(part.rows) for part in found.slices if part.by == "length"}
     assert lengths == {"1 to 4 words": 12, "5 to 10 words": 12}
@@ -116,6 +147,8 @@ def test_slices_are_of_the_release_s_own_way_to_search_and_noise_is_all_question
     assert found.sliced == "dense"
     fused = replace(subject, role=replace(subject.role, fusion=Fusion(0.5)))
     assert measure(fused, stub(), [asked(answers)]).sets[0].sliced == "hybrid"
+    alone = replace(subject, role=replace(subject.role, fusion=Fusion(0.0)))  # words do not help: readers get vectors
+    assert measure(alone, stub(), [asked(answers)]).sets[0].sliced == "dense"
 
 
 def test_vectors_of_another_space_are_refused(subject: Subject) -> None:
@@ -150,8 +183,6 @@ def test_the_result_is_the_shape_that_others_script_against(subject: Subject) ->
 
 
 def test_own_pool_rows_are_told_apart_by_content(subject: Subject) -> None:
-    from tasks.learn.subject import Catalogue
-
     catalogue = Catalogue(subject.documents)
     assert catalogue.keys.len() == 4
     assert catalogue.named(np.array([[0, 1, -1]], dtype=np.int32))[0] == list(catalogue.contents[:2])

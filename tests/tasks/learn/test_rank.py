@@ -1,4 +1,4 @@
-"""Rankings through an index, by words and by both."""
+"""Rankings through an index and by words."""
 
 from __future__ import annotations
 
@@ -6,55 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from shelf import Paper, asked, read, shelve, stub, worded
+from shelf import Paper, asked, read, shelve, stub
 
+from storage.reader import Reader
 from storage.tables.index import build
 from storage.tables.roles import IndexFacts
 from storage.tables.store import Store
+from tasks.learn import rank
 from tasks.learn.evaluate import Measured, measure
 from tasks.learn.nearest import NONE, Asked, Ranking, nearest_documents
-from tasks.learn.rank import WEIGHTS, Fused, crossed, fitted, through_index, through_words
-from tasks.learn.subject import Catalogue
+from tasks.learn.rank import through_index, through_words
+from tasks.learn.subject import Catalogue, Subject
 
-
-def ranking(*rows: list[tuple[int, float]]) -> Ranking:
-    depth = max(len(row) for row in rows)
-    numbers = [[number for number, _ in row] + [NONE] * (depth - len(row)) for row in rows]
-    scores = [[score for _, score in row] + [-np.inf] * (depth - len(row)) for row in rows]
-    return Ranking(np.array(numbers, np.int32), np.array(scores, np.float32))
+WORDS = IndexFacts(text="simple")
 
 
 def best(found: Ranking) -> list[list[int]]:
     return [[int(number) for number in row if number != NONE] for row in found.documents]
-
-
-def test_a_fused_ranking_weighs_what_each_side_scaled() -> None:
-    dense = ranking([(1, 0.9), (2, 0.8), (3, 0.5)], [(1, 0.3)])
-    text = ranking([(3, 12.0), (4, 2.0)], [(2, 5.0), (1, 1.0)])
-    fused = Fused.of(dense, text)
-    assert best(fused.ranking(0.0)) == [[1, 2, 3, 4], [1, 2]]
-    assert best(fused.ranking(1.0)) == [[3, 1, 2, 4], [2, 1]]
-    # Of equal scores the smaller number comes first: 1 has all of the vectors, 3 all of the words.
-    assert best(fused.ranking(0.5)) == [[1, 3, 2, 4], [1, 2]]
-    assert best(fused.ranking(0.6, depth=1)) == [[3], [2]]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 999), st.integers(1, 12))
-def test_no_weight_is_judged_by_what_it_was_fitted_on(seed: int, questions: int) -> None:
-    scores = np.random.default_rng(seed).random((len(WEIGHTS), questions))
-    weights, mean = crossed(scores)
-    odd = np.arange(questions) % 2 == 1
-    assert set(weights[odd]) <= {fitted(scores[:, ~odd])}
-    assert set(weights[~odd]) <= {fitted(scores[:, odd])}
-    assert 0 <= mean <= 1
-
-
-def test_of_equal_weights_the_smallest_is_taken_and_without_questions_none() -> None:
-    assert fitted(np.ones((len(WEIGHTS), 4))) == 0.0
-    assert fitted(np.empty((len(WEIGHTS), 0))) == 0.0
 
 
 @pytest.fixture
@@ -89,11 +57,33 @@ def test_the_index_is_asked_as_readers_ask_it_and_exactly_beside(indexed: Path) 
 
 
 def test_words_find_documents_of_the_pool_alone(tmp_path: Path) -> None:
-    shelve(tmp_path, [Paper("a", ["tide and moon", "tide"]), Paper("b", ["tide"], source="other")])
+    shelve(tmp_path, [Paper("a", ["tide and moon", "tide"]), Paper("b", ["tide"], source="other")], WORDS)
     subject = read(tmp_path)
     catalogue = Catalogue(subject.documents)
     pool = catalogue.pool("notes")
-    assert through_words(subject, catalogue, ["tide"], pool) is None
-    found = through_words(worded(subject), catalogue, ["tide", "sun"], pool)
-    assert found is not None
+    found = through_words(subject, catalogue, ["tide", "sun"], pool)
     assert best(found) == [[0], []]
+    assert best(through_words(subject, catalogue, [], pool)) == []
+
+
+def test_questions_are_ranked_some_at_a_time_and_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelve(tmp_path, [Paper(f"d{n}", [f"item{n} of the tide"]) for n in range(9)], WORDS)
+    subject = read(tmp_path)
+    catalogue, texts = Catalogue(subject.documents), [f"item{n}" for n in range(7)]
+    pool = catalogue.pool(None)
+    whole = through_words(subject, catalogue, texts, pool)
+    monkeypatch.setattr(rank, "_BATCH", 3)
+    parts = through_words(subject, catalogue, texts, pool)
+    assert np.array_equal(whole.documents, parts.documents) and np.array_equal(whole.scores, parts.scores)
+    assert parts.documents[:, 0].tolist() == list(range(7))
+
+
+def test_what_is_not_published_yet_is_searched_by_words_as_readers_search_it_later(tmp_path: Path) -> None:
+    release = shelve(tmp_path, [Paper("a", ["tide and moon", "tide"]), Paper("b", ["moon"])], WORDS)
+    drafted, asked_ = Subject.drafted(Store(tmp_path), release.tables, release.text), ["tide", "moon", "the"]
+    found = Reader.open(str(tmp_path)).words(asked_, 5).select("query", "id", "key", "score")
+    assert drafted.words(asked_, 5).equals(found)
+    assert drafted.words(asked_, 5).equals(read(tmp_path).words(asked_, 5))
+    assert found.height == 4
