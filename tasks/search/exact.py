@@ -16,7 +16,8 @@ _NAMES = {"id": pl.String, "key": pl.String}
 
 SLICE = 512  # chunks compared at once: of larger slices Lance holds several
 BLOCK = 1_024  # queries compared at once: their scores with a slice take 2 MiB
-DIGITS = 6  # of a score: the last ones depend on where a row stands in a matrix
+PAIRS = 2_048  # scored at once in float64
+DIGITS = 6  # of a score: equal vectors have equal ones
 
 
 def nearest_exact(
@@ -47,7 +48,7 @@ def nearest_exact(
         # Copied: a column of a slice that is kept keeps the whole slice, vectors and all.
         rows = pl.DataFrame({name: part[name].to_list() for name in ("id", "key")}, schema_overrides=_NAMES)
         for at in range(0, len(queries), BLOCK):
-            best.offer(at, queries[at : at + BLOCK] @ vectors.T, rows)
+            best.offer(at, queries[at : at + BLOCK], vectors, rows)
     return best.rows()
 
 
@@ -61,14 +62,18 @@ class _Best:
         self.waiting: list[pl.DataFrame] = []
         self.most = max(1, queries * k)
 
-    def offer(self, first: int, scores: npt.NDArray[np.float32], rows: pl.DataFrame) -> None:
+    def offer(
+        self, first: int, queries: npt.NDArray[np.float32], vectors: npt.NDArray[np.float32], rows: pl.DataFrame
+    ) -> None:
         """Take the chunks of a slice that may be among the best.
 
         Args:
             first: Number of the first query of the block.
-            scores: Shape (block, slice); what is not a number is never found.
+            queries: Shape (block, dimension).
+            vectors: Shape (slice, dimension); one that is not finite is never found.
             rows: Id and document of the chunks of the slice.
         """
+        scores = queries @ vectors.T
         limits = self.limits[first : first + len(scores)]
         good = scores >= limits[:, None]
         if rows.height > self.k and np.count_nonzero(good) > len(scores) * self.k:
@@ -81,7 +86,7 @@ class _Best:
             return
         found = rows[row].with_columns(
             pl.Series("query", (query + first).astype(np.uint32)),
-            pl.Series("score", np.round(scores[query, row], DIGITS)),
+            pl.Series("score", _similarities(queries, vectors, query, row)),
         )
         self.waiting.append(found.select(FOUND.names()))
         if sum(part.height for part in self.waiting) >= self.most:
@@ -101,6 +106,21 @@ class _Best:
         full = self.best.group_by("query").agg(pl.len(), pl.col("score").min()).filter(pl.col("len") == self.k)
         # A hair below the k-th: one that rounds to the same score may have the smaller id.
         self.limits[full["query"].to_numpy()] = full["score"].to_numpy() - 10.0**-DIGITS
+
+
+def _similarities(
+    queries: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    query: npt.NDArray[np.int64],
+    row: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    """Score pairs anew in float64: the last digits of a product of matrices depend on where a row stands in it."""
+    scores = np.empty(len(query), dtype=np.float32)
+    for at in range(0, len(query), PAIRS):
+        some = slice(at, at + PAIRS)
+        products = queries[query[some]].astype(np.float64) * vectors[row[some]]
+        scores[some] = products.sum(axis=1).round(DIGITS)
+    return scores
 
 
 def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -22,6 +22,16 @@ def test_a_search_tells_hits_best_first(published: Path) -> None:
     assert "moon" not in older["hits"][0]["text"]
 
 
+def test_a_search_says_how_it_searched(published: Path) -> None:
+    assert told(published, "search", "moon")["mode"] == "dense"  # nothing showed that words help
+    found = {mode: told(published, "search", "moon", "--mode", mode) for mode in ("dense", "text", "hybrid")}
+    assert [answer["mode"] for answer in found.values()] == list(found)
+    assert {hit["document"] for hit in found["text"]["hits"]} == {"n0.md"}
+    assert found["hybrid"]["hits"][0]["document"] == "n0.md"
+    assert [set(answer["hits"][0]) for answer in found.values()] == [HIT, HIT, HIT]
+    assert tidemark(published, "search", "moon", "--mode", "both").exit_code == 2
+
+
 def test_a_search_is_narrowed_by_what_its_conditions_name(published: Path) -> None:
     narrowed = told(published, "search", "tide", "--where", "document=n3.md", "--where", "document=n4.md")["hits"]
     assert {hit["document"] for hit in narrowed} == {"n3.md", "n4.md"}

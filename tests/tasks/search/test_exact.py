@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from storage.hashing import digest
@@ -38,7 +38,7 @@ def compared(vectors: np.ndarray, queries: np.ndarray, k: int, documents: set[st
     found = []
     for number, query in enumerate(queries):
         scores = [
-            (-np.round(np.float32(vector @ query), exact.DIGITS), digest(f"{n}"))
+            (-round(float(vector.astype(np.float64) @ query), exact.DIGITS), digest(f"{n}"))
             for n, vector in enumerate(vectors)
             if digest(f"document {n // 3}") in documents
         ]
@@ -61,6 +61,7 @@ def unit(rows: int) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
+@example(which=2, asked=[6], k=18, some=True, sizes=(2, 1))  # in float32 equal vectors have other scores
 @given(
     which=st.integers(0, 2),
     asked=st.lists(st.integers(0, 7), min_size=1, max_size=4),
