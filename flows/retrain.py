@@ -15,7 +15,10 @@ from flows.rerankers import adopted, keep_champion, trained, with_reranker
 from flows.run import Run, recorded
 from flows.table import Option
 from models.encoder import EncoderFolder, resolve
+from models.errors import ModelError
 from models.training.recipe import Recipe
+from storage.errors import InputError
+from storage.lock import alone_in
 from storage.outcome import Outcome
 from storage.reader import Reader
 from storage.tables.releases import Release, Releases
@@ -25,18 +28,20 @@ from tasks.context import Context
 from tasks.learn.challenge import Side, Trial, held_back, trial
 from tasks.learn.harden import harden
 from tasks.learn.judged import question_sets
-from tasks.learn.lesson import held_back_pairs, lay_out
+from tasks.learn.lesson import enough, held_back_pairs, lay_out
 from tasks.learn.pair import pair
 from tasks.learn.pool import choose
 from tasks.learn.questions import QuestionSet, Split
+from tasks.learn.record import record_trial
 from tasks.learn.register import register
 from tasks.learn.report import Report, RetrainResult
 from tasks.learn.subject import Subject
 from tasks.learn.synthesise import generator_of, synthesise
-from tasks.learn.train import clear_trainings, fine_tune, recipe_of, training_folder
+from tasks.learn.train import clear_trainings, fine_tune, recipe_of, training_folder, trainings
 from tasks.progress import Progress, Silent
 from tasks.release.publish import clean_up
 from tasks.release.serving import described, kept_encoder
+from tasks.verdict import Refused
 
 __all__ = ["RetrainResult", "retrain"]
 
@@ -63,17 +68,23 @@ def retrain(
     Raises:
         InputError: Nothing is published yet, or judged questions are wrong; nothing was recorded.
         ModelError: The encoder cannot be trained.
-        LeaseHeld: Another run held the store for too long; what was trained and embedded is kept.
+        LeaseHeld: Another retraining of the store is at work, or another run held the store for too long; what was
+            trained and embedded is kept.
     """
     progress, name, store = console or Silent(), new_run(), Store(config.store.uri)
+    if minutes is not None and minutes <= 0:
+        raise InputError(f"{minutes} minutes of training: give more than 0")
     configured = resolve(config.encoder, config.base)
     recipe = recipe_of(config.learning).model_copy(update={} if minutes is None else {"minutes": minutes})
     report = Report()
-    with opened(config, f"stage-{name}", progress, sources=False) as unbound:
-        Releases(store).get()  # wrong input is told before anything is written
-        with recorded(
-            store, "retrain", config=config, trigger=trigger, progress=progress, lease=False, run=name
-        ) as run:
+    with opened(config, f"stage-retrain-{name}", progress, sources=False) as unbound:
+        _trainable(store, Releases(store).get(), config)  # wrong input is told before anything is written
+        refusal = f"{store.uri}: another retraining of this store is at work on this machine; wait until it ends"
+        with (
+            alone_in(trainings(store), refusal),
+            recorded(store, "retrain", config=config, trigger=trigger, progress=progress, lease=False, run=name) as run,
+        ):
+            unbound.workspace.succeed("stage-retrain-*")  # of those that were killed
             _retrain(replace(unbound, run=name), configured, recipe, config, run, report, yes=yes)
     return RetrainResult(
         run=run.id,
@@ -86,6 +97,22 @@ def retrain(
         report=report.to_dict(),
         rerankers=report.rerankers,
     )
+
+
+def _trainable(store: Store, base: Release, config: Config) -> None:
+    """Look at what can be known to be wrong before anything begins.
+
+    Raises:
+        InputError: A judged file is malformed.
+        ModelError: The encoder is a stub.
+    """
+    _sets(config, "train", "dev", "test")
+    champion = kept_encoder(store, base.space, config.encoder)
+    if champion.space.stub:
+        raise ModelError(
+            f"release {base.seq} has the encoder {champion.space.name}, a stub, which has nothing to train; name a "
+            "real one under [encoder] and refresh, or `tidemark reembed --encoder NAME`"
+        )
 
 
 def _retrain(
@@ -105,6 +132,10 @@ def _retrain(
     version = _challenged(context, base, champion, recipe, config, run, report)
     crosses |= trained(context, base, champion, version, config, run)
     if report.missed:
+        with run.clock.stage("wait"):
+            run.hold(PATIENCE)
+        register(context, report, base, configured)
+        context, base = on_current(context, run)
         keep_champion(context, base, champion, crosses, config, run, report, report.missed, yes=yes)
         return
     challenger = report.chosen.encoder
@@ -112,12 +143,19 @@ def _retrain(
     with run.clock.stage("wait"):
         run.hold(PATIENCE)
     context, base = on_current(context, run)  # nights may have published meanwhile
+    if base.space != champion.space.id:
+        raise Refused(
+            f"release {base.seq}, which was published meanwhile, has another encoder than the one that was trained "
+            "from: start again, from that one"
+        )
     with run.clock.stage("register"):
         register(context, report, base, configured)
     record = described(context.store, base, challenger, configured)
     built = stage_space(context, challenger, record, config, run)
     with run.clock.stage("gate"):
-        report.trial = _judged(context, base, champion, challenger, built, config, version)
+        report.trial = _judged(context, base, champion, challenger, built, config, report)
+        asks = config.learning.approval and not yes
+        record_trial(context, report.trial, base, challenger.space.id, goes_on=not asks)
     run.counts = built.counts | report.trial.counts
     register(context, report, base, configured)
     if not report.trial.promotion.passes:
@@ -138,7 +176,7 @@ def _challenged(
     report: Report,
 ) -> int:
     """Train challengers and choose one; returns the data version of the pairs. What judges later has no part in it."""
-    clock = run.clock
+    clock, test = run.clock, _sets(config, "test")
     if config.learning.generator is not None and "synthetic" in config.learning.pairs.kinds:
         with clock.stage("generate"), generator_of(config.learning.generator, config.base) as generator:
             synthesise(context, base, generator, config.learning.generator)
@@ -149,16 +187,20 @@ def _challenged(
     version = report.pairs.version
     with clock.stage("lay_out"):
         lesson = lay_out(context, base, version, [each for each in _sets(config, "dev") if each.role == "target"])
+        report.held = held_back_pairs(context, version, "test")
+        enough(lesson, report.held, test)
     if recipe.negatives:
         with clock.stage("mine"):
             lesson = harden(context, base, champion, lesson, version, recipe.negatives)
     looks = lesson.pool.looks()
     seen = "" if looks is None else looks.digest
-    folder = training_folder(context.store, champion.space.id, lesson.identity, seen, recipe)
+    folder = training_folder(context.store, champion, lesson.identity, seen, recipe)
     with clock.stage("train"):
         clear_trainings(context.store, [folder])
         examples = pl.scan_parquet(lesson.examples)
-        report.training = fine_tune(champion, examples, looks, recipe, folder, context.progress)
+        report.training = fine_tune(
+            champion, examples, looks, recipe, folder, context.progress, context.workspace.touch
+        )
     with clock.stage("choose"):
         margin = config.quality.min_gain
         report.choice = choose(lesson.pool, champion, report.training.challengers, margin, context.progress)
@@ -172,11 +214,11 @@ def _judged(
     challenger: EncoderFolder,
     built: Built,
     config: Config,
-    version: int,
+    report: Report,
 ) -> Trial:
     """Measure both on questions that neither was trained on nor chosen by, and hold them against the bars."""
     sets = _sets(config, "test")
-    pools = held_back(held_back_pairs(context, version, "test"), sets)
+    pools = {} if report.held is None else held_back(report.held, sets)
     first = Side(Subject.of(Reader(context.store, base)), champion, champion.open())
     second = Side(Subject.drafted(context.store, built.tables, built.role), challenger, challenger.open())
     return trial(first, second, sets, pools, config.quality, context.progress)
@@ -197,6 +239,7 @@ def _conclude(
         run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published: {gain}", release.seq)
         with run.clock.stage("clean_up"):
             clean_up(context.store, config.releases, built.role.space)
+            clear_trainings(context.store)
 
 
 def _sets(config: Config, *splits: Split) -> list[QuestionSet]:

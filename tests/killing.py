@@ -28,8 +28,10 @@ __all__ = [
     "Child",
     "End",
     "Failure",
+    "Moments",
     "Orders",
     "command",
+    "name_merges",
     "reembedded",
     "refreshed",
     "rolled_back",
@@ -262,15 +264,16 @@ class Moments:
             what = " ".join(filter(None, [kind, name, _subject(arguments)]))
             self._times[what] += 1
             what = f"{what} {self._times[what]}"
-            self._reach(f"before {what}")
+            self.reach(f"before {what}")
             result = original(*arguments, **named)
-            self._reach(f"after {what}")
+            self.reach(f"after {what}")
             return result
 
         static = isinstance(owner, type) and isinstance(owner.__dict__[name], staticmethod)
         setattr(owner, name, staticmethod(watched) if static else watched)
 
-    def _reach(self, name: str) -> None:
+    def reach(self, name: str) -> None:
+        """Come to a moment, and die there if that is the order."""
         number = len(self.seen)
         self.seen.append(name)
         if self.orders.at in (number, name):
@@ -298,7 +301,7 @@ def _subject(arguments: tuple[Any, ...]) -> str:
     return ""
 
 
-def _name_merges() -> None:
+def name_merges() -> None:
     """Let a merge know its table: the builder does not tell."""
     import lance
 
@@ -324,7 +327,7 @@ def _serve(channel: Connection, work: Callable[..., Any], arguments: tuple[Any, 
         owner, _, name = names.rpartition(".")
         setattr(find(f"{module}:{owner}"), name, value)
     moments = Moments(orders)
-    _name_merges()
+    name_merges()
     moments.watch()
     channel.send("begun")
     from flows.exits import exit_code

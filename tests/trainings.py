@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -10,18 +11,31 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["Schools", "pairs"]
+__all__ = ["LEARNING", "Schools", "pairs", "serve"]
+
+LEARNING = (
+    *("models.training.loop", "models.training.trainer", "models.text.sentence"),
+    *("sentence_transformers.sentence_transformer.losses", "transformers.models.bert.modeling_bert"),
+)
 
 
 class Schools:
-    """A process that forks one for each job, for the length of a `with` block."""
+    """A process that forks one for each job, for the length of a `with` block.
+
+    Args:
+        script: The file whose functions are the jobs; run by itself, it calls `serve`.
+    """
+
+    def __init__(self, script: str = __file__) -> None:
+        self._script = script
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen([sys.executable, __file__], stdin=-1, stdout=-1, text=True, bufsize=1)
+        self._process = subprocess.Popen([sys.executable, self._script], stdin=-1, stdout=-1, text=True, bufsize=1)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -113,7 +127,19 @@ def _plain(argument: Any) -> Any:
     return str(argument) if isinstance(argument, Path) else argument
 
 
-def _fork(line: str, out: Any) -> None:
+def serve(modules: Sequence[str], jobs: Mapping[str, Any]) -> None:
+    """What the process does: import, then fork for every line of its standard input."""
+    # The jobs' own standard output must stay empty; what this process says goes where that went.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for name in modules:
+        importlib.import_module(name)
+    gc.freeze()  # else each child walks, and so copies, all that was imported
+    for line in sys.stdin:
+        _fork(line, answers, jobs)
+
+
+def _fork(line: str, out: Any, jobs: Mapping[str, Any]) -> None:
     """Do one job in a child, whose outcome comes through a pipe: a killed child leaves none."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -122,7 +148,7 @@ def _fork(line: str, out: Any) -> None:
         job, *arguments = json.loads(line)
         outcome: dict[str, Any] = {"value": None, "error": None}
         try:
-            outcome["value"] = globals()[job](*arguments)
+            outcome["value"] = jobs[job](*arguments)
         except Exception:  # noqa: BLE001 - the test is told
             outcome["error"] = traceback.format_exc()
         with os.fdopen(writing, "w") as pipe:
@@ -137,16 +163,5 @@ def _fork(line: str, out: Any) -> None:
 
 
 if __name__ == "__main__":
-    import importlib
-
     sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    # The jobs' own standard output must stay empty; what this process says goes where that went.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for name in ("models.training.loop", "models.training.trainer", "peft.tuners.lora", "models.text.sentence", "tiny"):
-        importlib.import_module(name)
-    for name in ("sentence_transformers.sentence_transformer.losses", "transformers.models.bert.modeling_bert"):
-        importlib.import_module(name)
-    gc.freeze()  # else each child walks, and so copies, all that was imported
-    for line in sys.stdin:
-        _fork(line, answers)
+    serve([*LEARNING, "peft.tuners.lora", "tiny"], globals())

@@ -17,10 +17,12 @@ from tasks.learn.questions import QuestionSet
 from tasks.learn.subject import Subject
 from tasks.learn.train import write_examples
 from tasks.stage import stage
+from tasks.verdict import Refused
 
-__all__ = ["Lesson", "held_back_pairs", "lay_out"]
+__all__ = ["Lesson", "enough", "held_back_pairs", "lay_out"]
 
 CHOSEN_BY, CHOSEN_OVER = 300, 800  # dev questions, and passages of their pool
+FEWEST = 2  # pairs: the others of a batch are its wrong answers
 JUDGED = ["question", "source", "content_hash", "passage"]
 
 
@@ -68,6 +70,29 @@ def lay_out(context: Context, base: Release, version: int, dev: Sequence[Questio
         chosen = held_back_pairs(context, version, "dev").sort("question").head(CHOSEN_BY)
         pool = Pool.of_pairs(chosen, held_back_pairs(context, version, "train", most=CHOSEN_OVER), CHOSEN_OVER)
     return Lesson(file, identity, pl.scan_parquet(file).select(pl.len()).collect().item(), pool)
+
+
+def enough(lesson: Lesson, held: pl.DataFrame, test: Sequence[QuestionSet]) -> None:
+    """Make sure, before anything is trained, that there is something to learn from and to judge by.
+
+    Args:
+        lesson: What is learned from.
+        held: Pairs that are kept from training.
+        test: Judged test questions.
+
+    Raises:
+        Refused: There is not.
+    """
+    lacking = []
+    if lesson.rows < FEWEST:
+        lacking.append(f"{lesson.rows} pairs of a question and its passage to learn from, where {FEWEST} are needed")
+    if held.is_empty() and not any(each.role == "target" for each in test):
+        lacking.append("no test question, so nothing could prove a gain")
+    if lacking:
+        raise Refused(
+            f"there are {' and '.join(lacking)}: name judged questions under [[evaluation]], with train.tsv and "
+            "test.tsv, a column of a source as queries, or logs under learning.pairs.feedback"
+        )
 
 
 def held_back_pairs(context: Context, version: int, split: str, most: int | None = None) -> pl.DataFrame:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from storage.tables.evaluations import Evaluations
+from storage.tables.releases import Release
+from tasks.context import Context
 from tasks.learn.results import EXACT, Evaluation, ModeResult, SetResult
 
-__all__ = ["rows"]
+if TYPE_CHECKING:
+    from tasks.learn.challenge import Trial
+
+__all__ = ["record_trial", "rows"]
 
 
 def rows(
@@ -40,6 +46,24 @@ def rows(
             mode = "dense" if part.by == "noise" else found.sliced
             figures = {"ndcg_10": part.ndcg, "low": part.low, "high": part.high, "questions": len(part.figures)}
             yield about | figures | {"mode": mode, "by": part.by, "value": part.value}
+
+
+def record_trial(context: Context, found: Trial, base: Release, space: str, *, goes_on: bool) -> None:
+    """Write what a trial measured of both sides, whatever becomes of the challenger.
+
+    Args:
+        context: The run.
+        found: The trial.
+        base: The champion's release.
+        space: Space of the challenger.
+        goes_on: Whether it is published if it passes, as no person is asked before.
+    """
+    release = base.seq + 1 if goes_on and found.promotion.passes else None
+    both = [
+        *rows(found.champion, run=context.run, maker=base.run, space=base.space, now=context.now, release=base.seq),
+        *rows(found.challenger, run=context.run, maker=context.run, space=space, now=context.now, release=release),
+    ]
+    Evaluations(context.store).add(both)
 
 
 def _modes(found: SetResult) -> dict[str, ModeResult]:

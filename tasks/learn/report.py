@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import polars as pl
+
 from storage.outcome import Outcome
 from tasks.learn.challenge import Trial
 from tasks.learn.pair import Pairs
@@ -47,12 +49,14 @@ class Report:
         choice: Which of them went on.
         trial: What the gate said of that one.
         reranked: Re-rankers that were tried on top of what readers see in the end.
+        held: Pairs that are kept from training: nights may let those of their release go meanwhile.
     """
 
     pairs: Pairs | None = None
     training: Training | None = None
     choice: Choice | None = None
     trial: Trial | None = None
+    held: pl.DataFrame | None = None
     reranked: Reranked | None = None
 
     @property

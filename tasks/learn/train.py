@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +17,7 @@ from models.training.dev import DevQuestions
 from models.training.examples import EXAMPLES
 from models.training.plan import TrainingProgress
 from models.training.recipe import Recipe
-from models.training.trainer import Trained, train
+from models.training.trainer import FORMAT, Trained, train
 from storage.hashing import digest
 from storage.tables.store import Store, cache_folder
 from tasks.learn.config import LearningConfig
@@ -33,6 +33,7 @@ __all__ = [
     "fine_tune",
     "recipe_of",
     "training_folder",
+    "trainings",
     "write_examples",
 ]
 
@@ -75,21 +76,30 @@ def recipe_of(config: LearningConfig) -> Recipe:
     return Recipe.model_validate(config.model_dump(include=set(Recipe.model_fields)))
 
 
-def training_folder(store: Store, champion: str, examples: str, looks: str, recipe: Recipe) -> Path:
-    """The folder of one training: whoever trains the same again goes on in it, also after a kill.
+def trainings(store: Store) -> Path:
+    """The folder of all trainings of a store.
 
     It lies apart from the work folders of runs, which go with the next run: training holds no lease, and other runs
     come and go meanwhile.
+    """
+    return (store.folder or cache_folder() / digest(store.uri)) / "training"
+
+
+def training_folder(store: Store, champion: EncoderFolder, examples: str, looks: str, recipe: Recipe) -> Path:
+    """The folder of one training: whoever trains the same again goes on in it, also after a kill.
+
+    All that decides the weights has a part in its name: what is trained otherwise begins anew, in another folder.
 
     Args:
         store: The store.
-        champion: Space of the encoder to start from.
+        champion: The encoder to start from; it says where it runs.
         examples: Digest of the examples.
         looks: Digest of the dev questions.
         recipe: How.
     """
-    root = (store.folder or cache_folder() / digest(store.uri)) / "training"
-    return root / digest("\x1f".join([champion, examples, looks, recipe.model_dump_json()]))[:16]
+    runs = f"{FORMAT} {champion.config.device} {champion.config.threads}"
+    parts = [champion.space.id, examples, looks, recipe.model_dump_json(), runs]
+    return trainings(store) / digest("\x1f".join(parts))[:16]
 
 
 @stage
@@ -100,6 +110,7 @@ def fine_tune(
     recipe: Recipe,
     work: Path,
     progress: Progress,
+    alive: Callable[[], None],
 ) -> Training:
     """Train a challenger, and average it with the champion as a second one.
 
@@ -110,6 +121,7 @@ def fine_tune(
         recipe: How.
         work: Folder of this training.
         progress: Where it says how far it is.
+        alive: Called from time to time, to show that the run lives.
 
     Raises:
         ModelError: The champion is a stub, or the examples cannot be trained with.
@@ -117,6 +129,7 @@ def fine_tune(
     folder = champion.folder or work  # a stub has none, which `train` refuses in its own words
 
     def report(now: TrainingProgress) -> None:
+        alive()
         progress.advance(now.step, now.steps, f"steps, loss {now.loss:.3f}")
 
     trained = train(
@@ -162,10 +175,11 @@ def clear_trainings(store: Store, kept: Sequence[Path] = ()) -> None:
     """Remove the folders of trainings that are over.
 
     Args:
-        store: The store.
+        store: The store, whose trainings its caller holds.
         kept: Folders that stay.
     """
-    root = training_folder(store, "", "", "", Recipe()).parent
-    for folder in root.glob("*"):
+    for folder in trainings(store).glob("*"):
         if folder not in kept:
-            shutil.rmtree(folder, ignore_errors=True)
+            # Renamed first: half of a finished training must not be taken for one, should somebody train it again.
+            gone = folder if folder.suffix else folder.replace(folder.with_suffix(".gone"))
+            shutil.rmtree(gone, ignore_errors=True)
