@@ -12,6 +12,7 @@ from flows.prepare import prepare_stored
 from flows.run import Run, RunResult, recorded
 from flows.table import Option
 from models.encoder import EncoderFolder, resolve
+from storage.errors import InputError
 from storage.outcome import Outcome
 from storage.tables.releases import Release, Releases
 from storage.tables.runs import new_run
@@ -33,6 +34,7 @@ def reembed(
     *,
     encoder: Annotated[str | None, Option(metavar="NAME")] = None,
     revision: Annotated[str | None, Option(metavar="COMMIT")] = None,
+    dimensions: Annotated[int | None, Option(metavar="N")] = None,
     trigger: str = "manual",
     console: Progress | None = None,
 ) -> RunResult:
@@ -47,24 +49,36 @@ def reembed(
         encoder: A packaged encoder, a folder, a hub name, or the space (or its beginning) of a model that the store
             keeps; the configured encoder if it is left out.
         revision: Commit, tag or branch of a hub model.
+        dimensions: Instead, shorten the vectors that there are to so many numbers, if judged questions lose little.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
 
     Raises:
-        InputError: Nothing is published yet, or the name fits several models; nothing was recorded.
+        InputError: Nothing is published yet, the name fits several models, or no questions judge shorter vectors;
+            nothing was recorded.
         ModelError: The encoder cannot be used; nothing was recorded.
         LeaseHeld: Another run held the store for too long; finished vectors are kept.
     """
+    from flows.shorten import judges, shorten_release  # which goes the same way, and so imports this file
+
     progress, name, store = console or Silent(), new_run(), Store(config.store.uri)
     configured = resolve(config.encoder, config.base)
+    if dimensions is not None and encoder is not None:
+        raise InputError("reembed: --dimensions shortens the release's own vectors; give it or --encoder, not both")
     wanted = chosen(store, config.encoder, config.base, encoder, revision)
+    if dimensions is not None:
+        judges(config)
     with opened(config, f"stage-{name}", progress, sources=False) as unbound:
         Releases(store).get()  # wrong input is told before anything is written
         with recorded(
             store, "reembed", config=config, trigger=trigger, progress=progress, lease=False, run=name
         ) as run:
-            _reembed(replace(unbound, run=name), wanted, configured, config, run)
-    return RunResult.of(run, wanted.space.id)
+            space, context = wanted.space.id, replace(unbound, run=name)
+            if dimensions is None:
+                _reembed(context, wanted, configured, config, run)
+            else:
+                space = shorten_release(context, configured, dimensions, config, run)
+    return RunResult.of(run, space)
 
 
 def _reembed(context: Context, wanted: EncoderFolder, configured: EncoderFolder, config: Config, run: Run) -> None:

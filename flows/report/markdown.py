@@ -39,10 +39,10 @@ def write_report(report: Mapping[str, Any]) -> str:
 
 
 def write_learning(report: Mapping[str, Any]) -> str:
-    """The Markdown report of a retraining: its challengers, and the curves of its loss and of the dev questions.
+    """The Markdown report of a retraining: challengers, re-rankers, and the curves of loss and dev questions.
 
     Args:
-        report: A retraining as JSON shows it: `training`, `challengers` and `message`.
+        report: A retraining as JSON shows it: `training`, `challengers`, `rerankers` and `message`.
 
     Returns:
         Markdown.
@@ -52,6 +52,11 @@ def write_learning(report: Mapping[str, Any]) -> str:
     lines.append("|---|---|---|---|")
     for each in report.get("challengers") or []:
         lines.append(f"| {each['name']} | {each['space'][:12]} | {each['verdict']} | {'; '.join(each['reasons'])} |")
+    if report.get("rerankers"):
+        lines += ["", "| re-ranker | verdict | gain | ms a query | why |", "|---|---|---|---|---|"]
+    for each in report.get("rerankers") or []:
+        cells = f"{each['kind']} | {each['verdict']} | {each['gain']:+.3f} | {each['milliseconds']:.0f}"
+        lines.append(f"| {cells} | {each['reason']} |")
     for name, title in (("losses", "Loss by step"), ("curve", "nDCG@10 on dev questions by step")):
         if len(training.get(name) or []) > 1:
             lines += ["", f"![{title}]({_data(curve_chart(title, training[name]))})"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import polars as pl
 
 from models.encoder import EncoderFolder
+from models.errors import ModelError
 from models.rerank.train_cross import CrossRecipe, Example, train_cross
 from storage.reader import Reader
 from storage.tables.pairs import PairTable
@@ -17,6 +19,8 @@ from tasks.stage import stage
 
 __all__ = ["CROSS", "train_on_pairs"]
 
+logger = logging.getLogger(__name__)
+
 CROSS = "cross-encoder trained here"
 PAIRS = 2_000  # as many as the steps see, and some
 WRONG = 3  # passages a question
@@ -25,7 +29,7 @@ COLUMNS = ["question", "key", "passage"]
 
 @stage
 def train_on_pairs(
-    context: Context, base: Release, encoder: EncoderFolder, version: int, recipe: CrossRecipe
+    context: Context, base: Release, encoder: EncoderFolder, version: int, recipe: CrossRecipe, pairs: int = PAIRS
 ) -> dict[str, Path]:
     """Train one, started from the network of the release's encoder.
 
@@ -35,14 +39,12 @@ def train_on_pairs(
         encoder: Its encoder, as files.
         version: Data version of the pairs.
         recipe: How.
+        pairs: Pairs at most, the first ones.
 
     Returns:
-        CROSS to its folder.
-
-    Raises:
-        ModelError: The encoder has no network, or nothing wrong was found for any question.
+        CROSS to its folder; nothing where there is nothing to learn from, or no network to start from.
     """
-    rows = _pairs(context, version)
+    rows = _pairs(context, version, pairs)
     questions = rows["question"].unique(maintain_order=True)
     # Inner: every pair's question has its number.
     numbered = rows.join(questions.to_frame().with_row_index("query"), on="question", how="inner")
@@ -58,17 +60,21 @@ def train_on_pairs(
     ]
     place = context.workspace.folder / "cross-trained"
     files = encoder.folder or context.workspace.folder / "encoder"
-    train_cross(files, examples, recipe, place)
+    try:
+        train_cross(files, examples, recipe, place)
+    except ModelError as error:  # an encoder may still be better: that one is not to be lost for it
+        logger.warning("no cross-encoder was trained: %s", error)
+        return {}
     return {CROSS: place}
 
 
-def _pairs(context: Context, version: int) -> pl.DataFrame:
+def _pairs(context: Context, version: int, most: int) -> pl.DataFrame:
     """The first training pairs of a data version."""
     parts, held = list[pl.DataFrame](), 0
     for part in PairTable(context.store).slices(split="train", version=version, columns=COLUMNS):
         parts.append(part)
         held += part.height
-        if held >= PAIRS:
+        if held >= most:
             break
     schema = dict.fromkeys(COLUMNS, pl.String)
-    return pl.concat(parts).head(PAIRS) if parts else pl.DataFrame(schema=schema)
+    return pl.concat(parts).head(most) if parts else pl.DataFrame(schema=schema)

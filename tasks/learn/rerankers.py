@@ -24,7 +24,7 @@ __all__ = ["Trial", "Tried", "best", "role_of", "try_rerankers"]
 
 Verdict = Literal["promoted", "refused"]
 LATE = "late interaction"
-SKETCH = 100  # questions on which one that is too slow is tried all the same: about how much it would have helped
+SKETCH = 60  # questions on which one that is too slow is tried all the same: about how much it would have helped
 HOPELESS = 20  # times the milliseconds that are allowed: not even that
 # Fusions by what they weigh: the first costs nothing that a hybrid search has not paid already.
 FUSIONS: dict[str, tuple[Feature, ...]] = {
@@ -125,8 +125,11 @@ def try_rerankers(
             identity = write_settings(made, "late", {})
             trials += [_trial(LATE, interaction, *part, late, quality, made, identity)] if "late" in kinds else []
     for kind, names in FUSIONS.items() if "fusion" in kinds else ():
-        stages = part if "late" in names else (dev, test)
-        trials.append(_fused(kind, names, *stages, late, encoder, folder / kind.replace(" ", "-"), quality))
+        place = folder / kind.replace(" ", "-")
+        if "late" in names:
+            trials.append(_fused(kind, names, *part, late, encoder, place, quality))
+        else:
+            trials.append(_fused(kind, names, dev, test, None, encoder, place, quality))
     for kind, place in (crosses or {}).items():
         trials.append(_crossed(kind, place, dev, test, quality))
     return trials

@@ -62,11 +62,19 @@ def test_what_helps_is_promoted_and_what_does_not_is_refused_with_its_bar(encode
     assert open_reranker(chosen.folder, encoder).name == "logistic fusion"
 
 
-def test_one_that_is_too_slow_is_refused_for_that(encoder: Encoder, tmp_path: Path) -> None:
+def test_one_that_is_too_slow_is_refused_for_that(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow = QualityConfig(max_rerank_ms=1e-6)
     trials = try_rerankers(stage(40, 1), stage(40, 2), encoder, tmp_path, slow)
     assert all("quality.max_rerank_ms allows 1e-06" in trial.row.reason for trial in trials)
     assert best(trials) is None
+    # What is too slow is judged on some of the questions, and what is not on all of them.
+    monkeypatch.setattr("tasks.learn.rerankers.SKETCH", 10)
+    took = iter([9.0, 9.0, 1.0, 9.0])
+    monkeypatch.setattr(FirstStage, "milliseconds", lambda *_: next(took))
+    again = try_rerankers(stage(40, 1), stage(40, 2), encoder, tmp_path, QualityConfig(max_rerank_ms=5))
+    assert [(trial.row.questions, trial.row.milliseconds) for trial in again] == [(10, 9), (40, 1), (10, 9)]
 
 
 def test_what_cannot_be_made_says_why(tmp_path: Path) -> None:
