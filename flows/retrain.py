@@ -132,11 +132,11 @@ def _retrain(
     version = _challenged(context, base, champion, recipe, config, run, report)
     crosses |= trained(context, base, champion, version, config, run)
     if report.missed:
+        # Trying re-rankers takes minutes: nights go on meanwhile, and only the record wants the lease.
+        keep_champion(context, base, champion, crosses, config, run, report, report.missed, yes=yes)
         with run.clock.stage("wait"):
             run.hold(PATIENCE)
         register(context, report, base, configured)
-        context, base = on_current(context, run)
-        keep_champion(context, base, champion, crosses, config, run, report, report.missed, yes=yes)
         return
     challenger = report.chosen.encoder
     embed_beside(context, challenger, config, run)

@@ -70,10 +70,10 @@ class LearningConfig(Recipe):
     pairs: PairsConfig = Field(default_factory=PairsConfig, description="Where pairs come from.")
     generator: GeneratorConfig | None = Field(default=None, description="A model that writes questions.")
     rerankers: tuple[str, ...] = Field(
-        default=("fusion",),
+        default=(),
         description='Re-rankers that `retrain` tries where target sets have dev and test questions: "fusion" weighs '
         'vectors, words and late interaction as dev questions teach; "late" is late interaction alone; "cross" is a '
-        "cross-encoder trained from the pairs; any other is the name or the folder of a cross-encoder. [] for none.",
+        "cross-encoder trained from the pairs; any other is the name or the folder of a cross-encoder.",
     )
     approval: bool = Field(default=False, description="Ask a person before a challenger is published.")
 

@@ -181,5 +181,7 @@ def clear_trainings(store: Store, kept: Sequence[Path] = ()) -> None:
     for folder in trainings(store).glob("*"):
         if folder not in kept:
             # Renamed first: half of a finished training must not be taken for one, should somebody train it again.
-            gone = folder if folder.suffix else folder.replace(folder.with_suffix(".gone"))
-            shutil.rmtree(gone, ignore_errors=True)
+            gone = folder.with_suffix(".gone")
+            shutil.rmtree(gone, ignore_errors=True)  # what a killed clean-up left of an earlier one
+            if folder != gone and folder.is_dir():
+                shutil.rmtree(folder.replace(gone), ignore_errors=True)

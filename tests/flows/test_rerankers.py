@@ -64,7 +64,7 @@ def made(base: Path, **sections: Any) -> Config:
 
 def judged(base: Path, **sections: Any) -> Config:
     """The same with its questions: a release that was made without them answers by vectors alone."""
-    return configure(base, evaluation=SETS, **sections)
+    return configure(base, **{"evaluation": SETS, "learning": {"rerankers": ["fusion"]}} | sections)
 
 
 def refused(config: Config, *, yes: bool = True) -> tuple[Run, Report]:
