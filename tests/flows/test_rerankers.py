@@ -165,7 +165,7 @@ def test_nothing_is_tried_without_questions_or_kinds_and_approval_is_waited_for(
     for config in (configure(tmp_path), judged(tmp_path, learning={"rerankers": []})):
         run, report = refused(config)
         assert (run.outcome, run.message, report.rerankers) == ("refused", "no gain", ())
-    run, report = refused(judged(tmp_path, learning={"approval": True}), yes=False)
+    run, report = refused(judged(tmp_path, learning={"approval": True, "rerankers": ["fusion"]}), yes=False)
     assert (run.outcome, run.release, len(report.rerankers)) == ("needs-approval", 1, 2)
     assert "`tidemark retrain --yes` publishes it" in run.message
     slow = judged(tmp_path, quality={"max_rerank_ms": 1e-9})
