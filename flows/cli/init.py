@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import BaseModel
 
-from flows.config.explain import models_in
 from flows.config.toml import FILE, to_toml
 from storage.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 __all__ = ["init", "template"]
 
@@ -63,6 +64,9 @@ def template(source: Path | None, base: Path) -> str:
     Returns:
         TOML that `Config` accepts.
     """
+    from pydantic import BaseModel
+
+    from flows.config.explain import models_in
     from flows.config.schema import Config
 
     parts = [
@@ -88,6 +92,10 @@ SET = {("store", "uri"), ("encoder", "name")}
 
 def _section(name: str, section: BaseModel) -> list[str]:
     """Write a section with its defaults, and the sections in it after its own keys, as TOML wants them."""
+    from pydantic import BaseModel
+
+    from flows.config.explain import models_in
+
     lines, inside = [f"[{name}]"], list[str]()
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)

@@ -25,6 +25,8 @@ def models_view(models: Sequence[CataloguedModel], now: datetime | None = None) 
     if not models:
         return Group(Text("the store keeps no model yet"), steps(["tidemark refresh"], "start with:"))
     made = table("space", "name", "kind", "trained from", "created", "measured", "releases", "size", right=(7,))
+    for column in (made.columns[0], made.columns[2]):  # what is folded can be neither copied nor read
+        column.no_wrap = True
     for model in models:
         created = "" if model.created is None else age(model.created, now)
         more = len(model.releases) - SHOWN

@@ -101,12 +101,16 @@ def test_what_readers_would_fail_on_is_named(folder: Path, damage: Callable[[Pat
 def test_a_lost_or_shortened_index_is_named(folder: Path) -> None:
     store = Store(folder)
     release = Releases(store).get()
-    [used] = store.open(release.chunks, release.tag).describe_indices()[0].segments
-    index = folder / f"{release.chunks}.lance" / "_indices" / used.uuid
-    cut("*")(index)
-    assert fault(folder) == f"{release.chunks}.lance/_indices/{used.uuid} is cut off"
-    shutil.rmtree(index)
-    assert fault(folder) == f"{release.chunks}.lance/_indices/{used.uuid} is missing"
+    indices = store.open(release.chunks, release.tag).describe_indices()
+    assert len(indices) == 2  # of vectors, and of words
+    for used in [segment for each in indices for segment in each.segments]:
+        index, kept = folder / f"{release.chunks}.lance" / "_indices" / used.uuid, folder / "kept"
+        shutil.copytree(index, kept)
+        cut("*")(index)
+        assert fault(folder) == f"{release.chunks}.lance/_indices/{used.uuid} is cut off"
+        shutil.rmtree(index)
+        assert fault(folder) == f"{release.chunks}.lance/_indices/{used.uuid} is missing"
+        kept.replace(index)
 
 
 def test_a_tag_that_was_moved_is_named(folder: Path) -> None:

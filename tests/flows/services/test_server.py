@@ -50,10 +50,11 @@ def test_the_deployments_name_modules_and_no_place_of_a_machine() -> None:
         "flows.dashboard.deployed.reembed",
         "flows.dashboard.deployed.audit",
         "flows.dashboard.deployed.evaluate",
+        "flows.dashboard.deployed.retrain",
     ]
     assert data["pull"] == [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
     assert not [word for word in text.split() if word.strip("\"'").startswith("/")]
-    assert [each["work_pool"] for each in data["deployments"]] == 4 * [{"name": "tidemark", "job_variables": {}}]
+    assert [each["work_pool"] for each in data["deployments"]] == 6 * [{"name": "tidemark", "job_variables": {}}]
 
 
 def test_down_leaves_the_processes_of_other_folders_alone(tmp_path: Path) -> None:
