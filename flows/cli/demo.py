@@ -214,8 +214,11 @@ def _learn(demo: Demo) -> None:
         "it started from, chosen by questions of its own, embedded beside the index that serves on, and judged.",
     )
     demo.run("search", LEARNED, "-k", "3")
-    took = demo.run("retrain")
+    took = demo.run("retrain", codes=(0, 5))
     (run, *_) = demo.ask("runs")
+    if run["outcome"] == "refused":  # a slow machine takes few steps in the same minutes
+        demo.check("the gate refused what is not surely better, and release 3 serves on", run["release"] == 3, run)
+        return
     demo.check("the gate let it pass, and release 4 is published", (run["outcome"], run["release"]) == ("published", 4))
     before, after = (demo.ask("evaluate", "--release", seq, "--mode", "dense")["sets"][0] for seq in ("3", "4"))
     gained = after["modes"]["dense"]["ndcg@10"] - before["modes"]["dense"]["ndcg@10"]
