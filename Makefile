@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
+# Else every process would compile all its imports anew: some ten seconds a start on a slow machine.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install demo test test-slow check bench up down lock clean
 
 install: .venv/.installed
@@ -13,6 +16,7 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q flows tasks models storage
 	@touch $@
 
 demo: install
