@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import sys
@@ -10,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["LIBRARIES", "QUIET", "code", "libraries", "log_to_stderr", "return_memory", "set_up"]
+from models.memory import return_memory
+
+__all__ = ["LIBRARIES", "QUIET", "code", "libraries", "log_to_stderr", "set_up"]
 
 # Only where the user has not decided: who sets one of these to something else means it.
 QUIET = {
@@ -19,12 +20,9 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "LANCE_INCLUDE_VECTOR_CENTROIDS": "false",
-    "ARROW_DEFAULT_MEMORY_POOL": "system",  # gives freed blocks back as `return_memory` asks; its own pools keep them
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # gives freed blocks back as `models.memory` asks; its own pools keep them
     "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0",  # the same of polars, whose allocator is its own
 }
-# Parameters of mallopt(3), and the size in bytes from which a block is large.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-LARGE = 262_144
 OURS = ("flows", "tasks", "models", "storage")
 LIBRARIES = (
     "tidemark", "pylance", "lancedb", "polars", "pyarrow", "torch", "transformers", "sentence-transformers",
@@ -53,20 +51,6 @@ def set_up() -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     return_memory()
-
-
-def return_memory() -> None:
-    """Have glibc give large blocks back to the system as soon as they are freed; elsewhere nothing happens.
-
-    By itself it raises its thresholds with every large block that is freed, up to 32 MiB, and keeps an arena a thread:
-    a run over ten times the chunks then holds twice the memory, most of it free (mallopt(3)).
-    """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        for option, value in ((M_MMAP_THRESHOLD, LARGE), (M_TRIM_THRESHOLD, LARGE), (M_ARENA_MAX, 2)):
-            libc.mallopt(option, value)
 
 
 def log_to_stderr(verbose: bool) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from models.config import EncoderConfig
 from models.encoder import OnProgress, Progress, Vectors, check_vectors
 from models.errors import ModelError, UnknownModel
+from models.memory import reuse_memory
 from models.space import Modality, Space
 from models.text.bert import Bert
 from models.text.identity import space_of
@@ -162,7 +163,7 @@ class SentenceEncoder:
         tokens = self._tokens(texts, prompt)
         frame = self._tokenise([""])[0]
         found: list[Vectors] = [np.empty((0, 0), dtype=np.float32)] * len(texts)
-        with torch.inference_mode():
+        with torch.inference_mode(), reuse_memory():
             for rows in batched(tokens, self._batch_tokens):
                 batch = Batch(rows, [texts[row] for row in rows], [tokens[row] for row in rows], prompt, task)
                 hidden = torch.nn.functional.normalize(self._networks.tokens(batch).float(), dim=-1).cpu().numpy()
@@ -182,7 +183,7 @@ class SentenceEncoder:
         all_tokens = sum(map(len, tokens))
         vectors = np.empty((len(texts), self.space.dimension), dtype=np.float32)
         done_texts = done_tokens = 0
-        with torch.inference_mode():
+        with torch.inference_mode(), reuse_memory():
             for rows in batched(tokens, self._batch_tokens):
                 batch = Batch(rows, [texts[row] for row in rows], [tokens[row] for row in rows], prompt, task)
                 vectors[batch.rows] = self._networks.vectors(batch).float().cpu().numpy()

@@ -14,6 +14,7 @@ import polars as pl
 
 from models.encoder import resolve
 from models.errors import ModelError
+from models.memory import reuse_memory
 from models.space import digest
 from models.training.dev import DevQuestions, peak
 from models.training.examples import lay_out
@@ -117,7 +118,7 @@ def train(
         plan = Plan.read(work / "plan.json", identity)
         if not done.is_file():
             training = Training(encoder, encoder.folder, laid, dev, recipe, work, progress)
-            with quiet():
+            with quiet(), reuse_memory():
                 plan, history = training.run(plan, identity, device, threads, name or f"{encoder.space.name} tuned")
             _write_once(done, _trained(training, plan, history))
     finally:

@@ -1,0 +1,67 @@
+"""A network keeps its freed blocks from batch to batch; everything else gives them back at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BLOCK = 8 * 2**20
+TOUCH = f"""
+import resource
+from models.memory import return_memory, reuse_memory
+
+def faults(times):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        b"x" * {BLOCK}  # numpy would ask for huge pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+return_memory()
+faults(1)
+"""
+
+
+def _run(code: str) -> list[int]:
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", TOUCH + code], cwd=root, capture_output=True, text=True, check=True)
+    return [int(word) for word in done.stdout.split()]
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc has the thresholds")
+
+
+def test_blocks_that_come_again_are_paged_in_once() -> None:
+    apart, inside, after = _run(
+        """
+apart = faults(50)
+with reuse_memory():
+    with reuse_memory():  # as a look at dev questions in a training
+        faults(1)
+    inside = faults(50)
+print(apart, inside, faults(50))
+"""
+    )
+    pages = BLOCK // 4096
+    assert apart >= 25 * pages  # at least half: a kernel may hand out larger pages
+    assert inside < 4 * pages
+    assert after >= 25 * pages
+
+
+def test_what_was_kept_is_given_back_at_the_end() -> None:
+    held, left = _run(
+        f"""
+def rss():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+start = rss()
+with reuse_memory():
+    blocks = [b"%d" % each * ({BLOCK} // 2) for each in range(10, 22)]
+    del blocks
+    held = rss() - start
+print(held, rss() - start)
+"""
+    )
+    assert held >= 8 * BLOCK
+    assert left < 2 * BLOCK
