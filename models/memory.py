@@ -13,7 +13,7 @@ __all__ = ["return_memory", "reuse_memory"]
 # Parameters of mallopt(3), and sizes in bytes: from which a block is large, and the most that glibc takes for it.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE, LARGEST = 262_144, 32 * 2**20
-KEPT = 256 * 2**20  # bytes of free memory that a network may keep between two batches
+KEPT = 2**31 - 1  # bytes of free memory that a network may keep between two batches: as much as glibc can be told
 
 
 @dataclass
