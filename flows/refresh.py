@@ -1,4 +1,4 @@
-"""The nightly refresh: scan, plan, read, validate, deduplicate, chunk, gate, embed, write, index, audit, publish."""
+"""The nightly refresh: scan, plan, read, validate, deduplicate, chunk, canary, gate, embed, ..., audit, publish."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from flows.build import build, publish_built
 from flows.config.schema import Config
 from flows.context import docs_folder, opened, rebased
+from flows.environment import libraries
 from flows.prepare import prepare
 from flows.run import Run, RunResult, recorded
 from models.encoder import EncoderFolder, resolve
@@ -23,6 +24,7 @@ from tasks.release.publish import clean_up
 from tasks.release.readable import require_readable
 from tasks.release.serving import described, serving
 from tasks.tally import Preparation, causes, stale_note, tally
+from tasks.watch.canary import canary, remember, unmixed
 
 __all__ = ["RunResult", "refresh"]
 
@@ -91,6 +93,10 @@ def _refresh(
     done = prepare(context, encoder, suite, config, run.clock, accept_deletions=approved["accept_deletions"])
     run.facts["data"] = {"sources": done.scan.versions}
     run.counts, run.causes = tally(context, done), causes(context, done)
+    with run.clock.stage("canary"):  # before anything is written: vectors of two kinds must not come together
+        sung = canary(context, encoder, done.pending, libraries(), accept=approved["accept_encoder"])
+        sung.verdict.enforce()
+        done = unmixed(context, encoder, sung, done)
     _quarantine(context, config, done)
     with run.clock.stage("gate"):
         found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
@@ -100,8 +106,10 @@ def _refresh(
     if not done.publishes:
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
+    remember(context, encoder.space, sung, published=False)
     release = publish_built(context, encoder, config, run, build(context, encoder, record, config, run, done))
     run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
+    remember(context, encoder.space, sung, published=True)
     with run.clock.stage("clean_up"):
         clean_up(context.store, config.releases, encoder.space.id)
 
