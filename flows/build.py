@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
 
 from flows.config.schema import Config
 from flows.environment import code, libraries
@@ -17,7 +16,7 @@ from tasks.build.embed import embed
 from tasks.build.index import index
 from tasks.build.write import write
 from tasks.context import Context
-from tasks.learn.floors import check, watched
+from tasks.learn.floors import Floors, check, watched
 from tasks.learn.fusion import fit_words
 from tasks.learn.judged import question_sets
 from tasks.release.audit import AuditResult, Snapshot, audit
@@ -26,7 +25,7 @@ from tasks.release.serving import carried
 from tasks.tally import Preparation, causes, tally
 from tasks.verdict import Refused
 
-__all__ = ["Built", "build", "publish_built", "stage_space"]
+__all__ = ["Built", "build", "hold_floors", "publish_built", "stage_space"]
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,30 @@ def stage_space(context: Context, encoder: EncoderFolder, record: EncoderRecord,
     return build(context, encoder, record, config, run, prepare_stored(context, encoder, config, run.clock))
 
 
+def hold_floors(context: Context, encoder: EncoderFolder, config: Config, run: Run, built: Built) -> Floors | None:
+    """Measure what was built on the golden questions, where there are any; what it says may be enforced later.
+
+    Args:
+        context: The run.
+        encoder: The encoder of what was built.
+        config: The questions and the floors.
+        run: Its clock times the stage.
+        built: What readers are to see.
+    """
+    if not watched(context, config.evaluation, config.quality, always=config.drift.quality):
+        return None
+    with run.clock.stage("evaluate"):
+        return check(context, encoder, config.evaluation, config.base, config.quality, built.tables, built.role)
+
+
 def publish_built(
-    context: Context, encoder: EncoderFolder, config: Config, run: Run, built: Built, message: str | None = None
+    context: Context,
+    encoder: EncoderFolder,
+    config: Config,
+    run: Run,
+    built: Built,
+    message: str | None = None,
+    floors: Floors | None = None,
 ) -> Release:
     """Make what was built the next release, if it answers as well as `[quality]` asks.
 
@@ -129,6 +150,7 @@ def publish_built(
         run: It holds the lease.
         built: What readers are to see; a role that was fitted or judged meanwhile may stand in it.
         message: One line for people; how much was embedded if None.
+        floors: What was measured of it; it is measured now if None.
 
     Raises:
         Refused: A floor of quality was missed.
@@ -137,31 +159,18 @@ def publish_built(
     """
     counts = built.counts
     run.facts.setdefault("data", {})["tables"] = built.tables
+    held = floors or hold_floors(context, encoder, config, run, built)
+    if held is not None:
+        held.verdict.enforce()
     draft = Draft(
         run=run.id,
         tables=built.tables,
         roles=built.roles,
         counts=counts,
-        audit=built.audit.to_dict() | _quality(context, encoder, config, run, built),
+        audit=built.audit.to_dict() | ({} if held is None else {"quality": held.to_dict()}),
         config=json.loads(config.to_json()),
         code=code() | libraries(),
         message=message or f"{counts['documents']:,} documents, {counts['embedded']:,} chunks embedded",
     )
     with run.clock.stage("publish"):
         return publish(context, run.held, draft)
-
-
-def _quality(
-    context: Context, encoder: EncoderFolder, config: Config, run: Run, built: Built
-) -> dict[str, dict[str, Any]]:
-    """Hold the floors of quality, where there are any; what was measured goes into the release.
-
-    Raises:
-        Refused: A floor was missed.
-    """
-    if not watched(context, config.evaluation, config.quality):
-        return {}
-    with run.clock.stage("evaluate"):
-        held = check(context, encoder, config.evaluation, config.base, config.quality, built.tables, built.role)
-    held.verdict.enforce()
-    return {"quality": held.to_dict()}

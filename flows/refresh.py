@@ -1,14 +1,16 @@
-"""The nightly refresh: scan, plan, read, validate, deduplicate, chunk, gate, embed, write, index, audit, publish."""
+"""The nightly refresh: from the scan of the sources, over canaries, gate, audit and drift, to the next release."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.build import build, publish_built
+from flows.build import build, hold_floors, publish_built
 from flows.config.schema import Config
 from flows.context import docs_folder, opened, rebased
+from flows.environment import libraries
 from flows.prepare import prepare
 from flows.run import Run, RunResult, recorded
+from flows.watching import Beside, beside
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
 from storage.tables.runs import new_run
@@ -23,6 +25,10 @@ from tasks.release.publish import clean_up
 from tasks.release.readable import require_readable
 from tasks.release.serving import described, serving
 from tasks.tally import Preparation, causes, stale_note, tally
+from tasks.verdict import Refused
+from tasks.watch.canary import CanaryResult, canary, remember, unmixed
+from tasks.watch.night import Night, night_of
+from tasks.watch.watch import drift, is_night
 
 __all__ = ["RunResult", "refresh"]
 
@@ -91,19 +97,76 @@ def _refresh(
     done = prepare(context, encoder, suite, config, run.clock, accept_deletions=approved["accept_deletions"])
     run.facts["data"] = {"sources": done.scan.versions}
     run.counts, run.causes = tally(context, done), causes(context, done)
+    sung = _canary(context, encoder, config, run, done, accept=approved["accept_encoder"])
+    done = unmixed(context, encoder, sung, done)
     _quarantine(context, config, done)
     with run.clock.stage("gate"):
         found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
-        gate(context, encoder, config.limits, *found, **approved).enforce()
+        verdict = gate(context, encoder, config.limits, *found, **approved)
+    night = night_of(context, done, encoder.space.id)
+    if verdict.outcome is not Outcome.PASSED:  # what stopped the night is what people want to know of it
+        _watch(context, night, config, run, beside(context, encoder, config, run, sung))
+    verdict.enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
     stale = stale_note(run.counts)
     if not done.publishes:
+        base = context.base
+        if base is not None and is_night(context.store, night, config.drift):
+            others = beside(context, encoder, config, run, sung)
+            stale += _watch(context, night, config, run, others, maker=base.run, release=base.seq)
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
-    release = publish_built(context, encoder, config, run, build(context, encoder, record, config, run, done))
+    remember(context, encoder.space, sung, published=False)
+    try:
+        built = build(context, encoder, record, config, run, done)
+    except Refused:
+        _watch(context, night, config, run, beside(context, encoder, config, run, sung))
+        raise
+    floors = hold_floors(context, encoder, config, run, built)
+    night = night_of(context, done, encoder.space.id, built.role.version)
+    stale += _watch(context, night, config, run, beside(context, encoder, config, run, sung, built, floors))
+    release = publish_built(context, encoder, config, run, built, floors=floors)
     run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
+    remember(context, encoder.space, sung, published=True)
     with run.clock.stage("clean_up"):
         clean_up(context.store, config.releases, encoder.space.id)
+
+
+def _canary(
+    context: Context, encoder: EncoderFolder, config: Config, run: Run, done: Preparation, *, accept: bool
+) -> CanaryResult:
+    """Refuse a night whose vectors would not fit those of the index: before it writes anything but the alarm.
+
+    Raises:
+        Refused: They would not.
+    """
+    if not config.drift.encoder:
+        return CanaryResult()
+    with run.clock.stage("canary"):
+        sung = canary(context, encoder, done.pending, libraries(), accept=accept)
+    if sung.verdict.outcome is not Outcome.PASSED:
+        _watch(context, night_of(context, done, encoder.space.id), config, run, Beside(sung.figures))
+    sung.verdict.enforce()
+    return sung
+
+
+def _watch(
+    context: Context,
+    night: Night,
+    config: Config,
+    run: Run,
+    others: Beside,
+    *,
+    maker: str | None = None,
+    release: int | None = None,
+) -> str:
+    """Watch the night, put what it says into the record, and give the end of the run's message where it alarms."""
+    more, notes = others.figures, others.notes
+    with run.clock.stage("drift"):
+        found = drift(context.store, night, config.drift, maker=maker, release=release, more=more, notes=notes)
+    told = found.counts | {"message": found.message, "notes": list(found.notes)}
+    run.facts.setdefault("data", {})["drift"] = told
+    return f"; {found.message}" if found.alarms else ""
 
 
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:

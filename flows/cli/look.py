@@ -55,6 +55,7 @@ def search(
     if text is not None and not text.strip():
         raise InputError("the text to look for is blank")
     from storage.filters import parse
+    from tasks.search.log import QueryLog
     from tasks.search.search import Search, read_queries
 
     fits = parse(where or [])
@@ -62,13 +63,16 @@ def search(
     with Output(as_json).reserved() as output:
         config = configuration(ctx)
         device, threads = config.encoder.device, config.encoder.threads
-        opened = Search(config.store.uri, release, device=device, threads=threads, mode=mode, rerank=rerank)
-        for query, hits in opened.find(asked, k, fits, mode):
-            told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": hits}
-            if queries is not None and as_json:
-                output.line(told)
-            else:
-                output.show(told, lambda query=query, hits=hits: _views().hits_view(opened.release, query, hits))  # type: ignore[misc]
+        with QueryLog.of(config.store.uri, config.queries) as log:
+            opened = Search(
+                config.store.uri, release, device=device, threads=threads, mode=mode, rerank=rerank, log=log
+            )
+            for query, hits in opened.find(asked, k, fits, mode):
+                told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": hits}
+                if queries is not None and as_json:
+                    output.line(told)
+                else:
+                    output.show(told, lambda query=query, hits=hits: _views().hits_view(opened.release, query, hits))  # type: ignore[misc]
 
 
 def releases(ctx: typer.Context, as_json: Json = False) -> None:

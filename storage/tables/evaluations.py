@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -88,6 +88,33 @@ class Evaluations:
         rows = [] if table is None else pick(table, EVALUATIONS, "maker", self._makers(release)).to_pylist()
         whole = [row for row in rows if row["by"] is None and row["mode"] == mode and row["split"] == split]
         return {row["set"]: row for row in reversed(_newest(whole))}
+
+    def first(
+        self, makers: Sequence[str], mode: str, split: str = "test"
+    ) -> dict[tuple[str, str | None], dict[str, Any]]:
+        """Set and fingerprint to what was first measured with it, the figures of single questions included.
+
+        Args:
+            makers: The runs that made releases, in the order in which they count.
+            mode: How they were searched.
+            split: Which questions of the sets.
+
+        Returns:
+            A set with no fingerprint stands for whatever questions it had.
+        """
+        table = self.store.find(TABLE)
+        if table is None:
+            return {}
+        columns = ["key", "maker", "set", "fingerprint", "mode", "split", "by", "created"]
+        order = {maker: at for at, maker in enumerate(makers)}
+        light = pick(table, EVALUATIONS, "maker", makers, columns).to_pylist()
+        light = [row for row in light if row["by"] is None and row["mode"] == mode and row["split"] == split]
+        wanted: dict[tuple[str, str | None], str] = {}
+        for row in sorted(light, key=lambda row: (order[row["maker"]], row["created"])):
+            for fingerprint in (row["fingerprint"], None):
+                wanted.setdefault((row["set"], fingerprint), row["key"])
+        full = {row["key"]: row for row in pick(table, EVALUATIONS, "key", set(wanted.values())).to_pylist()}
+        return {name: full[key] for name, key in wanted.items()}
 
     def _makers(self, release: Release) -> Collection[str]:
         """The runs that made the tables of a release, and pointed back to them."""

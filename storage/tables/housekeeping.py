@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from storage.tables.lease import LEASES
+from storage.tables.queries import FILES_TABLE, PREFIX
 from storage.tables.store import Store, read
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ __all__ = ["keep_small"]
 
 logger = logging.getLogger(__name__)
 
-_TABLES = ("runs", "leases", "quarantine", "releases", "evaluations", "format", "generated", "models")
+_TABLES = (
+    *("runs", "leases", "quarantine", "releases", "evaluations", "format", "generated", "models"),
+    *("drift", "nights", "vocabulary"),
+)
+
+_TABLES += ("canaries", FILES_TABLE)
 _FRAGMENTS = 16  # each night leaves one or two: more of them slow every look
 _VERSIONS = 64  # written since the last time; a heartbeat makes one without a fragment
 _ROWS = 1_024  # of a fragment that is left alone: else each time would write the whole past again
@@ -37,7 +43,7 @@ def keep_small(store: Store) -> None:
     at each table. Readers, and runs that record without a lease, go on meanwhile. Whatever fails, because somebody
     wrote at the same moment or the store does not answer, is tried again the next night.
     """
-    for name in _TABLES:
+    for name in (*_TABLES, *(name for name in store.tables() if name.startswith(PREFIX))):
         try:
             _tidy(store, name)
         except (OSError, ValueError) as error:  # Lance raises either

@@ -11,17 +11,18 @@ import polars as pl
 
 from models.encoder import Encoder, EncoderFolder
 from models.encoder import Progress as EncoderProgress
-from models.probe import PROBE_TEXTS, compare, confirm, probe
+from models.probe import PROBE_TEXTS, compare, probe
 from storage.hashing import digest
 from storage.registry import Registry
+from storage.tables.canaries import Canaries
 from storage.tables.vectors import EmbeddingCache, stage_vectors
 from tasks.build.chunk import ChunkChanges
+from tasks.build.reference import PROBE, confirm_reference, still_gives
 from tasks.context import Context
 from tasks.stage import stage
 
 __all__ = ["Embedding", "Pending", "embed", "embed_ahead", "find_pending"]
 
-PROBE = "probe.npy"
 # Texts between two durable writes: as many as the encoder does in ten seconds, which is what a kill costs at most.
 DURABLE_EVERY = 10.0
 SMALLEST, LARGEST = 64, 4_096
@@ -147,6 +148,8 @@ def _embed(context: Context, opened: Encoder, changes: ChunkChanges, pending: Pe
 def keep_encoder(context: Context, registry: Registry, encoder: EncoderFolder, opened: Encoder) -> None:
     """Put the encoder and its probe beside the tables, or confirm that it still gives the vectors that it gave then.
 
+    Where everything is embedded anew, vectors may be others than they were: then the probe is kept anew too.
+
     Args:
         context: The run.
         registry: The models of the store.
@@ -157,14 +160,15 @@ def keep_encoder(context: Context, registry: Registry, encoder: EncoderFolder, o
         ProbeMismatch: The same files give other vectors now.
     """
     space = encoder.space.id
-    damaged = context.rebuild and bool(registry.damage(space))
-    if registry.has(space) and not damaged:
-        confirm(np.load(registry.fetch(space) / PROBE, allow_pickle=False), opened)
+    anew = context.rebuild and (bool(registry.damage(space)) or not still_gives(context.store, opened))
+    if registry.has(space) and not anew:
+        confirm_reference(context.store, opened)
         return
     folder = context.workspace.folder / f"encoder-{space}"
     encoder.export(folder)  # before the drop: an encoder that was trained here lies nowhere else
     np.save(folder / PROBE, probe(opened), allow_pickle=False)
-    if damaged:
+    Canaries(context.store).drop(space, unless=context.run)  # of vectors that are gone, or go now
+    if anew:
         registry.drop(space)
     registry.keep(space, folder)
 
@@ -176,7 +180,7 @@ def _confirm_staged(context: Context, opened: Encoder) -> None:
     """
     registry, space = Registry(context.store), opened.space
     if registry.has(space.id):
-        confirm(np.load(registry.fetch(space.id) / PROBE, allow_pickle=False), opened)
+        confirm_reference(context.store, opened)
         return
     hashes = pl.Series([digest(text) for text in PROBE_TEXTS])
     now = opened.encode_documents(PROBE_TEXTS)

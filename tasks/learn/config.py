@@ -107,3 +107,9 @@ class QualityConfig(BaseModel):
     max_drop: float = Field(
         default=0.02, ge=0, description="nDCG@10 that a nightly release may surely lose against the one before."
     )
+    max_decay: float | None = Field(
+        default=None,
+        ge=0,
+        description="nDCG@10 that nights together may surely lose against the release that brought the encoder; if "
+        "not set, a loss beyond max_drop is an alarm and stops nothing.",
+    )

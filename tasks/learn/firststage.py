@@ -105,7 +105,7 @@ def first_stage(reader: Reader, encoder: Encoder, asked: QuestionSet, depth: int
     held = {(source, name): content for source, name, content in rows}
     texts = judged.questions["text"].to_list()
     where: Where | None = None if asked.source is None else {"source": asked.source}
-    found, sides = answers(reader, lambda: encoder, texts, depth, where, mode_of(reader.release), weighed=True)
+    found, sides, _ = answers(reader, lambda: encoder, texts, depth, where, mode_of(reader.release), weighed=True)
     return FirstStage(
         questions=texts,
         candidates=[

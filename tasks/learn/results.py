@@ -12,9 +12,10 @@ from models.metrics import METRICS, Scores
 from models.statistics import DEVIATION, detectable, interval
 from storage.outcome import Outcome
 
-__all__ = ["EXACT", "MAIN", "Evaluation", "Fitted", "ModeResult", "SetResult", "SliceResult", "mode_result"]
+__all__ = ["EXACT", "MAIN", "WATCHED", "Evaluation", "Fitted", "ModeResult", "SetResult", "SliceResult", "mode_result"]
 
 MAIN = "ndcg@10"
+WATCHED = (MAIN, "recall@10", "mrr@10")  # metrics with an interval each night
 EXACT = "exact"  # dense, compared with every chunk
 _SHOWN = 6  # digits
 
@@ -31,12 +32,14 @@ class ModeResult:
         low: Lower end of the interval of nDCG@10.
         high: Its upper end.
         figures: nDCG@10 of each question, float64 of shape (questions,), for paired comparison.
+        each: Metric to such figures, of those that nights watch; empty where only the means are known.
     """
 
     metrics: dict[str, float]
     low: float
     high: float
     figures: Scores = field(repr=False, compare=False)
+    each: dict[str, Scores] = field(default_factory=dict, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Metrics and interval as JSON-able values."""
@@ -191,7 +194,8 @@ def mode_result(scores: dict[str, Scores], confidence: float = 0.95) -> ModeResu
         confidence: Of the interval.
     """
     low, high = interval(scores[MAIN], confidence)
-    return ModeResult({name: float(scores[name].mean()) for name in METRICS}, low, high, scores[MAIN])
+    means = {name: float(scores[name].mean()) for name in METRICS}
+    return ModeResult(means, low, high, scores[MAIN], {name: scores[name] for name in WATCHED})
 
 
 def _told(found: SetResult) -> str:

@@ -19,7 +19,7 @@ from storage.registry import Registry, refuse_pickles
 from storage.spill import Workspace
 from storage.tables.models import ModelRecord, Models
 from storage.tables.store import Store
-from tasks.build.embed import PROBE
+from tasks.build.reference import PROBE
 from tasks.release.serving import kept_encoder
 
 __all__ = ["bring_in", "card", "keep_model", "write_out"]

@@ -14,8 +14,9 @@ from storage.filters import Where
 from storage.reader import Hit, Reader
 from storage.registry import Registry
 from storage.tables.roles import RERANKER
+from tasks.search.log import QueryLog
 from tasks.search.rerank import Reranking, reranking
-from tasks.search.stage import MODES, Asked, Mode, answers, mode_of
+from tasks.search.stage import MODES, Answers, Asked, Mode, answers, mode_of
 
 __all__ = ["MODES", "Asked", "Mode", "Search", "read_queries"]
 
@@ -33,6 +34,7 @@ class Search:
         encoder: An encoder of the release's space that is open already; the one that the release keeps if None.
         mode: How it will be asked; for `text` no encoder is opened before a question needs one.
         rerank: Order the best hits once more, where the release has a re-ranker.
+        log: Where what is asked is written down; nowhere if None.
 
     Raises:
         InputError: There is no such release, or its tables or its encoder are no longer kept.
@@ -48,10 +50,12 @@ class Search:
         encoder: Encoder | None = None,
         mode: Asked = "auto",
         rerank: bool = True,
+        log: QueryLog | None = None,
     ) -> None:
         self.reader = Reader.open(uri, release)
         self._settings = {"device": device, "threads": threads}
         self._encoder = encoder
+        self._log = log
         self._reranks = rerank and RERANKER in self.reader.release.roles
         if mode != "text":  # what is missing is told before the first question
             _ = self.encoder, self.reranking
@@ -106,10 +110,20 @@ class Search:
     def _found(self, asked: list[str], k: int, where: Where | None, mode: Mode) -> list[list[Hit]]:
         again = self.reranking
         if again is None:
-            return answers(self.reader, lambda: self.encoder, asked, k, where, mode)[0]
+            first = answers(self.reader, lambda: self.encoder, asked, k, where, mode)
+            return self._logged(asked, k, mode, first, first.hits)
         wanted = max(k, again.depth)
-        hits, sides = answers(self.reader, lambda: self.encoder, asked, wanted, where, mode, weighed=True)
-        return [again.order(query, found, *scores)[:k] for query, found, scores in zip(asked, hits, sides, strict=True)]
+        first = answers(self.reader, lambda: self.encoder, asked, wanted, where, mode, weighed=True)
+        both = zip(asked, first.hits, first.sides, strict=True)
+        return self._logged(
+            asked, k, mode, first, [again.order(query, hits, *sides)[:k] for query, hits, sides in both]
+        )
+
+    def _logged(self, asked: list[str], k: int, mode: Mode, first: Answers, found: list[list[Hit]]) -> list[list[Hit]]:
+        """Write down what was asked and what it found, where that is wanted; it costs a search no waiting."""
+        if self._log is not None:
+            self._log.note(self.reader.release, mode, k, asked, found, first)
+        return found
 
     def _opened(self) -> Encoder:
         folder = Registry(self.reader.store).fetch(self.reader.release.space)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from models.encoder import Encoder
@@ -14,7 +16,7 @@ from storage.tables.releases import Release
 from storage.tables.roles import Fusion
 from tasks.search.fuse import fuse
 
-__all__ = ["MODES", "Asked", "Mode", "Sides", "answers", "mode_of"]
+__all__ = ["MODES", "Answers", "Asked", "Mode", "Sides", "answers", "mode_of"]
 
 UNFITTED = Fusion(weight=0.25)  # for whoever asks for hybrid search of a release that had no questions to fit it
 # Chunks whose words are scored for a re-ranker: far deeper than what it orders, for a candidate that words rank 90th is
@@ -25,6 +27,20 @@ Mode = Literal["dense", "text", "hybrid"]
 Asked = Literal["auto", "dense", "text", "hybrid"]
 MODES: tuple[Asked, ...] = get_args(Asked)
 Sides: TypeAlias = tuple[dict[str, float], dict[str, float]]  # chunk to its score by vectors, and by words
+
+
+class Answers(NamedTuple):
+    """What the first stage says of some queries, in their order.
+
+    Attributes:
+        hits: The best chunks of each query.
+        sides: What each side scored the chunks that it found.
+        vectors: Of the queries, float32 of shape (queries, dimension); None where vectors were not compared.
+    """
+
+    hits: list[list[Hit]]
+    sides: list[Sides]
+    vectors: npt.NDArray[np.float32] | None
 
 
 def mode_of(release: Release, asked: Asked = "auto") -> Mode:
@@ -43,7 +59,7 @@ def answers(
     mode: Mode = "dense",
     *,
     weighed: bool = False,
-) -> tuple[list[list[Hit]], list[Sides]]:
+) -> Answers:
     """Find the k best chunks of each query, and what each side scored the chunks that it found.
 
     A re-ranker is tried on what this gives, and later orders what this gives: the same sides in both.
@@ -63,21 +79,25 @@ def answers(
     """
     fusion = reader.release.text.fusion or UNFITTED
     deep = max(k, fusion.depth)
-    text, dense = pl.DataFrame(), pl.DataFrame()
+    text, dense, vectors = pl.DataFrame(), pl.DataFrame(), None
     worded = mode != "dense" or (weighed and reader.release.text.index.text is not None)
     if worded:  # first: a release without the index costs no encoder
         text = reader.words(asked, max(deep, WIDE) if weighed else k if mode == "text" else deep, where)
     if mode == "dense":
         opened = encoder()
-        hits = reader.search(opened.encode_queries(asked), k, space=opened.space.id, where=where)
-        return hits, [*zip([_scores(each) for each in hits], _by_query(text, len(asked)), strict=True)]
+        vectors = opened.encode_queries(asked)
+        hits = reader.search(vectors, k, space=opened.space.id, where=where)
+        by_vectors = [_scores(each) for each in hits]
+        return Answers(hits, [*zip(by_vectors, _by_query(text, len(asked)), strict=True)], vectors)
     if mode == "hybrid" or weighed:
         opened = encoder()
         reader.require(opened.space.id)
-        dense = reader.dense(opened.encode_queries(asked), deep, where)
+        vectors = opened.encode_queries(asked)
+        dense = reader.dense(vectors, deep, where)
     ranked = text if mode == "text" else fuse(dense, text, fusion.weight, fusion.depth, level="id")
     hits = reader.hits(ranked.filter(pl.int_range(pl.len()).over("query") < k), len(asked))
-    return hits, [*zip(_by_query(dense, len(asked)), _by_query(text, len(asked)), strict=True)]
+    sides = [*zip(_by_query(dense, len(asked)), _by_query(text, len(asked)), strict=True)]
+    return Answers(hits, sides, vectors)
 
 
 def _scores(hits: Sequence[Hit]) -> dict[str, float]:
