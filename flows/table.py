@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from storage.outcome import Outcome
     from tasks.progress import Progress
 
-__all__ = ["FLOWS", "FlowRow", "Option", "Parameter", "Result", "resolve", "shown"]
+__all__ = ["FLOWS", "RUN", "FlowRow", "Option", "Parameter", "Result", "resolve", "shown"]
 
 # Parameters that every flow may have, and that are given to it rather than asked for.
 CONFIG, TRIGGER, CONSOLE = "config", "trigger", "console"

@@ -29,14 +29,15 @@ logger = logging.getLogger(__name__)
 LOGGERS = ("flows", "tasks", "models", "storage", "tidemark")
 CONFIG = "The configuration file; empty for the tidemark.toml of the folder in which the worker runs."
 
-# State and name of each outcome: red where somebody has to act, grey where another run was at work. The names are those
-# of events (`prefect.flow-run.NeedsApproval`), which may start other flows.
+# State and name of each outcome: red where somebody has to act, grey where another run was at work or somebody wants
+# nothing published. The names are those of events (`prefect.flow-run.NeedsApproval`), which may start other flows.
 STATES: Mapping[Outcome | tuple[str, Outcome], tuple[StateType, str]] = {
     ("audit", Outcome.FAILED): (StateType.FAILED, "AuditFailed"),
     Outcome.PUBLISHED: (StateType.COMPLETED, "Completed"),
     Outcome.UNCHANGED: (StateType.COMPLETED, "Completed"),
     Outcome.PASSED: (StateType.COMPLETED, "Completed"),
     Outcome.NEEDS_APPROVAL: (StateType.FAILED, "NeedsApproval"),
+    Outcome.HELD: (StateType.CANCELLED, "Held"),
     Outcome.REFUSED: (StateType.FAILED, "Refused"),
     Outcome.FAILED: (StateType.FAILED, "Failed"),
     Outcome.LEASE_HELD: (StateType.CANCELLED, "LeaseHeld"),

@@ -41,6 +41,7 @@ CAUSES = {
     "moved-chunks": "chunks that move with their document",
 }
 CHUNKS = ("moved-chunks",)
+UNHELD = 'the next refresh publishes those changes again; to keep readers here: tidemark hold "why"'
 DOCUMENTS = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
 
 
@@ -70,6 +71,7 @@ def plan_view(found: Forecast) -> RenderableType:
         Outcome.PUBLISHED: ["tidemark refresh"],
         Outcome.NEEDS_APPROVAL: [_approval(found.message)],
         Outcome.REFUSED: ["tidemark quarantine list"],
+        Outcome.HELD: ["tidemark unhold", "tidemark refresh"],
     }
     return Group(
         heading("plan", base, would, COLOURS[found.outcome]),
@@ -126,6 +128,7 @@ def rollback_view(result: RollbackResult) -> RenderableType:
         heading(f"release {result.release}", f"restores release {result.restored}", outcome, COLOURS[outcome]),
         steps([f"tidemark diff {result.restored} {result.release - 1}", f"tidemark rollback --to {result.release - 1}"],
               "nothing was deleted; to see what was taken back, or to undo it:"),
+        Text(f"held: {clean(result.hold)}; `tidemark unhold` lets runs publish again" if result.hold else UNHELD),
     )  # fmt: skip
 
 
@@ -157,6 +160,8 @@ def _next(result: RunResult) -> list[str]:
     """Name the commands that make sense after a run."""
     if result.outcome is Outcome.NEEDS_APPROVAL:
         return ["tidemark plan", _approval(result.message)]
+    if result.outcome is Outcome.HELD:
+        return ["tidemark releases", "tidemark unhold"]
     if result.outcome in {Outcome.REFUSED, Outcome.FAILED}:
         return ["tidemark quarantine list", f"tidemark show {result.run}"]
     commands = ['tidemark search "..."'] if result.release is not None else []

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.registry import Registry
+from storage.tables.holds import Holds
 from storage.tables.lease import Lease
 from storage.tables.models import Models
 from storage.tables.pairs import forget
@@ -17,6 +18,7 @@ from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
 from tasks.stage import stage
+from tasks.verdict import Held
 
 __all__ = ["ReleasesConfig", "clean_up", "publish"]
 
@@ -40,11 +42,36 @@ def publish(context: Context, lease: Lease, draft: Draft) -> Release:
 
     Raises:
         LeaseHeld: Another run took over meanwhile.
+        Held: Somebody holds the store.
         ReleaseMoved: Another release was published meanwhile.
     """
-    lease.check()
+
+    def guard() -> None:
+        lease.check()
+        _require_free(context.store, draft.message)
+
+    guard()  # before tables are pinned in vain
     base = 0 if context.base is None else context.base.seq
-    return Releases(context.store).publish(base, draft)
+    return Releases(context.store).publish(base, draft, guard)
+
+
+def _require_free(store: Store, built: str) -> None:
+    """Make sure that nobody holds the store.
+
+    Args:
+        store: The store.
+        built: What would be published, in one line.
+
+    Raises:
+        Held: Somebody does.
+    """
+    held = Holds(store).standing()
+    if held:
+        told = "; ".join(each.told for each in held)
+        raise Held(
+            f"{built}: built and checked, not published, for the store is held {told}. Its vectors are kept; "
+            "`tidemark unhold` lets the next run publish"
+        )
 
 
 def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:

@@ -68,6 +68,7 @@ def test_what_is_no_flow_of_the_dashboard_is_not_there(name: str) -> None:
         (Outcome.REFUSED, ("FAILED", "Refused")),
         (Outcome.NEEDS_APPROVAL, ("FAILED", "NeedsApproval")),
         (Outcome.FAILED, ("FAILED", "Failed")),
+        (Outcome.HELD, ("CANCELLED", "Held")),  # grey: that is what somebody wants
     ],
 )
 def test_a_flow_run_ends_in_the_state_of_its_outcome_and_says_why(outcome: Outcome, state: tuple[str, str]) -> None:
