@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from flows.build import build, publish_built
 from flows.config.schema import Config
 from flows.context import docs_folder, opened, rebased
+from flows.loop import propose
 from flows.prepare import prepare
 from flows.run import Run, RunResult, recorded
 from models.encoder import EncoderFolder, resolve
@@ -75,7 +77,14 @@ def refresh(
         ) as run,
     ):
         _refresh(replace(rebased(unbound), rebuild=rebuild), configured, suite, config, run, approved)
+    propose(config, run.id, run.release, _retrain)
     return RunResult.of(run, str(run.facts["model"]["id"]))
+
+
+def _retrain(config: Config, **options: Any) -> Any:
+    from flows.retrain import retrain  # which knows networks, as few nights have to
+
+    return retrain(config, **options)
 
 
 def _refresh(

@@ -156,6 +156,11 @@ FLOWS: dict[str, FlowRow] = {
         "flows.views.run:audit_view",
         "Prove that a release is whole: counts, ids, vectors, index, recall.",
     ),
+    "maintain": FlowRow(
+        "flows.maintain:maintain",
+        "flows.views.run:maintain_view",
+        "Free what nothing needs: releases beyond releases.keep, encoders of none, old versions, torn files.",
+    ),
     "retrain": FlowRow(
         "flows.retrain:retrain",
         "flows.views.learn:retrain_view",

@@ -22,6 +22,8 @@ from tasks.curate.gate import LimitsConfig
 from tasks.curate.validation.rules import ValidationConfig
 from tasks.learn.config import EvaluationConfig, LearningConfig, QualityConfig
 from tasks.release.publish import ReleasesConfig
+from tasks.watch.config import DriftConfig
+from tasks.watch.notify import NotifyConfig
 
 __all__ = ["Config", "StoreConfig"]
 
@@ -57,6 +59,8 @@ class Config(BaseModel):
     evaluation: tuple[EvaluationConfig, ...] = Field(default=(), description="Questions with judged documents.")
     learning: LearningConfig = Field(default_factory=LearningConfig, description="How a better encoder is made.")
     quality: QualityConfig = Field(default_factory=QualityConfig, description="What a release must reach.")
+    drift: DriftConfig = Field(default_factory=DriftConfig, description="What is watched, and when somebody is told.")
+    notify: tuple[NotifyConfig, ...] = Field(default=(), description="Who is told of what, by a message an event.")
     releases: ReleasesConfig = Field(default_factory=ReleasesConfig, description="How long the past is kept.")
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)

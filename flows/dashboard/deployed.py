@@ -18,7 +18,7 @@ from flows.dashboard.approval import approved, asks
 from flows.dashboard.artifacts import OnDashboard, publish
 from flows.environment import set_up
 from flows.table import FLOWS, FlowRow, Result, shown
-from storage.errors import LeaseHeld, TidemarkError
+from storage.errors import LeaseHeld, NothingBefore, TidemarkError
 from storage.outcome import Outcome
 from tasks.stage import in_flow_run
 
@@ -112,9 +112,14 @@ def concluded(name: str, run: Callable[[], Result]) -> State[Any]:
         except LeaseHeld as held:
             logger.warning("%s", held)
             return _state(name, Outcome.LEASE_HELD, str(held), held)
+        except NothingBefore as nothing:  # grey too: readers see what whoever asked wants them to see
+            logger.warning("%s", nothing)
+            return State(type=StateType.CANCELLED, name="NothingBefore", message=str(nothing), data=nothing)
         except TidemarkError as error:
             logger.error("%s", error)
-            return State(type=StateType.FAILED, name=type(error).__name__, message=str(error), data=error)
+            # A name of its own has what the store does not record: an automation tells that, and a run all else.
+            named = "Failed" if error.recorded else type(error).__name__
+            return State(type=StateType.FAILED, name=named, message=str(error), data=error)
         publish(shown(result))
         return _state(name, result.outcome, result.message, result)
 

@@ -13,13 +13,14 @@ from flows.views.progress import duration
 from storage.outcome import Outcome
 
 if TYPE_CHECKING:
+    from flows.maintain import MaintainResult
     from flows.plan import Forecast
     from flows.rollback import RollbackResult
     from flows.run import RunResult
     from tasks.learn.foresee import Retraining
     from tasks.release.audit import AuditResult
 
-__all__ = ["CAUSES", "audit_view", "plan_view", "refresh_view", "rollback_view"]
+__all__ = ["CAUSES", "audit_view", "maintain_view", "plan_view", "refresh_view", "rollback_view"]
 
 # Every cause of work that a plan names, in the order in which it is told, in the words of an operator.
 CAUSES = {
@@ -130,6 +131,14 @@ def rollback_view(result: RollbackResult) -> RenderableType:
               "nothing was deleted; to see what was taken back, or to undo it:"),
         Text(f"held: {clean(result.hold)}; `tidemark unhold` lets runs publish again" if result.hold else UNHELD),
     )  # fmt: skip
+
+
+def maintain_view(result: MaintainResult) -> RenderableType:
+    """Draw what a maintenance freed."""
+    rows = [("before", size(result.before)), ("after", size(result.after))] if result.before else []
+    return Group(
+        heading("maintain", f"run {result.run}", "done", COLOURS[result.outcome]), Text(result.message), grid(rows)
+    )
 
 
 def audit_view(result: AuditResult) -> RenderableType:

@@ -18,7 +18,10 @@ __all__ = ["keep_small"]
 
 logger = logging.getLogger(__name__)
 
-_TABLES = ("runs", "leases", "quarantine", "releases", "evaluations", "format", "generated", "models", "holds")
+_TABLES = (
+    *("runs", "leases", "quarantine", "releases", "evaluations", "format", "generated", "models"),
+    *("holds", "notices"),
+)
 _FRAGMENTS = 16  # each night leaves one or two: more of them slow every look
 _VERSIONS = 64  # written since the last time; a heartbeat makes one without a fragment
 _ROWS = 1_024  # of a fragment that is left alone: else each time would write the whole past again

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.errors import InputError, ReleaseMoved, TidemarkError
+from storage.errors import InputError, NothingBefore, ReleaseMoved, TidemarkError
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
 from storage.tables.store import Store, pick, read, tags_of
@@ -256,7 +256,7 @@ class Releases:
         current = self.get()
         target = self._before(current) if to is None else self.get(to)
         if target.seq == current.seq or _state(target).same(_state(current)):
-            raise InputError(f"release {target.seq} is what readers see already: there is nothing to roll back")
+            raise NothingBefore(f"release {target.seq} is what readers see already: there is nothing to roll back")
         if not _pinned(target, self._tags([target])):
             kept = ", ".join(str(release.seq) for release in self.retained())
             raise InputError(
@@ -318,7 +318,7 @@ class Releases:
         while step is not None and step.same(now):
             step = known.get(origin(step).seq - 1)
         if step is None:
-            raise InputError(f"there is no release before {current.seq} to go back to")
+            raise NothingBefore(f"there is no release before {current.seq} to go back to")
         return self.get(origin(step).seq)
 
     def _find(self, seq: int) -> Release | None:

@@ -20,7 +20,7 @@ from tasks.context import Context
 from tasks.stage import stage
 from tasks.verdict import Held
 
-__all__ = ["ReleasesConfig", "clean_up", "publish"]
+__all__ = ["ReleasesConfig", "clean_up", "let_go", "publish"]
 
 logger = logging.getLogger(__name__)
 
@@ -79,19 +79,34 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
 
     Runs only under the lease. Whatever fails here is tried again the next night: the release stands.
     """
-    older = timedelta(days=config.cleanup_after_days)
-    releases = Releases(store)
     try:
         store.drop(vectors_table(space))
-        releases.expire(config.keep)
-        kept = releases.retained()
-        tables = {name for release in kept for name in release.tables}
-        _drop_spaces(store, kept, releases.tables(), older)
-        forget(store, {release.tables["documents"] for release in kept if "documents" in release.tables}, older)
-        for name in sorted(tables):  # the others, which every night writes to, are kept small every night
-            store.vacuum(name, older)
+        let_go(store, config)
     except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)
+
+
+def let_go(store: Store, config: ReleasesConfig, *, torn: bool = False) -> int:
+    """Let old releases go, and free what no kept one needs; its caller holds the lease.
+
+    Args:
+        store: The store.
+        config: How long the past is kept.
+        torn: Free what killed runs left half written in the tables of releases too.
+
+    Returns:
+        How many releases can be returned to no more.
+    """
+    older = timedelta(days=config.cleanup_after_days)
+    releases = Releases(store)
+    gone = releases.expire(config.keep)
+    kept = releases.retained()
+    tables = {name for release in kept for name in release.tables}
+    _drop_spaces(store, kept, releases.tables(), older)
+    forget(store, {release.tables["documents"] for release in kept if "documents" in release.tables}, older)
+    for name in sorted(tables):  # the others, which every night writes to, are kept small every night
+        store.vacuum(name, older, torn=torn)
+    return len(gone)
 
 
 def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: timedelta) -> None:
@@ -104,11 +119,12 @@ def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: 
         older: How long a run that never published its space may be resumed.
     """
     tables = {name for release in kept for name in release.tables}
-    let_go = published - tables
+    let_go, held = published - tables, bool(Holds(store).standing())
     left = {name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))}
     for name in left - tables:
-        # Vectors may be staged right now by a run that goes on beside this one, also of a space that was let go.
-        if name in let_go or store.idle(name) > older:
+        # Vectors may be staged right now by a run that goes on beside this one, also of a space that was let go. What
+        # runs embed while somebody holds the store is published by the first run after that, however late.
+        if name in let_go or (store.idle(name) > older and not held):
             store.drop(name)
             left.remove(name)
     registry = Registry(store)
