@@ -154,6 +154,7 @@ def publish_built(
 
     Raises:
         Refused: A floor of quality was missed.
+        Held: Somebody holds the store.
         LeaseHeld: Another run took over meanwhile.
         ReleaseMoved: Another release was published meanwhile.
     """

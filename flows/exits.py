@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.errors import ModelError, ProbeMismatch
 from storage.errors import InputError, LeaseHeld, TidemarkError
 from storage.outcome import Outcome
-from tasks.verdict import NeedsApproval, Refused
+from tasks.verdict import Held, NeedsApproval, Refused
 
 __all__ = ["EXITS", "exit_code"]
 
@@ -17,6 +17,7 @@ EXITS: dict[Outcome | tuple[str, Outcome] | type[BaseException], int] = {
     ("audit", Outcome.FAILED): REFUSED,  # the audit itself did its work: what it looked at is damaged
     ("drift", Outcome.FAILED): REFUSED,  # likewise, where it was asked to be strict
     ("plan", Outcome.NEEDS_APPROVAL): DONE,  # it foretells how a refresh would end, and has done so
+    ("plan", Outcome.HELD): DONE,
     ("plan", Outcome.REFUSED): DONE,
     Outcome.PUBLISHED: DONE,
     Outcome.UNCHANGED: DONE,
@@ -24,6 +25,7 @@ EXITS: dict[Outcome | tuple[str, Outcome] | type[BaseException], int] = {
     Outcome.FAILED: FAILED,
     Outcome.RUNNING: FAILED,
     Outcome.NEEDS_APPROVAL: NEEDS_APPROVAL,
+    Outcome.HELD: NEEDS_APPROVAL,  # it too waits for a person
     Outcome.LEASE_HELD: LEASE_HELD,
     Outcome.REFUSED: REFUSED,
     Outcome.INTERRUPTED: INTERRUPTED,
@@ -31,6 +33,7 @@ EXITS: dict[Outcome | tuple[str, Outcome] | type[BaseException], int] = {
     ProbeMismatch: FAILED,  # of the machine or its libraries, not of what the user gave
     ModelError: WRONG_INPUT,
     NeedsApproval: NEEDS_APPROVAL,
+    Held: NEEDS_APPROVAL,
     LeaseHeld: LEASE_HELD,
     Refused: REFUSED,
     TidemarkError: FAILED,

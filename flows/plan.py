@@ -12,6 +12,7 @@ from flows.run import Clock
 from flows.table import Option
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
+from storage.tables.holds import Holds
 from storage.tables.releases import Releases
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
@@ -35,7 +36,7 @@ class Forecast:
 
     Attributes:
         release: The release that it would start from; None before the first.
-        outcome: What it would end with: published, unchanged, refused or needs approval.
+        outcome: What it would end with: published, unchanged, held, refused or needs approval.
         counts: As a run counts; `embedded` is what would be embedded.
         causes: Why there is work: documents a cause.
         tokens: Tokens to embed.
@@ -102,7 +103,8 @@ def plan(
         ending = Outcome.PUBLISHED if done.publishes else Outcome.UNCHANGED
         outcome = ending if verdict.outcome is Outcome.PASSED else verdict.outcome
         forecast = replace(_forecast(context, wanted, done, clock, outcome), retrain=_retraining(context, config))
-        return replace(forecast, message="; ".join(verdict.reasons) or _message(forecast.counts, outcome))
+        forecast = replace(forecast, message="; ".join(verdict.reasons) or _message(forecast.counts, outcome))
+        return _held(context.store, forecast)
 
 
 def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> Forecast:
@@ -115,7 +117,18 @@ def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> F
         forecast = _forecast(context, wanted, done, clock, Outcome.UNCHANGED if there else Outcome.PUBLISHED)
         embedded, reused = forecast.counts["embedded"], forecast.counts["reused"]
         told = f"a reembed would embed {embedded:,} chunks with {wanted.space.name} and re-use {reused:,}"
-        return replace(forecast, message=f"nothing to do: release {base.seq} has that encoder" if there else told)
+        forecast = replace(forecast, message=f"nothing to do: release {base.seq} has that encoder" if there else told)
+        return _held(context.store, forecast)
+
+
+def _held(store: Store, forecast: Forecast) -> Forecast:
+    """What becomes of a run while somebody holds the store."""
+    holds = Holds(store).standing()
+    if not holds:
+        return forecast
+    outcome = Outcome.HELD if forecast.outcome is Outcome.PUBLISHED else forecast.outcome
+    told = "; ".join(each.told for each in holds)
+    return replace(forecast, outcome=outcome, message=f"{forecast.message}; the store is held {told}")
 
 
 def _forecast(context: Context, encoder: EncoderFolder, done: Preparation, clock: Clock, outcome: Outcome) -> Forecast:

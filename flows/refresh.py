@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from flows.build import build, hold_floors, publish_built
 from flows.config.schema import Config
 from flows.context import docs_folder, opened, rebased
 from flows.environment import libraries
+from flows.loop import propose
 from flows.prepare import prepare
 from flows.run import Run, RunResult, recorded
 from flows.watching import Beside, beside
@@ -81,7 +83,14 @@ def refresh(
         ) as run,
     ):
         _refresh(replace(rebased(unbound), rebuild=rebuild), configured, suite, config, run, approved)
+    propose(config, run.id, run.release, _retrain)
     return RunResult.of(run, str(run.facts["model"]["id"]))
+
+
+def _retrain(config: Config, **options: Any) -> Any:
+    from flows.retrain import retrain  # which knows networks, as few nights have to
+
+    return retrain(config, **options)
 
 
 def _refresh(

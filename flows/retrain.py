@@ -10,6 +10,7 @@ import polars as pl
 from flows.build import Built, publish_built, stage_space
 from flows.config.schema import Config
 from flows.context import opened
+from flows.loop import DRIFT, barred
 from flows.reembed import PATIENCE, embed_beside, on_current
 from flows.rerankers import adopted, keep_champion, trained, with_reranker
 from flows.run import Run, recorded
@@ -51,6 +52,7 @@ def retrain(
     *,
     yes: bool = False,
     minutes: Annotated[float | None, Option(metavar="M")] = None,
+    proposed: bool = False,
     trigger: str = "manual",
     console: Progress | None = None,
 ) -> RetrainResult:
@@ -62,6 +64,8 @@ def retrain(
         config: The configuration.
         yes: Approve beforehand of publishing what passes the gate, where learning.approval asks for a person.
         minutes: Budget of training, instead of learning.minutes.
+        proposed: It is an alarm that asks, not a person: do nothing within drift.retrain_days of the last such one, or
+            while somebody holds the store.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
 
@@ -82,10 +86,22 @@ def retrain(
         refusal = f"{store.uri}: another retraining of this store is at work on this machine; wait until it ends"
         with (
             alone_in(trainings(store), refusal),
-            recorded(store, "retrain", config=config, trigger=trigger, progress=progress, lease=False, run=name) as run,
+            recorded(
+                store,
+                "retrain",
+                config=config,
+                trigger=DRIFT if proposed else trigger,
+                progress=progress,
+                lease=False,
+                run=name,
+            ) as run,
         ):
-            unbound.workspace.succeed("stage-retrain-*")  # of those that were killed
-            _retrain(replace(unbound, run=name), configured, recipe, config, run, report, yes=yes)
+            wait = barred(store, config, run.started) if proposed else None
+            if wait is not None:
+                run.conclude(Outcome.UNCHANGED, f"an alarm proposed a retraining, and {wait}", Releases(store).newest())
+            else:
+                unbound.workspace.succeed("stage-retrain-*")  # of those that were killed
+                _retrain(replace(unbound, run=name), configured, recipe, config, run, report, yes=yes)
     return RetrainResult(
         run=run.id,
         release=run.release,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from flows.config.schema import Config
+from flows.hold import hold as held
 from flows.run import recorded
 from flows.table import Option
+from storage.errors import TidemarkError
 from storage.outcome import Outcome
+from storage.tables.holds import Hold, Holds, whoever
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 
@@ -23,31 +29,39 @@ class RollbackResult:
         release: Number of the new release.
         restored: The release whose tables, space and encoder it points to.
         run: The run that did it.
+        hold: Why readers are kept to it; None where the next run may publish over it.
     """
 
     release: int
     restored: int
     run: str
+    hold: str | None = None
 
     outcome: ClassVar[Outcome] = Outcome.PUBLISHED
 
     @property
     def message(self) -> str:
         """One line for people."""
-        return f"release {self.release} restores release {self.restored}"
+        kept = "" if self.hold is None else f", and stays until `tidemark unhold`: {self.hold}"
+        return f"release {self.release} restores release {self.restored}{kept}"
 
 
 def rollback(
-    config: Config, to: Annotated[int | None, Option(metavar="N")] = None, *, trigger: str = "manual"
+    config: Config,
+    to: Annotated[int | None, Option(metavar="N")] = None,
+    *,
+    hold: Annotated[str | None, Option(metavar="WHY")] = None,
+    trigger: str = "manual",
 ) -> RollbackResult:
     """Publish a release that points back to an earlier one; nothing is embedded or deleted.
 
     It takes no lease: the compare-and-set on the release number arbitrates, and a refresh at work finds its base moved
-    and publishes nothing.
+    and publishes nothing. Whether somebody holds the store does not stop it: a person asks for it.
 
     Args:
         config: The configuration.
         to: The release; else the one before.
+        hold: Keep readers there until `tidemark unhold`, for this reason; else the next run publishes again.
         trigger: Who started it, for the record.
 
     Raises:
@@ -59,7 +73,26 @@ def rollback(
     releases = Releases(store)
     with recorded(store, "rollback", config=config, trigger=trigger, lease=False) as run:
         run.base = releases.get().seq
-        release = releases.rollback(to, run.id)
-        result = RollbackResult(release.seq, int(release.restored or 0), run.id)
+        with _holding(store, hold) as placed:
+            release = releases.rollback(to, run.id)
+        why = None if placed is None else Holds(store).keep(placed, release.seq).why
+        result = RollbackResult(release.seq, int(release.restored or 0), run.id, why)
         run.conclude(result.outcome, result.message, result.release)
     return result
+
+
+@contextmanager
+def _holding(store: Store, why: str | None) -> Iterator[Hold | None]:
+    """Hold the store before readers go back, so that no night comes in between; not where they do not go back.
+
+    A kill in between leaves the hold, which can be seen and lifted, and never a rollback that a night undoes.
+    """
+    if why is None:
+        yield None
+        return
+    (placed,) = held(store, why).holds
+    try:
+        yield placed
+    except TidemarkError:
+        Holds(store).lift(whoever(), datetime.now(UTC), placed.hold)
+        raise

@@ -79,6 +79,7 @@ class Run:
         message: One line for people.
         release: The release that readers see after it.
         take: Takes the lease in the frame of the run, and records its start.
+        recorded: Its end stands in the store.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Run:
     message: str = ""
     release: int | None = None
     take: Callable[[], Lease] | None = field(default=None, repr=False)
+    recorded: bool = False
 
     def hold(self, patience: float = 0.0) -> None:
         """Take the lease for the rest of a run that went without one so far, and record that it runs.
@@ -179,8 +181,9 @@ def recorded(
 ) -> Iterator[Run]:
     """Frame one run: hold the lease, write its start and its end, whatever ends it.
 
-    NeedsApproval and Refused end the block as outcomes. Every other exception is recorded as failed and raised again;
-    what stops a process from outside (Ctrl-C, a termination signal) is recorded as interrupted and raised again.
+    NeedsApproval, Held and Refused end the block as outcomes. Every other exception is recorded as failed and raised
+    again; what stops a process from outside (Ctrl-C, a termination signal) is recorded as interrupted and raised again.
+    Whoever `[[notify]]` names is told of a recorded end, after the lease was given back.
 
     Args:
         store: The store.
@@ -204,6 +207,7 @@ def recorded(
     """
     found = Run(run or new_run(), kind, Clock(progress or Silent()), datetime.now(UTC))
     with ExitStack() as stack:
+        stack.callback(_tell, store, found, config)  # first in, so last out: the lease was given back by then
 
         def take() -> Lease:
             taken = stack.enter_context(Lease(store, found.id))
@@ -230,6 +234,7 @@ def recorded(
             if found.lease is not None or not isinstance(error, InputError):
                 found.break_off(Outcome.FAILED, summary(error))
                 _end_early(store, found, config, trigger)
+                _mark(error)
             raise
         except BaseException as stop:
             found.break_off(Outcome.INTERRUPTED, f"stopped from outside ({summary(stop)}); the next run goes on")
@@ -266,12 +271,27 @@ def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
     else:
         whole: Facts = {**_about(config, trigger), **facts}
         runs.record(run.id, run.kind, run.outcome, run.started, **whole)
+    run.recorded = True
 
 
 def _end_early(store: Store, run: Run, config: Config, trigger: str) -> None:
     """Record an end against the run's will, as far as that is possible."""
     with suppress(OSError):  # what failed may be the store itself: the first error is the one to tell
         _end(store, run, config, trigger)
+
+
+def _mark(error: Exception) -> None:
+    """Let whoever shows the error know that the store tells of it already."""
+    if isinstance(error, TidemarkError):
+        error.recorded = True
+
+
+def _tell(store: Store, run: Run, config: Config) -> None:
+    """Tell people of a recorded end; who stops a run himself waits for no message."""
+    if config.notify and run.recorded and run.outcome is not Outcome.INTERRUPTED:
+        from flows.tell import tell  # what speaks to the network is loaded by those who want it
+
+        tell(store, config)
 
 
 def _about(config: Config, trigger: str) -> Facts:

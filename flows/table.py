@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from storage.outcome import Outcome
     from tasks.progress import Progress
 
-__all__ = ["FLOWS", "FlowRow", "Option", "Parameter", "Result", "resolve", "shown"]
+__all__ = ["FLOWS", "RUN", "FlowRow", "Option", "Parameter", "Result", "resolve", "shown"]
 
 # Parameters that every flow may have, and that are given to it rather than asked for.
 CONFIG, TRIGGER, CONSOLE = "config", "trigger", "console"
@@ -155,6 +155,11 @@ FLOWS: dict[str, FlowRow] = {
         "flows.audit:audit",
         "flows.views.run:audit_view",
         "Prove that a release is whole: counts, ids, vectors, index, recall.",
+    ),
+    "maintain": FlowRow(
+        "flows.maintain:maintain",
+        "flows.views.run:maintain_view",
+        "Free what nothing needs: releases beyond releases.keep, encoders of none, old versions, torn files.",
     ),
     "retrain": FlowRow(
         "flows.retrain:retrain",

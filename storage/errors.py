@@ -2,6 +2,7 @@
 
 TidemarkError
 ├── InputError (also a ValueError)   wrong configuration or input
+│   ├── NothingBefore                there is no release to roll back to: readers see what is meant already
 │   └── TableMissing                 a store has no such table, or not at that version
 ├── LeaseHeld                        another run holds the store
 ├── Unreachable (also an OSError)    an object store does not answer: try again
@@ -17,6 +18,7 @@ from storage.redaction import redacted
 __all__ = [
     "InputError",
     "LeaseHeld",
+    "NothingBefore",
     "ReleaseMoved",
     "TableMissing",
     "TidemarkError",
@@ -41,7 +43,13 @@ def summary(error: BaseException) -> str:
 
 
 class TidemarkError(Exception):
-    """Base of the errors that Tidemark raises on purpose; its text is meant for the operator."""
+    """Base of the errors that Tidemark raises on purpose; its text is meant for the operator.
+
+    Attributes:
+        recorded: A run that it ended stands in the store as failed.
+    """
+
+    recorded = False
 
     def __str__(self) -> str:
         """The text, without the secrets of the addresses in it: it is printed, logged and recorded."""
@@ -50,6 +58,10 @@ class TidemarkError(Exception):
 
 class InputError(TidemarkError, ValueError):
     """Something that the user gave is wrong: the text says what, where and what to do."""
+
+
+class NothingBefore(InputError):
+    """There is no release to roll back to, or readers see it already."""
 
 
 class TableMissing(InputError):

@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     PASSED = "passed"  # an audit whose checks all hold
     NEEDS_APPROVAL = "needs-approval"
+    HELD = "held"  # it was built and judged, and somebody wants nothing published
     REFUSED = "refused"  # a limit, an audit before a publish or a gate said no
     FAILED = "failed"  # an error ended it; of an audit: a check does not hold
     INTERRUPTED = "interrupted"  # by a person, a signal or a machine that went down

@@ -2,6 +2,7 @@
 
 TidemarkError
 ├── NeedsApproval    a source loses or breaks too much, or the encoder is another
+├── Held             somebody holds the store: what was built is not published
 └── Refused          a limit, the audit or a gate said no
 """
 
@@ -12,11 +13,15 @@ from dataclasses import dataclass
 from storage.errors import TidemarkError
 from storage.outcome import Outcome
 
-__all__ = ["STOPS", "NeedsApproval", "Refused", "Verdict"]
+__all__ = ["STOPS", "Held", "NeedsApproval", "Refused", "Verdict"]
 
 
 class NeedsApproval(TidemarkError):
     """A source loses or breaks more than it may unasked, or the encoder is another than that of the release."""
+
+
+class Held(TidemarkError):
+    """Somebody holds the store: what was built and judged is not published."""
 
 
 class Refused(TidemarkError):
@@ -26,6 +31,7 @@ class Refused(TidemarkError):
 # What each error means for the run that it stops: an outcome, and no failure.
 STOPS: dict[type[TidemarkError], Outcome] = {
     NeedsApproval: Outcome.NEEDS_APPROVAL,
+    Held: Outcome.HELD,
     Refused: Outcome.REFUSED,
 }
 

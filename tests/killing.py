@@ -219,9 +219,9 @@ def command(*arguments: str) -> tuple[int, str, str]:
     return int(code or 0), out.getvalue(), err.getvalue()
 
 
-def vacuum_everything(store: Any, table: str, older_than: timedelta) -> int:
+def vacuum_everything(store: Any, table: str, older_than: timedelta, *, torn: bool = False) -> int:
     """Stands for `Store.vacuum`: frees every version that no tag keeps, however young."""
-    del older_than
+    del older_than, torn
     dataset = store.find(table)
     if dataset is None:
         return 0

@@ -14,12 +14,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows.cli import init, look
+from flows.cli import hold, init, look
 from flows.cli.models import models
 from flows.cli.run import add_flow
 from flows.environment import log_to_stderr, set_up
 from flows.exits import exit_code
-from flows.table import FLOWS
+from flows.table import FLOWS, RUN
 from storage.errors import TidemarkError, words
 
 __all__ = ["app", "main"]
@@ -78,6 +78,8 @@ quarantine.command("list")(look.quarantine_list)
 app.command("init", rich_help_panel=SET_UP)(init.init)
 for name, row in FLOWS.items():
     add_flow(app, name, row)
+app.command("hold", rich_help_panel=RUN)(hold.hold)
+app.command("unhold", rich_help_panel=RUN)(hold.unhold)
 app.command("search", rich_help_panel=READ)(look.search)
 app.command("releases", rich_help_panel=READ)(look.releases)
 app.command("runs", rich_help_panel=READ)(look.runs)

@@ -11,6 +11,7 @@ from flows.cli.output import Json, Output, configuration
 from storage.errors import InputError
 
 if TYPE_CHECKING:
+    from storage.tables.holds import Hold
     from storage.tables.releases import Releases
 
 __all__ = ["diff", "explain", "quarantine_list", "releases", "runs", "search", "show"]
@@ -170,8 +171,10 @@ def explain(
 
 
 def _timeline(found: Releases) -> list[dict[str, Any]]:
-    """The releases as rows: which one readers see, which can be returned to, which a rollback took back."""
-    every = found.all(brief=True)
+    """The releases as rows: which readers see, which can be returned to, which were taken back, which were held."""
+    from storage.tables.holds import Holds
+
+    every, holds = found.all(brief=True), Holds(found.store).all()
     back = [release for release in every if release.restored is not None]
     kept = {release.seq for release in found.retained()}
     rows = []
@@ -192,9 +195,15 @@ def _timeline(found: Releases) -> list[dict[str, Any]]:
                 "stub": release.text.encoder.stub,
                 "counts": release.counts,
                 "message": release.message,
+                "holds": [each.to_dict() for each in holds if _kept(each, release.seq, every[0].seq)],
             }
         )
     return rows
+
+
+def _kept(hold: Hold, release: int, current: int) -> bool:
+    """Whether a hold is told with a release: one that stands with what readers see, an older one with what they saw."""
+    return release == (current if hold.ended is None else hold.release)
 
 
 def _releases(ctx: typer.Context) -> Releases:

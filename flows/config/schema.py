@@ -24,6 +24,7 @@ from tasks.learn.config import EvaluationConfig, LearningConfig, QualityConfig
 from tasks.release.publish import ReleasesConfig
 from tasks.search.log import QueriesConfig
 from tasks.watch.config import DriftConfig
+from tasks.watch.notify import NotifyConfig
 
 __all__ = ["Config", "StoreConfig"]
 
@@ -61,6 +62,7 @@ class Config(BaseModel):
     quality: QualityConfig = Field(default_factory=QualityConfig, description="What a release must reach.")
     queries: QueriesConfig = Field(default_factory=QueriesConfig, description="What is kept of what readers ask.")
     drift: DriftConfig = Field(default_factory=DriftConfig, description="What is watched, and when somebody is told.")
+    notify: tuple[NotifyConfig, ...] = Field(default=(), description="Who is told of what, by a message an event.")
     releases: ReleasesConfig = Field(default_factory=ReleasesConfig, description="How long the past is kept.")
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)

@@ -18,7 +18,7 @@ from flows.dashboard.approval import approved, asks
 from flows.dashboard.artifacts import OnDashboard, publish
 from flows.environment import set_up
 from flows.table import FLOWS, FlowRow, Result, shown
-from storage.errors import LeaseHeld, TidemarkError
+from storage.errors import LeaseHeld, NothingBefore, TidemarkError
 from storage.outcome import Outcome
 from tasks.stage import in_flow_run
 
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 LOGGERS = ("flows", "tasks", "models", "storage", "tidemark")
 CONFIG = "The configuration file; empty for the tidemark.toml of the folder in which the worker runs."
 
-# State and name of each outcome: red where somebody has to act, grey where another run was at work. The names are those
-# of events (`prefect.flow-run.NeedsApproval`), which may start other flows.
+# State and name of each outcome: red where somebody has to act, grey where another run was at work or somebody wants
+# nothing published. The names are those of events (`prefect.flow-run.NeedsApproval`), which may start other flows.
 STATES: Mapping[Outcome | tuple[str, Outcome], tuple[StateType, str]] = {
     ("audit", Outcome.FAILED): (StateType.FAILED, "AuditFailed"),
     ("drift", Outcome.FAILED): (StateType.FAILED, "Drifted"),
@@ -38,6 +38,7 @@ STATES: Mapping[Outcome | tuple[str, Outcome], tuple[StateType, str]] = {
     Outcome.UNCHANGED: (StateType.COMPLETED, "Completed"),
     Outcome.PASSED: (StateType.COMPLETED, "Completed"),
     Outcome.NEEDS_APPROVAL: (StateType.FAILED, "NeedsApproval"),
+    Outcome.HELD: (StateType.CANCELLED, "Held"),
     Outcome.REFUSED: (StateType.FAILED, "Refused"),
     Outcome.FAILED: (StateType.FAILED, "Failed"),
     Outcome.LEASE_HELD: (StateType.CANCELLED, "LeaseHeld"),
@@ -112,9 +113,14 @@ def concluded(name: str, run: Callable[[], Result]) -> State[Any]:
         except LeaseHeld as held:
             logger.warning("%s", held)
             return _state(name, Outcome.LEASE_HELD, str(held), held)
+        except NothingBefore as nothing:  # grey too: readers see what whoever asked wants them to see
+            logger.warning("%s", nothing)
+            return State(type=StateType.CANCELLED, name="NothingBefore", message=str(nothing), data=nothing)
         except TidemarkError as error:
             logger.error("%s", error)
-            return State(type=StateType.FAILED, name=type(error).__name__, message=str(error), data=error)
+            # A name of its own has what the store does not record: an automation tells that, and a run all else.
+            named = "Failed" if error.recorded else type(error).__name__
+            return State(type=StateType.FAILED, name=named, message=str(error), data=error)
         publish(shown(result))
         return _state(name, result.outcome, result.message, result)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
     from prefect.client.schemas.responses import DeploymentResponse
+
+    from flows.services.automations import Wanted
 
 __all__ = ["Dashboard", "job_template"]
 
@@ -152,6 +154,20 @@ class Dashboard:
         with self._asked() as client:
             if not client.read_automations_by_name(name):
                 client.create_automation(AutomationCore(name=name, trigger=trigger, actions=[action]))
+
+    def automate(self, wanted: Sequence[Wanted]) -> list[str]:
+        """Bring automations to the server; again and again changes nothing.
+
+        Args:
+            wanted: What it should have.
+
+        Returns:
+            The names of those that were made, changed or taken away.
+        """
+        from flows.services.applying import apply
+
+        with self._asked() as client:
+            return apply(client, wanted)
 
     def schedules(self) -> list[str]:
         """One line a deployment: its name and when it runs."""

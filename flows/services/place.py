@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.services.access import USER, read_password
+from flows.services.automations import FILE as AUTOMATIONS
 from flows.services.client import Dashboard
 from storage.errors import InputError
 
@@ -31,6 +32,12 @@ class Services:
     folder: Path
     port: int
     deployments: Path
+
+    @property
+    def automations(self) -> Path:
+        """The automations file: beside the deployments, else ours."""
+        beside = self.deployments.with_name(AUTOMATIONS)
+        return beside if beside.is_file() else Path(__file__).parents[2] / "deployments" / AUTOMATIONS
 
     @property
     def home(self) -> Path:

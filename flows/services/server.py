@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows.services.access import FILE, UMASK, USER, close_folder, make_password, read_password
+from flows.services.automations import Wanted, wanted
 from flows.services.errors import ServicesError
 from flows.services.place import HEARTBEAT_SECONDS, POOL, Services, client_settings, inherited, server_settings
 from flows.services.processes import find, has_settings, spawn, stop
@@ -49,6 +50,7 @@ def up(services: Services) -> None:
         shown.update("giving the deployments to the server")
         _deploy(services)
         services.dashboard.watch_heartbeats(ZOMBIES, seconds=4 * HEARTBEAT_SECONDS)
+        services.dashboard.automate(_automations(services))
         _wait(lambda: services.dashboard.worker_online(since=since), "worker", services, shown.update)
         # Prefect's scheduler may fail with a log line alone; a nightly run that never comes must be seen now.
         _wait(lambda: not services.dashboard.unscheduled(), "server", services, shown.update, what="schedules")
@@ -190,6 +192,16 @@ def _deploy(services: Services) -> None:
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise InputError(f"the deployments of {file} were not accepted:\n{last}")
+
+
+def _automations(services: Services) -> list[Wanted]:
+    """The automations that the server should have, as their file and the configuration of the folder say."""
+    from flows.config.schema import Config
+    from flows.config.toml import FILE as TOML
+
+    toml = Path(os.environ.get("TIDEMARK_CONFIG") or services.folder / TOML)
+    config = Config.load(toml) if toml.is_file() else None
+    return wanted(services.automations, config, os.environ)
 
 
 def _wait(ready: Callable[[], bool], role: str, services: Services, say: Callable[[str], None], what: str = "") -> None:

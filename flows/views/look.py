@@ -97,6 +97,7 @@ def releases_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None
         what = "published" if row["restored"] is None else f"back to {row['restored']}"
         notes = [f"taken back by {row['rolled_back_by']}"] if row["rolled_back_by"] else []
         notes += [] if row["kept"] else ["no longer kept"]
+        notes += ["held"] if _standing(row) else []
         encoder = f"{row['encoder']}" + (" (fake vectors)" if row["stub"] else "")
         cells = [
             "●" if row["current"] else "│" if row["kept"] else "·",
@@ -109,7 +110,22 @@ def releases_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None
         ]
         style = "bold" if row["current"] else "dim" if row["rolled_back_by"] or not row["kept"] else ""
         made.add_row(*cells, style=style)
-    return Group(Text(""), made, steps([], ""))
+    return Group(Text(""), made, *_held(rows), steps([], ""))
+
+
+def _held(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Why readers are kept to what they have, where they are."""
+    lines = [
+        Text(f"held since {hold['since']:%Y-%m-%d %H:%M} UTC by {clean(hold['who'])}: {clean(hold['why'])}", "yellow")
+        for row in rows
+        for hold in _standing(row)
+    ]
+    lead = "runs build and publish nothing; to let them publish:"
+    return [Text(""), *lines, steps(["tidemark unhold"], lead)] if lines else []
+
+
+def _standing(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [hold for hold in row.get("holds", ()) if hold["ended"] is None]
 
 
 def runs_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None) -> RenderableType:

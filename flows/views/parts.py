@@ -22,6 +22,7 @@ COLOURS: Mapping[str, str] = {
     Outcome.UNCHANGED: "green",
     Outcome.PASSED: "green",
     Outcome.NEEDS_APPROVAL: "yellow",
+    Outcome.HELD: "yellow",
     Outcome.LEASE_HELD: "yellow",
     Outcome.REFUSED: "red",
     Outcome.FAILED: "red",

@@ -13,13 +13,14 @@ from flows.views.progress import duration
 from storage.outcome import Outcome
 
 if TYPE_CHECKING:
+    from flows.maintain import MaintainResult
     from flows.plan import Forecast
     from flows.rollback import RollbackResult
     from flows.run import RunResult
     from tasks.learn.foresee import Retraining
     from tasks.release.audit import AuditResult
 
-__all__ = ["CAUSES", "audit_view", "plan_view", "refresh_view", "rollback_view"]
+__all__ = ["CAUSES", "audit_view", "maintain_view", "plan_view", "refresh_view", "rollback_view"]
 
 # Every cause of work that a plan names, in the order in which it is told, in the words of an operator.
 CAUSES = {
@@ -41,6 +42,7 @@ CAUSES = {
     "moved-chunks": "chunks that move with their document",
 }
 CHUNKS = ("moved-chunks",)
+UNHELD = 'the next refresh publishes those changes again; to keep readers here: tidemark hold "why"'
 DOCUMENTS = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
 
 
@@ -70,6 +72,7 @@ def plan_view(found: Forecast) -> RenderableType:
         Outcome.PUBLISHED: ["tidemark refresh"],
         Outcome.NEEDS_APPROVAL: [_approval(found.message)],
         Outcome.REFUSED: ["tidemark quarantine list"],
+        Outcome.HELD: ["tidemark unhold", "tidemark refresh"],
     }
     return Group(
         heading("plan", base, would, COLOURS[found.outcome]),
@@ -126,7 +129,17 @@ def rollback_view(result: RollbackResult) -> RenderableType:
         heading(f"release {result.release}", f"restores release {result.restored}", outcome, COLOURS[outcome]),
         steps([f"tidemark diff {result.restored} {result.release - 1}", f"tidemark rollback --to {result.release - 1}"],
               "nothing was deleted; to see what was taken back, or to undo it:"),
+        Text(f"held: {clean(result.hold)}; `tidemark unhold` lets runs publish again" if result.hold else UNHELD),
     )  # fmt: skip
+
+
+def maintain_view(result: MaintainResult) -> RenderableType:
+    """Draw what a maintenance freed."""
+    sizes = {"before": result.before, "after": result.after}  # None where nobody can tell: a store in a bucket
+    rows = [(name, size(given)) for name, given in sizes.items() if given is not None]
+    return Group(
+        heading("maintain", f"run {result.run}", "done", COLOURS[result.outcome]), Text(result.message), grid(rows)
+    )
 
 
 def audit_view(result: AuditResult) -> RenderableType:
@@ -157,6 +170,8 @@ def _next(result: RunResult) -> list[str]:
     """Name the commands that make sense after a run."""
     if result.outcome is Outcome.NEEDS_APPROVAL:
         return ["tidemark plan", _approval(result.message)]
+    if result.outcome is Outcome.HELD:
+        return ["tidemark releases", "tidemark unhold"]
     if result.outcome in {Outcome.REFUSED, Outcome.FAILED}:
         return ["tidemark quarantine list", f"tidemark show {result.run}"]
     commands = ['tidemark search "..."'] if result.release is not None else []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from storage.errors import InputError, ReleaseMoved
+from storage.errors import InputError, NothingBefore, ReleaseMoved, TidemarkError
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
 from storage.tables.store import Store, pick, read, tags_of
@@ -29,6 +29,7 @@ RELEASES = pa.schema(
 )
 
 _TABLE = "releases"
+_DOCUMENTS = "documents"  # which every release pins
 _JSON = ("tables", "encoder", "counts", "audit", "index", "config", "code", "roles")
 _BULKY = ("audit", "config", "code")
 _DRAFTED = ("outcome", "run", "restored", "tables", "roles", "counts", "audit", "config", "code", "message")
@@ -162,8 +163,19 @@ class Releases:
 
     def current(self) -> Release | None:
         """The release that readers see; None before the first."""
-        newest = self._rows(["seq"])[:1]
-        return self._find(newest[0]["seq"]) if newest else None
+        newest = self.newest()
+        return None if newest is None else self._find(newest)
+
+    def newest(self) -> int | None:
+        """The number of the release that readers see; None before the first."""
+        rows = self._rows(["seq"])[:1]
+        return int(rows[0]["seq"]) if rows else None
+
+    def publishing(self) -> bool:
+        """Whether tables are pinned for a release that is not there: by a run that publishes now, or one that died."""
+        table, newest = self.store.find(_DOCUMENTS), self.newest() or 0
+        tags = set() if table is None else tags_of(table)
+        return any(tag.startswith("rel-") and int(tag.split("-")[1]) > newest for tag in tags)
 
     def get(self, seq: int | None = None) -> Release:
         """A release by number, or the current one.
@@ -174,12 +186,10 @@ class Releases:
         found = self.current() if seq is None else self._find(seq)
         if found is not None:
             return found
-        newest = self._rows(["seq"])[:1]
-        if not newest:
+        newest = self.newest()
+        if newest is None:
             raise InputError(f"{self.store.uri}: nothing is published yet; run `tidemark refresh`")
-        raise InputError(
-            f"there is no release {seq}; the newest is {newest[0]['seq']} (`tidemark releases` lists them)"
-        )
+        raise InputError(f"there is no release {seq}; the newest is {newest} (`tidemark releases` lists them)")
 
     def retained(self) -> list[Release]:
         """The releases whose tables are still pinned, newest first."""
@@ -198,12 +208,13 @@ class Releases:
         rows = self._rows(["seq", "run"], "run", runs)
         return {row["run"]: row["seq"] for row in rows}
 
-    def publish(self, base: int, draft: Draft) -> Release:
+    def publish(self, base: int, draft: Draft, guard: Callable[[], None] | None = None) -> Release:
         """Pin the table versions of a draft and make it the next release, all at once or not at all.
 
         Args:
             base: Number of the release that this one was made from, 0 before the first.
             draft: What is to be published.
+            guard: Called when all is pinned and only the row is missing; what it raises ends the publish.
 
         Raises:
             ReleaseMoved: Another release took the number meanwhile; nothing was published.
@@ -217,6 +228,12 @@ class Releases:
         row["roles"] = {name: role.to_dict() for name, role in draft.roles.items()}
         packed = {k: json.dumps(v, sort_keys=True, default=str) if k in _JSON and v else v for k, v in row.items()}
         packed = {name: value if value != {} else None for name, value in packed.items()}
+        try:
+            if guard is not None:
+                guard()
+        except TidemarkError:
+            self._unpin(draft.tables, tag)
+            raise
         if self.store.insert_new(_TABLE, RELEASES, "seq", packed):
             return Release.from_row(packed)
         self._unpin(draft.tables, tag)
@@ -239,7 +256,7 @@ class Releases:
         current = self.get()
         target = self._before(current) if to is None else self.get(to)
         if target.seq == current.seq or _state(target).same(_state(current)):
-            raise InputError(f"release {target.seq} is what readers see already: there is nothing to roll back")
+            raise NothingBefore(f"release {target.seq} is what readers see already: there is nothing to roll back")
         if not _pinned(target, self._tags([target])):
             kept = ", ".join(str(release.seq) for release in self.retained())
             raise InputError(
@@ -301,7 +318,7 @@ class Releases:
         while step is not None and step.same(now):
             step = known.get(origin(step).seq - 1)
         if step is None:
-            raise InputError(f"there is no release before {current.seq} to go back to")
+            raise NothingBefore(f"there is no release before {current.seq} to go back to")
         return self.get(origin(step).seq)
 
     def _find(self, seq: int) -> Release | None:

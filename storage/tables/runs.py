@@ -20,7 +20,7 @@ from storage.tables.lease import holder, signs_of_life
 from storage.tables.releases import Releases
 from storage.tables.store import Store, pick, read
 
-__all__ = ["RUNS", "Facts", "Runs", "new_run"]
+__all__ = ["BROKEN_OFF", "RUNS", "Facts", "Runs", "new_run"]
 
 RUNS = pa.schema(
     [
@@ -39,7 +39,7 @@ _TABLE = "runs"
 _JSON = ("config", "code", "libraries", "data", "model", "counts", "seconds")
 _PLAIN = ("trigger", "token", "base", "release", "message")
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("started", "descending"), ("run", "descending")]
-_BROKEN_OFF = "the process ended without a word (killed, or the machine went down); the next run goes on"
+BROKEN_OFF = "the process ended without a word (killed, or the machine went down); the next run goes on"
 
 
 def new_run(now: datetime | None = None) -> str:
@@ -197,7 +197,7 @@ class Runs:
         published = Releases(self.store).made_by(dead) if dead else {}
         for run, row in dead.items():
             release = published.get(run)
-            message = _BROKEN_OFF if release is None else f"release {release} is published; after that {_BROKEN_OFF}"
+            message = BROKEN_OFF if release is None else f"release {release} is published; after that {BROKEN_OFF}"
             finished = max(row["started"], signs.get(run, row["started"]))  # the first sign comes before the row
             row |= {"outcome": Outcome.INTERRUPTED, "finished": finished, "release": release, "message": message}
         return dead

@@ -244,12 +244,23 @@ class Store:
         with suppress(OSError):  # the run spills beside it
             grave.parent.rmdir()
 
-    def vacuum(self, table: str, older_than: timedelta) -> int:
-        """Free the untagged versions of a table that are older; returns bytes freed."""
+    def vacuum(self, table: str, older_than: timedelta, *, torn: bool = False) -> int:
+        """Free the untagged versions of a table that are older.
+
+        Args:
+            table: Name of the table.
+            older_than: How old.
+            torn: Free files of writes that never ended too, however young; only where nobody else may write.
+
+        Returns:
+            Bytes freed.
+        """
         dataset = self.find(table)
         if dataset is None:
             return 0
-        stats = dataset.cleanup_old_versions(older_than=older_than, error_if_tagged_old_versions=False)
+        stats = dataset.cleanup_old_versions(
+            older_than=older_than, delete_unverified=torn, error_if_tagged_old_versions=False
+        )
         return int(stats.bytes_removed)
 
 

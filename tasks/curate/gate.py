@@ -61,6 +61,14 @@ class LimitsConfig(BaseModel):
     refused_floor: int = Field(
         default=10, ge=0, description="Refused documents that never stop a run, whatever their share."
     )
+    stale_hours: float = Field(
+        default=26.0,
+        gt=0,
+        description="Hours after which somebody is told that no refresh has ended well: a release that nobody renews.",
+    )
+    max_store_gb: float | None = Field(
+        default=None, gt=0, description="Gigabytes on disk beyond which somebody is told; nothing is stopped."
+    )
 
 
 class Approvals(TypedDict, total=False):

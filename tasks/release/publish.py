@@ -8,6 +8,7 @@ from datetime import timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.registry import Registry
+from storage.tables.holds import Holds
 from storage.tables.lease import Lease
 from storage.tables.models import Models
 from storage.tables.pairs import forget
@@ -17,8 +18,9 @@ from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
 from tasks.stage import stage
+from tasks.verdict import Held
 
-__all__ = ["ReleasesConfig", "clean_up", "publish"]
+__all__ = ["ReleasesConfig", "clean_up", "let_go", "publish"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +42,36 @@ def publish(context: Context, lease: Lease, draft: Draft) -> Release:
 
     Raises:
         LeaseHeld: Another run took over meanwhile.
+        Held: Somebody holds the store.
         ReleaseMoved: Another release was published meanwhile.
     """
-    lease.check()
+
+    def guard() -> None:
+        lease.check()
+        _require_free(context.store, draft.message)
+
+    guard()  # before tables are pinned in vain
     base = 0 if context.base is None else context.base.seq
-    return Releases(context.store).publish(base, draft)
+    return Releases(context.store).publish(base, draft, guard)
+
+
+def _require_free(store: Store, built: str) -> None:
+    """Make sure that nobody holds the store.
+
+    Args:
+        store: The store.
+        built: What would be published, in one line.
+
+    Raises:
+        Held: Somebody does.
+    """
+    held = Holds(store).standing()
+    if held:
+        told = "; ".join(each.told for each in held)
+        raise Held(
+            f"{built}: built and checked, not published, for the store is held {told}. Its vectors are kept; "
+            "`tidemark unhold` lets the next run publish"
+        )
 
 
 def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
@@ -52,19 +79,34 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
 
     Runs only under the lease. Whatever fails here is tried again the next night: the release stands.
     """
-    older = timedelta(days=config.cleanup_after_days)
-    releases = Releases(store)
     try:
         store.drop(vectors_table(space))
-        releases.expire(config.keep)
-        kept = releases.retained()
-        tables = {name for release in kept for name in release.tables}
-        _drop_spaces(store, kept, releases.tables(), older)
-        forget(store, {release.tables["documents"] for release in kept if "documents" in release.tables}, older)
-        for name in sorted(tables):  # the others, which every night writes to, are kept small every night
-            store.vacuum(name, older)
+        let_go(store, config)
     except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)
+
+
+def let_go(store: Store, config: ReleasesConfig, *, torn: bool = False) -> int:
+    """Let old releases go, and free what no kept one needs; its caller holds the lease.
+
+    Args:
+        store: The store.
+        config: How long the past is kept.
+        torn: Free what killed runs left half written in the tables of releases too.
+
+    Returns:
+        How many releases can be returned to no more.
+    """
+    older = timedelta(days=config.cleanup_after_days)
+    releases = Releases(store)
+    gone = releases.expire(config.keep)
+    kept = releases.retained()
+    tables = {name for release in kept for name in release.tables}
+    _drop_spaces(store, kept, releases.tables(), older)
+    forget(store, {release.tables["documents"] for release in kept if "documents" in release.tables}, older)
+    for name in sorted(tables):  # the others, which every night writes to, are kept small every night
+        store.vacuum(name, older, torn=torn)
+    return len(gone)
 
 
 def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: timedelta) -> None:
@@ -77,11 +119,12 @@ def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: 
         older: How long a run that never published its space may be resumed.
     """
     tables = {name for release in kept for name in release.tables}
-    let_go = published - tables
+    let_go, held = published - tables, bool(Holds(store).standing())
     left = {name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))}
     for name in left - tables:
-        # Vectors may be staged right now by a run that goes on beside this one, also of a space that was let go.
-        if name in let_go or store.idle(name) > older:
+        # Vectors may be staged right now by a run that goes on beside this one, also of a space that was let go. What
+        # runs embed while somebody holds the store is published by the first run after that, however late.
+        if name in let_go or (store.idle(name) > older and not held):
             store.drop(name)
             left.remove(name)
     registry = Registry(store)

@@ -52,7 +52,12 @@ class DriftConfig(BaseModel):
         default=12.0, ge=0, description="A run that changes nothing counts as a night so long after the last one."
     )
     retrain: bool = Field(
-        default=False, description="Without a Prefect server: an alarm starts a retraining at the end of the refresh."
+        default=False,
+        description="An alarm starts a retraining, whose gate decides: by an automation where a Prefect server "
+        "watches, else at the end of the refresh.",
+    )
+    retrain_days: float = Field(
+        default=7.0, ge=0, description="Days between two retrainings that alarms start; a person may at any time."
     )
 
     def given(self, thresholds: Mapping[str, Any]) -> DriftConfig:

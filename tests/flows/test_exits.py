@@ -20,6 +20,7 @@ CODES = {
     "ModelError": 2,
     "ProbeMismatch": 1,
     "NeedsApproval": 3,
+    "Held": 3,
     "LeaseHeld": 4,
     "Refused": 5,
     "ReleaseMoved": 1,
@@ -43,6 +44,7 @@ def test_every_outcome_has_a_row() -> None:
         "unchanged": 0,
         "passed": 0,
         "needs-approval": 3,
+        "held": 3,
         "refused": 5,
         "failed": 1,
         "interrupted": 130,
@@ -56,7 +58,11 @@ def test_an_audit_that_finds_damage_has_a_code_of_its_own() -> None:
 
 
 def test_a_plan_that_foretells_a_stop_is_done() -> None:
-    assert [exit_code(outcome, "plan") for outcome in (Outcome.NEEDS_APPROVAL, Outcome.REFUSED)] == [0, 0]
+    assert [exit_code(outcome, "plan") for outcome in (Outcome.NEEDS_APPROVAL, Outcome.REFUSED, Outcome.HELD)] == [
+        0,
+        0,
+        0,
+    ]
 
 
 def test_every_error_of_ours_has_the_code_of_the_readme() -> None:

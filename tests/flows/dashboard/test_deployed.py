@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 from prefect import State, flow
 from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.server.schemas.schedules import CronSchedule
 
 from flows.dashboard.deployed import STATES, call, concluded
-from storage.errors import InputError, LeaseHeld
+from storage.errors import InputError, LeaseHeld, NothingBefore
 from storage.outcome import Outcome
 from tasks.release.audit import AuditResult, Check
 
@@ -42,6 +47,13 @@ def test_every_deployment_names_a_flow_of_the_table_by_module() -> None:
         assert set(row.get("parameters", {})) <= set(loaded.parameters.properties)
 
 
+def test_every_deployment_has_tags_and_tells_what_it_does() -> None:
+    rows = yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]
+    assert [row for row in rows if "tidemark" not in row["tags"] or not row["description"].endswith(".")] == []
+    assert [row["name"] for row in rows if row["schedules"]] == ["nightly", "weekly", "weekly"]
+    assert [("scheduled" in row["tags"]) != ("by-hand" in row["tags"]) for row in rows] == len(rows) * [True]
+
+
 def test_the_dashboard_asks_for_the_parameters_of_the_plain_function() -> None:
     asked = schema("flows.dashboard.deployed.refresh")
     assert list(asked) == ["config", "accept_deletions", "accept_stale", "accept_encoder", "rebuild"]
@@ -68,6 +80,7 @@ def test_what_is_no_flow_of_the_dashboard_is_not_there(name: str) -> None:
         (Outcome.REFUSED, ("FAILED", "Refused")),
         (Outcome.NEEDS_APPROVAL, ("FAILED", "NeedsApproval")),
         (Outcome.FAILED, ("FAILED", "Failed")),
+        (Outcome.HELD, ("CANCELLED", "Held")),  # grey: that is what somebody wants
     ],
 )
 def test_a_flow_run_ends_in_the_state_of_its_outcome_and_says_why(outcome: Outcome, state: tuple[str, str]) -> None:
@@ -103,6 +116,7 @@ def test_an_audit_ends_in_a_state_of_its_own(ok: bool, state: tuple[str, str]) -
         (InputError("there is no release 9"), ("FAILED", "InputError")),
         # Grey, not red: another run is at work, and nobody has to act.
         (LeaseHeld("run r0 holds the store since 02:00"), ("CANCELLED", "LeaseHeld")),
+        (NothingBefore("there is no release before 1"), ("CANCELLED", "NothingBefore")),
     ],
 )
 def test_an_error_on_purpose_is_a_named_state_and_reaches_the_caller_unchanged(
@@ -120,6 +134,32 @@ def test_an_error_on_purpose_is_a_named_state_and_reaches_the_caller_unchanged(
     with pytest.raises(type(error)) as raised:
         call(night)
     assert raised.value is error
+
+
+@pytest.mark.usefixtures("prefect")
+def test_what_the_store_records_has_not_the_name_that_an_automation_tells() -> None:
+    error = InputError("notes: there is no such folder")
+    error.recorded = True
+
+    def fail() -> Done:
+        raise error
+
+    @flow
+    def night() -> State[Any]:
+        return concluded("refresh", fail)
+
+    ended = night(return_state=True)
+    assert (ended.type.value, ended.name, ended.message) == ("FAILED", "Failed", str(error))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("minute", ["0 1", "0 2", "30 2", "0 3"])
+def test_clocks_that_change_neither_skip_nor_double_a_night(zone: str, minute: str) -> None:
+    """The server's own arithmetic, over both changes of a year, at hours that such a day has twice or not at all."""
+    schedule = CronSchedule(cron=f"{minute} * * *", timezone=zone)
+    dates = asyncio.run(schedule.get_dates(300, start=datetime(2026, 2, 1, 12, tzinfo=UTC)))
+    nights = [date.astimezone(ZoneInfo(zone)).date() for date in dates]
+    assert [(after - before).days for before, after in pairwise(nights)] == 299 * [1]
 
 
 def test_every_outcome_that_a_flow_returns_has_a_state() -> None:

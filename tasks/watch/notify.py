@@ -1,0 +1,170 @@
+"""Who is told of what: the tables `[[notify]]`, and the events that the records of a store tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage.outcome import Outcome
+from storage.redaction import redacted
+from storage.tables.runs import BROKEN_OFF
+
+__all__ = ["Event", "Notice", "NotifyConfig", "drifted", "ended", "grown", "outdated"]
+
+
+class Event(StrEnum):
+    """What people can be told of; a member is the very string that stands in the configuration and in messages."""
+
+    FAILED = "failed"  # an error ended a run, or an audit found damage
+    DIED = "died"  # a run ended without a word: it was killed, or its machine went down
+    STALE = "stale"  # no refresh has ended well for limits.stale_hours
+    DRIFT = "drift"  # a figure alarms
+    REFUSED = "refused"  # a limit, an audit or a gate kept a release back
+    APPROVAL = "approval"  # a run waits for a person
+    STORAGE = "storage"  # the store is larger than limits.max_store_gb
+    HELD = "held"  # a run was built and not published, since somebody holds the store
+
+
+# Of one flow's outcome, or of an outcome of any: the most specific row comes first.
+TOLD: Mapping[Outcome, Event] = {
+    Outcome.FAILED: Event.FAILED,
+    Outcome.REFUSED: Event.REFUSED,
+    Outcome.NEEDS_APPROVAL: Event.APPROVAL,
+    Outcome.HELD: Event.HELD,
+}
+
+
+class NotifyConfig(BaseModel):
+    """One way to tell people: a table `[[notify]]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["webhook", "slack", "mail"] = Field(
+        description="webhook (one JSON POST an event: event, run, release, message, url), slack or mail."
+    )
+    on: tuple[Event, ...] = Field(
+        default=(Event.FAILED, Event.DIED, Event.STALE, Event.DRIFT, Event.REFUSED, Event.APPROVAL, Event.STORAGE),
+        min_length=1,
+        description="Of what: failed, died (killed, or its machine went down), stale (no refresh ended well for "
+        "limits.stale_hours), drift, refused (by a limit, an audit or a gate), approval (a run waits for a person), "
+        "storage (over limits.max_store_gb), held (built, and not published).",
+    )
+    url_env: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="The environment variable that holds the address, which is a secret: an http(s) URL, or for mail "
+        "smtp[s]://user:password@host:port/?from=a@b.org&to=c@d.org.",
+    )
+
+    @property
+    def target(self) -> str:
+        """What names it in records and logs: never the address."""
+        return f"{self.kind}:{self.url_env}"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message.
+
+    Attributes:
+        event: What happened.
+        subject: To whom or what, so that one event is told once however often it is seen.
+        run: The run that it is about; None where it is about none.
+        release: The release that readers see.
+        message: One line for people, without secrets.
+        url: Where to look, empty where nowhere.
+    """
+
+    event: Event
+    subject: str
+    run: str | None
+    release: int | None
+    message: str
+    url: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is posted."""
+        told = {"event": str(self.event), "run": self.run, "release": self.release}
+        return told | {"message": redacted(self.message), "url": redacted(self.url)}
+
+
+def ended(run: Mapping[str, Any]) -> Notice | None:
+    """What the end of a run tells, if it is news.
+
+    Args:
+        run: A row of the `runs` table.
+    """
+    event = TOLD.get(run["outcome"])
+    if run["outcome"] == Outcome.INTERRUPTED and BROKEN_OFF in (run["message"] or ""):
+        event = Event.DIED  # what a person stops is no news
+    if event is None:
+        return None
+    return Notice(event, run["run"], run["run"], run["release"], f"{run['kind']}: {run['message']}")
+
+
+def drifted(run: Mapping[str, Any], figures: Iterable[Mapping[str, Any]]) -> Notice | None:
+    """What the alarms of a run tell, all in one message.
+
+    Args:
+        run: A row of the `runs` table.
+        figures: Rows of the `drift` table.
+    """
+    alarms = [each for each in figures if each["run"] == run["run"] and each["alarm"]]
+    if not alarms:
+        return None
+    named = "; ".join(_alarm(each) for each in alarms)
+    return Notice(Event.DRIFT, run["run"], run["run"], run["release"], f"{named}: `tidemark drift` tells what to do")
+
+
+def outdated(last: datetime | None, now: datetime, hours: float, release: int | None) -> Notice | None:
+    """That no refresh has ended well for too long; told once for each that did.
+
+    Args:
+        last: When one did; None before the first.
+        now: The time, with zone.
+        hours: That may pass.
+        release: The release that readers see.
+    """
+    if last is None or now - last <= timedelta(hours=hours):
+        return None
+    gone = (now - last).total_seconds() / 3600
+    message = f"no refresh has ended well for {gone:.0f} hours (limits.stale_hours = {hours:g}): `tidemark runs`"
+    return Notice(Event.STALE, f"{last:%Y%m%d%H%M%S}", None, release, message)
+
+
+def grown(size: int, limit: float | None, now: datetime, release: int | None) -> Notice | None:
+    """That the store is over its bound; told again each week.
+
+    Args:
+        size: Bytes of the store.
+        limit: Gigabytes that it may have.
+        now: The time.
+        release: The release that readers see.
+    """
+    if limit is None or size <= limit * 1e9:
+        return None
+    message = f"the store has {size / 1e9:,.2f} GB (limits.max_store_gb = {limit:g}): `tidemark maintain` frees space"
+    return Notice(Event.STORAGE, f"{now:%G-W%V}", None, release, message)
+
+
+def asked(run: Mapping[str, Any], notice: Notice) -> Sequence[NotifyConfig]:
+    """The ways to tell people that a run was configured with, of those that want to know.
+
+    A way that was configured later is not told of what happened before.
+
+    Args:
+        run: A row of the `runs` table, with its configuration.
+        notice: What happened.
+    """
+    given = (run["config"] or {}).get("notify") or ()
+    return [each for each in map(NotifyConfig.model_validate, given) if notice.event in each.on]
+
+
+def _alarm(row: Mapping[str, Any]) -> str:
+    of = row["source"] or row["family"]
+    limit = "" if row["limit"] is None else f" (limit {row['limit']:.4g})"
+    return f"drift: {row['name']} of {of} is {row['value']:.4g}{limit}"
