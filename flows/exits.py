@@ -15,6 +15,7 @@ INTERRUPTED, PIPE_CLOSED = 130, 141  # as a shell reports any program that Ctrl-
 # Of an outcome, of one flow's outcome, or of an error and all below it: the most specific row comes first.
 EXITS: dict[Outcome | tuple[str, Outcome] | type[BaseException], int] = {
     ("audit", Outcome.FAILED): REFUSED,  # the audit itself did its work: what it looked at is damaged
+    ("drift", Outcome.FAILED): REFUSED,  # likewise, where it was asked to be strict
     ("plan", Outcome.NEEDS_APPROVAL): DONE,  # it foretells how a refresh would end, and has done so
     ("plan", Outcome.HELD): DONE,
     ("plan", Outcome.REFUSED): DONE,

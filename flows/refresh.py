@@ -1,7 +1,8 @@
-"""The nightly refresh: scan, plan, read, validate, deduplicate, chunk, gate, embed, write, index, audit, publish."""
+"""The nightly refresh: from the scan of the sources, over gate, audit and drift, to the release that is published."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,10 @@ from tasks.release.publish import clean_up
 from tasks.release.readable import require_readable
 from tasks.release.serving import described, serving
 from tasks.tally import Preparation, causes, stale_note, tally
+from tasks.verdict import Refused
+from tasks.watch.figures import Figure
+from tasks.watch.night import Night, night_of
+from tasks.watch.watch import drift, is_night
 
 __all__ = ["RunResult", "refresh"]
 
@@ -103,16 +108,47 @@ def _refresh(
     _quarantine(context, config, done)
     with run.clock.stage("gate"):
         found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
-        gate(context, encoder, config.limits, *found, **approved).enforce()
+        verdict = gate(context, encoder, config.limits, *found, **approved)
+    night = night_of(context, done, encoder.space.id)
+    if verdict.outcome is not Outcome.PASSED:  # what stopped the night is what people want to know of it
+        _watch(context, night, config, run)
+    verdict.enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
     stale = stale_note(run.counts)
     if not done.publishes:
+        base = context.base
+        if base is not None and is_night(context.store, night, config.drift):
+            stale += _watch(context, night, config, run, maker=base.run, release=base.seq)
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
-    release = publish_built(context, encoder, config, run, build(context, encoder, record, config, run, done))
+    try:
+        built = build(context, encoder, record, config, run, done)
+    except Refused:
+        _watch(context, night, config, run)
+        raise
+    night = night_of(context, done, encoder.space.id, built.role.version)
+    stale += _watch(context, night, config, run)
+    release = publish_built(context, encoder, config, run, built)
     run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
     with run.clock.stage("clean_up"):
         clean_up(context.store, config.releases, encoder.space.id)
+
+
+def _watch(
+    context: Context,
+    night: Night,
+    config: Config,
+    run: Run,
+    *,
+    maker: str | None = None,
+    release: int | None = None,
+    more: Sequence[Figure] = (),
+) -> str:
+    """Watch the night, put what it says into the record, and give the end of the run's message where it alarms."""
+    with run.clock.stage("drift"):
+        found = drift(context.store, night, config.drift, maker=maker, release=release, more=more)
+    run.facts.setdefault("data", {})["drift"] = found.counts | {"message": found.message}
+    return f"; {found.message}" if found.alarms else ""
 
 
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:

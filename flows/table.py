@@ -171,6 +171,11 @@ FLOWS: dict[str, FlowRow] = {
         "flows.views.quality:evaluation_view",
         "Measure how well a release answers judged questions: by vectors, by words, by both.",
     ),
+    "drift": FlowRow(
+        "flows.drift:drift",
+        "flows.views.drift:drift_view",
+        "Tell what moved: data, vectors, questions, encoder and quality of the last night, each beside its history.",
+    ),
 }
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flows.report.markdown import times, write_learning, write_quality, write_report
+from flows.report.markdown import times, write_drift, write_learning, write_quality, write_report
 from tasks.stage import in_flow_run
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "publish",
     "publish_artifacts",
     "publish_checks",
+    "publish_drift",
     "publish_gate",
     "publish_quality",
 ]
@@ -26,12 +27,16 @@ logger = logging.getLogger(__name__)
 UPDATE_SECONDS = 1.0
 
 
-def publish(report: Mapping[str, Any]) -> None:
-    """Put on the dashboard what the result of a flow holds: checks, quality, or the counts and seconds of a run.
+def publish(report: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Put on the dashboard what the result of a flow holds: checks, quality, drift, or counts and seconds of a run.
 
     Args:
-        report: The result as JSON shows it.
+        report: The result as JSON shows it; a list is for scripts and has no artifact.
     """
+    if not isinstance(report, Mapping):
+        return
+    if report.get("figures"):
+        publish_drift(report)
     if report.get("checks"):
         publish_checks(report["checks"])
     if report.get("sets"):
@@ -90,6 +95,31 @@ def publish_checks(checks: Sequence[Mapping[str, Any]]) -> None:
         for check in sorted(checks, key=lambda check: bool(check["ok"]))
     ]
     _send(lambda: create_table_artifact(key="audit-checks", table=rows, description="Every check of the audit."))
+
+
+def publish_drift(report: Mapping[str, Any]) -> None:
+    """Put what moved on the dashboard, alarms first; nothing outside a Prefect flow run.
+
+    Args:
+        report: `release`, `alarms` and `figures`, as JSON shows them.
+    """
+    if not in_flow_run():
+        return
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+    columns = ("family", "name", "source", "value", "median", "limit", "history")
+    rows = [
+        {"verdict": "ALARM" if each["alarm"] else "unusual" if each["over"] else "ok"}
+        | {name: each[name] for name in columns}
+        for each in sorted(report["figures"], key=lambda each: (not each["alarm"], not each["over"]))
+    ]
+    about = f"What moved in release {report['release']}."
+
+    def send() -> None:
+        create_table_artifact(key="drift", table=rows, description=about)
+        create_markdown_artifact(key="drift-report", markdown=write_drift(report), description=about)
+
+    _send(send)
 
 
 def publish_quality(report: Mapping[str, Any]) -> None:

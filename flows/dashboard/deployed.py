@@ -33,6 +33,7 @@ CONFIG = "The configuration file; empty for the tidemark.toml of the folder in w
 # nothing published. The names are those of events (`prefect.flow-run.NeedsApproval`), which may start other flows.
 STATES: Mapping[Outcome | tuple[str, Outcome], tuple[StateType, str]] = {
     ("audit", Outcome.FAILED): (StateType.FAILED, "AuditFailed"),
+    ("drift", Outcome.FAILED): (StateType.FAILED, "Drifted"),
     Outcome.PUBLISHED: (StateType.COMPLETED, "Completed"),
     Outcome.UNCHANGED: (StateType.COMPLETED, "Completed"),
     Outcome.PASSED: (StateType.COMPLETED, "Completed"),

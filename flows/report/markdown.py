@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.report.charts import GREEN, Bar, curve_chart, interval_chart, stage_chart
 
-__all__ = ["times", "write_learning", "write_quality", "write_report"]
+__all__ = ["times", "write_drift", "write_learning", "write_quality", "write_report"]
 
 
 def write_report(report: Mapping[str, Any]) -> str:
@@ -36,6 +36,29 @@ def write_report(report: Mapping[str, Any]) -> str:
     if drawn:
         lines += [f"![Counts]({_data(stage_chart('Counts', drawn, colour=GREEN))})", ""]
     return "\n".join(lines)
+
+
+def write_drift(report: Mapping[str, Any]) -> str:
+    """The Markdown report of what moved: alarms with what to do, figures beside their bands.
+
+    Args:
+        report: `release`, `alarms` and `figures`, as JSON shows them.
+
+    Returns:
+        Markdown.
+    """
+    alarms = report["alarms"]
+    lines = [f"# Drift of release {report['release']}", "", *([] if alarms else ["No alarm.", ""])]
+    for each in alarms:
+        about = f"{each['name']} of {each['source'] or each['family']}"
+        lines += [f"- **{about}**: {each['value']:.4g}, limit {each['limit']:.4g}. {each['advice'].capitalize()}."]
+    lines += ["", "| family | figure | source | tonight | usual | limit | |", "|---|---|---|---|---|---|---|"]
+    for each in report["figures"]:
+        usual = ["", ""] if each["limit"] is None else [f"{each[name]:.4g}" for name in ("median", "limit")]
+        verdict = "**alarm**" if each["alarm"] else "unusual" if each["over"] else ""
+        cells = [each["family"], each["name"], each["source"] or "", f"{each['value']:.4g}", *usual, verdict]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def write_learning(report: Mapping[str, Any]) -> str:

@@ -134,6 +134,25 @@ class ChunkTable:
             found = self.dataset.scanner(columns=columns, filter=few).to_table()
             yield from found.to_pylist()
 
+    def vectors_of(self, ids: Iterable[str]) -> tuple[list[str], npt.NDArray[np.float32]]:
+        """The vectors of some chunks.
+
+        Args:
+            ids: Ids of the chunks, each once.
+
+        Returns:
+            The ids in the order of the table, and float32 of shape (ids, dimension).
+        """
+        wanted = list(ids)
+        found: list[str] = []
+        parts = [np.empty((0, self.dimension), dtype=np.float32)]
+        for at in range(0, len(wanted), ASKED):
+            few = filter_in("id", wanted[at : at + ASKED])
+            rows = self.dataset.scanner(columns=["id", "vector"], filter=few, scan_in_order=True).to_table()
+            found += map(str, rows["id"].to_pylist())
+            parts.append(as_vectors(rows["vector"]))
+        return found, np.concatenate(parts)
+
     def vectors(self) -> Iterator[npt.NDArray[np.float32]]:
         """Every vector in order, as float32 of shape (rows, dimension) a slice."""
         for batch in stream(self.dataset, ["vector"]):

@@ -9,14 +9,16 @@ import pyarrow as pa
 
 from storage.hashing import digest
 from storage.tables.columns import TIME, key_field, strings
-from storage.tables.store import Store, read
+from storage.tables.releases import Releases
+from storage.tables.store import Store, pick, read
 
 __all__ = ["DRIFT", "TABLE", "Drift"]
 
 TABLE = "drift"
 
-# One row a figure and night. `release` is null where the night published nothing; `maker` is the run whose release the
-# figure is of (the run itself, where it published). `median` to `limit` are the band as the night saw it, null while
+# One row a figure and night. `maker` is the run whose release the figure is of (the run itself, where it published).
+# `release` is null where the night published nothing; rows are written before a night publishes, so whoever reads them
+# learns it from the releases. `median` to `limit` are the band as the night saw it, null while
 # the history is too short to judge by. `detail` is JSON that explains the figure to a person.
 DRIFT = pa.schema(
     [
@@ -25,6 +27,7 @@ DRIFT = pa.schema(
         pa.field("release", pa.int64()),
         *strings("family", "name", "source", "space"),
         pa.field("value", pa.float64()),
+        pa.field("error", pa.float64()),
         pa.field("history", pa.int32()),
         *(pa.field(name, pa.float64()) for name in ("median", "mad", "highest", "limit")),
         pa.field("over", pa.bool_()),
@@ -55,8 +58,28 @@ class Drift:
     def all(self) -> list[dict[str, Any]]:
         """Every figure that was measured, oldest first."""
         table = self.store.find(TABLE)
-        rows = [] if table is None else read(table, DRIFT).to_pylist()
-        return sorted(rows, key=lambda row: (row["created"], row["run"], row["key"]))
+        return [] if table is None else self._told(read(table, DRIFT))
+
+    def last(self, nights: int) -> list[dict[str, Any]]:
+        """The figures of the last nights that were recorded, oldest first; it reads few columns of the others.
+
+        Args:
+            nights: Of how many runs.
+        """
+        table = self.store.find(TABLE)
+        if table is None:
+            return []
+        seen = read(table, DRIFT, ["run", "created"]).group_by("run").aggregate([("created", "max")])
+        runs = seen.sort_by([("created_max", "ascending"), ("run", "ascending")])["run"].to_pylist()[-nights:]
+        return self._told(pick(table, DRIFT, "run", runs))
+
+    def _told(self, rows: pa.Table) -> list[dict[str, Any]]:
+        """Rows with the release that their night published: a run writes them before it has a number."""
+        listed = rows.to_pylist()
+        unknown = {str(row["maker"]) for row in listed if row["release"] is None}
+        made = Releases(self.store).made_by(unknown) if unknown else {}
+        full = [row | {"release": made.get(row["maker"])} if row["release"] is None else row for row in listed]
+        return sorted(full, key=lambda row: (row["created"], row["run"], row["key"]))
 
 
 def _key(row: Mapping[str, Any]) -> str:

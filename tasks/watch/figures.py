@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -32,6 +33,9 @@ class Figure:
         value: The figure.
         source: The source that it is of; None where it is of the whole index.
         detail: What a person needs to act on it, JSON-able: examples, cells, the parts of the figure.
+        error: Standard error that it has by itself, from how little it was measured of, on the scale that it is judged
+            on: a share of three documents says less than one of a thousand.
+        space: The vector space that it is of; another space starts a new history. None where vectors do not matter.
     """
 
     family: Family
@@ -39,6 +43,8 @@ class Figure:
     value: float
     source: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    error: float = 0.0
+    space: str | None = None
 
     @property
     def key(self) -> tuple[str, str, str | None]:
@@ -50,10 +56,13 @@ class Figure:
 class Band:
     """What a figure's own history says is usual.
 
+    A figure that may be unusual to both sides is judged on the side that it lies on: where it is below the median,
+    `highest` is the lowest of the history and `limit` the figure below which it is unusual.
+
     Attributes:
         nights: How many nights it is drawn from.
         median: Of them.
-        mad: Median absolute deviation.
+        mad: Median absolute deviation, on the scale that the figure is judged on (of logarithms for counts).
         highest: Of them.
         limit: Above it a figure is unusual.
     """
@@ -76,6 +85,8 @@ class Judged:
         alarm: It was so often enough to tell somebody.
         nights: For how many of the last nights it was out of the band, this one included.
         advice: What to do about it, in one sentence.
+        strength: How far out it is: 0 at the median, 1 at the limit; nan without a band.
+        told: It is as unusual as an alarm, and somebody was told within the cool-down.
     """
 
     figure: Figure
@@ -84,6 +95,8 @@ class Judged:
     alarm: bool = False
     nights: int = 0
     advice: str = ""
+    strength: float = math.nan
+    told: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -99,6 +112,7 @@ class Judged:
             "history": 0 if band is None else band.nights,
             "over": self.over,
             "alarm": self.alarm,
+            "told": self.told,
             "nights": self.nights,
             "detail": dict(self.figure.detail),
         }
@@ -136,11 +150,13 @@ class DriftResult:
         release: The release that it is about.
         figures: All that was measured.
         notes: What could not be watched and why, one line each.
+        strict: An alarm that stands is a failure.
     """
 
     release: int | None
     figures: tuple[Judged, ...] = ()
     notes: tuple[str, ...] = ()
+    strict: bool = False
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
@@ -159,13 +175,14 @@ class DriftResult:
     @property
     def outcome(self) -> Outcome:
         """Passed: an alarm is news, no failure; `--strict` makes it one."""
-        return Outcome.PASSED
+        return Outcome.FAILED if self.strict and self.alarms else Outcome.PASSED
 
     @property
     def message(self) -> str:
         """One line for people."""
         named = [f"{alarm.name} of {alarm.source or alarm.family}" for alarm in self.alarms]
-        return f"{len(named)} alarms: {', '.join(named)}" if named else "no alarm"
+        count = "1 alarm" if len(named) == 1 else f"{len(named)} alarms"
+        return f"{count}: {', '.join(named)}" if named else "no alarm"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values."""

@@ -1,0 +1,128 @@
+"""What a night brought, as far as watching asks: what arrived, was refused or left, and where its vectors lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from storage.tables.chunks import ChunkTable
+from storage.tables.documents import DocumentTable
+from storage.tables.releases import Release
+from storage.tables.store import Store
+from tasks.context import Context
+from tasks.tally import Preparation
+
+__all__ = ["ARRIVALS", "Night", "night_of", "night_of_release"]
+
+ARRIVALS = {"key": pl.String, "source": pl.String, "id": pl.String, "duplicate": pl.Boolean}
+CHUNKS = {"id": pl.String, "key": pl.String, "source": pl.String, "document": pl.String}
+TEXTS: dict[str, Any] = {
+    "key": pl.String,
+    "source": pl.String,
+    "id": pl.String,
+    "text": pl.String,
+    "licence": pl.String,
+    "timestamp": pl.Datetime("us", "UTC"),
+}
+ARRIVED = ("new", "content")  # causes by which a text is new; another rule or another title is no news
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a night brought.
+
+    Attributes:
+        run: The run.
+        now: When it began.
+        sources: The sources that it looked at.
+        known: Those of them that the index held documents of before.
+        arrivals: ARRIVALS columns of the documents whose text is new; what moved is none.
+        texts: Gives slices of TEXTS columns, of arrivals and others.
+        chunks: CHUNKS columns of the chunks that are new with the arrivals.
+        refused: source and rule of the documents that were refused tonight; None where nobody can tell any more.
+        deleted: Source to the number of documents that left; None where nobody can tell any more.
+        space: Id of the vector space.
+        table: The chunks as they are written; None where the night ended before.
+    """
+
+    run: str
+    now: datetime
+    sources: tuple[str, ...]
+    known: frozenset[str]
+    arrivals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ARRIVALS))
+    texts: Callable[[], Iterable[pl.DataFrame]] = field(default=tuple, repr=False)
+    chunks: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CHUNKS))
+    refused: pl.DataFrame | None = None
+    deleted: Mapping[str, int] | None = None
+    space: str = ""
+    table: ChunkTable | None = None
+
+
+def night_of(context: Context, done: Preparation, space: str, version: int | None = None) -> Night:
+    """What a refresh brought.
+
+    Args:
+        context: The run.
+        done: What it prepared.
+        space: Id of the vector space.
+        version: The version of the chunk table that it wrote; None where it wrote none.
+    """
+    accepted = done.validated.accepted
+    schema = {"key": pl.String, "source": pl.String, "id": pl.String, "cause": pl.String}
+    fresh = accepted.frame(list(schema), dict(schema)).filter(pl.col("cause").is_in(ARRIVED))
+    copies = done.deduplicated.after.filter(pl.col("duplicate_of").is_not_null())["key"]
+    # Anti: a document that moved has a new id and no new text.
+    arrivals = fresh.join(done.deduplicated.moved, on="key", how="anti").with_columns(
+        pl.col("key").is_in(copies.implode()).alias("duplicate")
+    )
+    # Semi: the chunks of arrivals alone. Where the chunker or the encoder changed, all others are written too.
+    chunks = done.changes.upserts.frame(list(CHUNKS), dict(CHUNKS)).join(arrivals, on="key", how="semi")
+    known = frozenset(context.ledger()["source"].unique())
+    return Night(
+        run=context.run,
+        now=context.now,
+        sources=tuple(source.name for source in context.sources),
+        known=known,
+        arrivals=arrivals.select(list(ARRIVALS)),
+        texts=lambda: accepted.slices(list(TEXTS)),
+        chunks=chunks,
+        refused=done.validated.refused.select("source", "rule"),
+        deleted=dict(done.deduplicated.deleted.group_by("source").len().iter_rows()),
+        space=space,
+        table=None if version is None else ChunkTable(context.store, done.changes.table, version),
+    )
+
+
+def night_of_release(store: Store, release: Release) -> Night:
+    """What a release brought, as far as its tables still tell: the documents that its own run wrote.
+
+    Args:
+        store: The store.
+        release: The release; one that was restored or embedded anew brought no documents of its own.
+    """
+    documents = DocumentTable(store, release.at("documents"))
+    chunks = ChunkTable(store, release.chunks, release.at(release.chunks))
+    columns = ["key", "source", "id", "duplicate_of", "run"]
+    held = pl.concat(documents.slices(columns, rows=65_536)) if documents.rows else pl.DataFrame(schema=columns)
+    mine = held.filter(pl.col("run") == release.run)
+    arrivals = mine.with_columns(pl.col("duplicate_of").is_not_null().alias("duplicate")).select(list(ARRIVALS))
+    parts = [part.join(arrivals, on="key", how="semi") for part in chunks.columns(list(CHUNKS))]
+
+    def texts() -> Iterator[pl.DataFrame]:
+        yield from documents.slices(list(TEXTS), keys=arrivals["key"])
+
+    return Night(
+        run=release.run,
+        now=release.created,
+        sources=tuple(sorted(held["source"].unique())),
+        known=frozenset(held.filter(pl.col("run") != release.run)["source"].unique()),
+        arrivals=arrivals,
+        texts=texts,
+        chunks=pl.concat(parts) if parts else pl.DataFrame(schema=CHUNKS),
+        space=release.space,
+        table=chunks,
+    )

@@ -1,0 +1,112 @@
+"""Watch a night: measure what it brought, judge it against its history, keep the figures, tell the alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from storage.tables.drift import Drift
+from storage.tables.nights import Nights
+from storage.tables.store import Store
+from tasks.stage import stage
+from tasks.watch.config import DriftConfig
+from tasks.watch.data import measure_data
+from tasks.watch.embeddings import NAME, EmbeddingsResult, Sample, classified, measure_embeddings, sample
+from tasks.watch.figures import DriftResult, Family, Figure, Judged
+from tasks.watch.history import history, rows_of
+from tasks.watch.judge import PastNight, judge
+from tasks.watch.night import Night
+
+__all__ = ["drift", "is_night", "watch"]
+
+NOTHING = EmbeddingsResult((), ())
+
+
+def watch(
+    store: Store,
+    night: Night,
+    config: DriftConfig,
+    *,
+    maker: str | None = None,
+    release: int | None = None,
+    more: Sequence[Figure] = (),
+) -> DriftResult:
+    """Measure a night, judge its figures against the nights before, and keep them.
+
+    Args:
+        store: The store.
+        night: What the night brought.
+        config: What is watched, and the thresholds.
+        maker: The run that made the release that the night is about; the night's own run if None.
+        release: That release; None where it has no number yet, or never will.
+        more: Figures of other families, measured elsewhere, to be judged and kept with these.
+    """
+    past = [each for each in history(store, config) if each.created < night.now]
+    kept, figures = Nights(store), list[Figure]()
+    if config.data:
+        found, words = measure_data(store, night, past, config)
+        figures += found
+        if night.table is not None:  # a night that wrote nothing brings the same words again
+            kept.learn(night.run, words)
+    drawn, seen = None, NOTHING
+    if config.embeddings and night.table is not None and not night.chunks.is_empty():
+        before = [sums for sums in kept.last(night.space, config.nights) if sums.created < night.now]
+        centres = kept.cells(night.space)
+        drawn = sample(night, config.sample)
+        seen = measure_embeddings(drawn, night, before, centres, config)
+        figures += seen.figures
+        if seen.centres is not None:
+            kept.fix(night.space, seen.centres, night.now)
+        kept.add(seen.sums, keep=2 * config.nights)
+    judged = judge([*figures, *more], past, config)
+    if drawn is not None and any(_explained(each) for each in judged):
+        judged = tuple(_classified(each, drawn, before) if _explained(each) else each for each in judged)
+    rows = rows_of(judged, run=night.run, maker=maker or night.run, release=release, now=night.now)
+    Drift(store).add(rows)
+    return DriftResult(release, judged, _notes(judged, past, config))
+
+
+@stage
+def drift(
+    store: Store,
+    night: Night,
+    config: DriftConfig,
+    *,
+    maker: str | None = None,
+    release: int | None = None,
+    more: Sequence[Figure] = (),
+) -> DriftResult:
+    """Watch a night of a refresh; an alarm is news and stops nothing."""
+    return watch(store, night, config, maker=maker, release=release, more=more)
+
+
+def is_night(store: Store, night: Night, config: DriftConfig) -> bool:
+    """Whether a run that changed nothing counts as a night: one by hand, an hour after another, does not.
+
+    Args:
+        store: The store.
+        night: Of the run.
+        config: How long after the last one.
+    """
+    last = history(store, config)[-1:]
+    return not last or night.now - last[0].created >= timedelta(hours=config.hours)
+
+
+def _explained(judged: Judged) -> bool:
+    """Whether people are owed more of a figure than the figure: only then the classifier is asked."""
+    return judged.over and judged.figure.family is Family.EMBEDDINGS and judged.figure.name == NAME
+
+
+def _classified(judged: Judged, drawn: Sample, before: Sequence[object]) -> Judged:
+    return replace(judged, figure=classified(judged.figure, drawn, before))  # type: ignore[arg-type]
+
+
+def _notes(judged: Sequence[Judged], past: Sequence[PastNight], config: DriftConfig) -> tuple[str, ...]:
+    waiting = sum(each.band is None for each in judged)
+    if not waiting:
+        return ()
+    return (
+        f"{waiting} of {len(judged)} figures have too short a history to be judged: they need {config.least_nights} "
+        f"nights, and {len(past)} are kept",
+    )
