@@ -160,7 +160,7 @@ def _retraining(context: Context, config: Config) -> Retraining | None:
 def _pace(context: Context, space: str) -> float:
     """Seconds that embedding and writing a token takes, from what earlier runs in this space took."""
     # A night without news embeds nothing: of years of them only those are read that may tell a speed.
-    worked = {"published", "refused", "failed", "interrupted"}
+    worked = {"published", "held", "refused", "failed", "interrupted"}
     for run in Runs(context.store).all(_REMEMBERED, columns=("counts", "seconds", "model"), outcomes=worked):
         counts, seconds, model = run["counts"] or {}, run["seconds"] or {}, run["model"] or {}
         if counts.get("tokens", 0) > 10_000 and model.get("id") == space and seconds.get("embed"):

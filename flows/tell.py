@@ -81,7 +81,7 @@ def _noted(store: Store, config: Config, now: datetime) -> Iterator[str]:
 def _happened(store: Store, config: Config, now: datetime) -> Iterator[tuple[Notice, Sequence[NotifyConfig]]]:
     """What there is to tell of the newest runs and of the store, and who wants to know."""
     rows = [row for row in Runs(store).all(RUNS, columns=_COLUMNS) if now - row["started"] < DAYS]
-    figures = Drift(store).all() if any(Event.DRIFT in each.on for each in config.notify) else []
+    figures = Drift(store).last(RUNS) if any(Event.DRIFT in each.on for each in config.notify) else []
     for row in reversed(rows):
         for notice in (ended(row), drifted(row, figures)):
             if notice is not None:

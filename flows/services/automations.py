@@ -126,15 +126,15 @@ def _payload(event: Event, tell: Mapping[str, str], kind: str) -> str:
     if kind == "slack":
         whole = " ".join(filter(None, [f"tidemark {event}: {tell['message']}", tell["run"], tell["url"]]))
         return f'{{"text": {_filled(whole)}}}'
-    parts = {"event": json.dumps(str(event)), "run": _filled(tell["run"]), "release": "null"}
-    parts |= {"message": _filled(tell["message"]), "url": _filled(tell["url"])}
+    parts = {"event": json.dumps(str(event)), "run": _filled(tell["run"]) or "null", "release": "null"}
+    parts |= {"message": _filled(tell["message"]), "url": _filled(tell["url"]) or '""'}
     return "{" + ", ".join(f'"{name}": {value}' for name, value in parts.items()) + "}"
 
 
 def _filled(text: str) -> str:
-    """A text with `{{ ... }}` in it as one expression of Jinja that gives a JSON string."""
+    """A text with `{{ ... }}` in it as one expression of Jinja that gives a JSON string; nothing for no text."""
     if not text:
-        return "null"
+        return ""
     parts = []
     while text:
         before, _, rest = text.partition("{{")

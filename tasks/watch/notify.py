@@ -30,7 +30,6 @@ class Event(StrEnum):
     HELD = "held"  # a run was built and not published, since somebody holds the store
 
 
-# Of one flow's outcome, or of an outcome of any: the most specific row comes first.
 TOLD: Mapping[Outcome, Event] = {
     Outcome.FAILED: Event.FAILED,
     Outcome.REFUSED: Event.REFUSED,
@@ -101,7 +100,7 @@ def ended(run: Mapping[str, Any]) -> Notice | None:
     event = TOLD.get(run["outcome"])
     if run["outcome"] == Outcome.INTERRUPTED and BROKEN_OFF in (run["message"] or ""):
         event = Event.DIED  # what a person stops is no news
-    if event is None:
+    if event is None or (run["kind"] == "drift" and event is Event.FAILED):  # the alarms themselves are told
         return None
     return Notice(event, run["run"], run["run"], run["release"], f"{run['kind']}: {run['message']}")
 
@@ -116,7 +115,7 @@ def drifted(run: Mapping[str, Any], figures: Iterable[Mapping[str, Any]]) -> Not
     alarms = [each for each in figures if each["run"] == run["run"] and each["alarm"]]
     if not alarms:
         return None
-    named = "; ".join(_alarm(each) for each in alarms)
+    named = "; ".join(sorted(map(_alarm, alarms)))
     return Notice(Event.DRIFT, run["run"], run["run"], run["release"], f"{named}: `tidemark drift` tells what to do")
 
 

@@ -19,6 +19,7 @@ from flows import retrain as module
 from flows.audit import audit
 from flows.config.schema import Config
 from flows.exits import exit_code
+from flows.hold import hold, unhold
 from flows.reembed import reembed
 from flows.refresh import refresh
 from flows.retrain import RetrainResult, retrain
@@ -97,6 +98,18 @@ def untouched(base: Path, found: RetrainResult, *, models: int = 1) -> None:
     known = [(each.space, each.metrics["verdict"]) for each in Models(Store(base / "store")).all()]
     assert known == ([(found.challengers[0].space, "refused")] if models else [])
     assert not (base / "store" / ".work").exists()
+
+
+def test_what_helps_waits_while_somebody_holds_the_store(trained: Path) -> None:
+    config, store = made(trained, {"approval": True}), Store(trained / "store")
+    hold(store, "the judges are asked")
+    held = retrain(config, yes=True)
+    assert (held.outcome, exit_code(held.outcome), held.release) == ("held", 3, 1)
+    assert "the judges are asked" in held.message
+    assert current(trained).seq == 1
+    unhold(store)
+    free = retrain(config, yes=True)
+    assert (free.outcome, free.release, free.challengers[0].space) == ("published", 2, held.challengers[0].space)
 
 
 def test_what_helps_is_published_as_one_release_and_nights_go_on_with_it(

@@ -51,11 +51,12 @@ def test_the_deployments_name_modules_and_no_place_of_a_machine() -> None:
         "flows.dashboard.deployed.audit",
         "flows.dashboard.deployed.maintain",
         "flows.dashboard.deployed.evaluate",
+        "flows.dashboard.deployed.drift",
         "flows.dashboard.deployed.retrain",
     ]
     assert data["pull"] == [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
     assert not [word for word in text.split() if word.strip("\"'").startswith("/")]
-    assert [each["work_pool"] for each in data["deployments"]] == 7 * [{"name": "tidemark", "job_variables": {}}]
+    assert [each["work_pool"] for each in data["deployments"]] == 8 * [{"name": "tidemark", "job_variables": {}}]
 
 
 def test_down_leaves_the_processes_of_other_folders_alone(tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_a_command_in_the_folder_reports_to_the_dashboard(services: Services) ->
     done = subprocess.run(
         command, cwd=services.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
-    assert (done.stdout, done.returncode) == ("7\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("8\n", 0), done.stderr
 
 
 @pytest.mark.slow
@@ -203,7 +204,7 @@ def test_up_repairs_what_was_killed_and_locks_what_an_earlier_version_left_open(
     before = mains(services)
     up(services)
     assert mains(services) == before
-    assert len(services.dashboard.schedules()) == 7
+    assert len(services.dashboard.schedules()) == 8
     for role in ("worker", "server"):
         os.kill(int((services.home / f"{role}.pid").read_text()), 9)
         assert not status(services)
