@@ -45,7 +45,8 @@ def watch(
     past = [each for each in history(store, config) if each.created < night.now]
     kept, figures = Nights(store), list[Figure]()
     if config.data:
-        found, words = measure_data(store, night, past, config)
+        known = kept.vocabulary(night.arrivals["source"].unique()) if night.arrivals.height else {}
+        found, words = measure_data(night, known, past, config)
         figures += found
         if night.table is not None:  # a night that wrote nothing brings the same words again
             kept.learn(night.run, words)
