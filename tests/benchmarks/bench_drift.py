@@ -40,12 +40,12 @@ START = datetime(2026, 1, 1, 2, tzinfo=UTC)
 SPACE = "0" * 32
 SIZE = 60  # documents of a source in a night, in the middle
 SOURCES = {
-    "language": PACKAGES,
-    "services": ("prefect", "httpx", "fastapi", "starlette", "anyio"),
-    "tables": ("pyarrow", "polars", "pandas"),
-    "checks": ("great_expectations", "pydantic", "hypothesis", "pytest"),
+    "language": PACKAGES[:24],
+    "services": ("httpx", "anyio", "starlette", "fastapi", "aiohttp"),
+    "checks": ("pydantic", "hypothesis"),
+    "terminal": ("rich", "typer", "click", "fsspec"),
 }
-FOREIGN = ("sklearn", "scipy.stats", "scipy.signal")
+FOREIGN = ("networkx",)
 GERMAN = (
     "Der Lotse wartet hinter der Mole auf die Flut.",
     "Am Abend liegen die Boote wieder an ihren Bojen.",

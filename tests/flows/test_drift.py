@@ -43,7 +43,7 @@ name = "notes"
 kind = "folder"
 path = "notes"
 """
-EACH = 40
+EACH = 60
 WORDS = ("anchor", "buoy", "chart", "dock", "ebb", "flood", "gale", "hull", "inlet", "jetty")
 
 
