@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from flows.build import build, publish_built
 from flows.config.schema import Config
@@ -100,25 +101,24 @@ def _refresh(
     with run.clock.stage("gate"):
         found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
         verdict = gate(context, encoder, config.limits, *found, **approved)
-    night = night_of(context, done, encoder.space.id)
+    brought = partial(night_of, context, done, encoder.space.id)  # later: it holds a row of every new chunk
     if verdict.outcome is not Outcome.PASSED:  # what stopped the night is what people want to know of it
-        _watch(context, night, config, run)
+        _watch(context, brought(), config, run)
     verdict.enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
     stale = stale_note(run.counts)
     if not done.publishes:
         base = context.base
-        if base is not None and is_night(context.store, night, config.drift):
-            stale += _watch(context, night, config, run, maker=base.run, release=base.seq)
+        if base is not None and is_night(context.store, context.now, config.drift):
+            stale += _watch(context, brought(), config, run, maker=base.run, release=base.seq)
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
     try:
         built = build(context, encoder, record, config, run, done)
     except Refused:
-        _watch(context, night, config, run)
+        _watch(context, brought(), config, run)
         raise
-    night = night_of(context, done, encoder.space.id, built.role.version)
-    stale += _watch(context, night, config, run)
+    stale += _watch(context, brought(built.role.version), config, run)
     release = publish_built(context, encoder, config, run, built)
     run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
     with run.clock.stage("clean_up"):

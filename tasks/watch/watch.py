@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from storage.tables.drift import Drift
 from storage.tables.nights import Nights
@@ -82,16 +82,16 @@ def drift(
     return watch(store, night, config, maker=maker, release=release, more=more)
 
 
-def is_night(store: Store, night: Night, config: DriftConfig) -> bool:
+def is_night(store: Store, now: datetime, config: DriftConfig) -> bool:
     """Whether a run that changed nothing counts as a night: one by hand, an hour after another, does not.
 
     Args:
         store: The store.
-        night: Of the run.
+        now: When the run began.
         config: How long after the last one.
     """
     last = history(store, config)[-1:]
-    return not last or night.now - last[0].created >= timedelta(hours=config.hours)
+    return not last or now - last[0].created >= timedelta(hours=config.hours)
 
 
 def _explained(judged: Judged) -> bool:
