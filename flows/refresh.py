@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flows.build import build, hold_floors, publish_built
@@ -112,28 +113,28 @@ def _refresh(
     with run.clock.stage("gate"):
         found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
         verdict = gate(context, encoder, config.limits, *found, **approved)
-    night = night_of(context, done, encoder.space.id)
+    brought = partial(night_of, context, done, encoder.space.id)  # later: it holds a row of every new chunk
     if verdict.outcome is not Outcome.PASSED:  # what stopped the night is what people want to know of it
-        _watch(context, night, config, run, beside(context, encoder, config, run, sung))
+        _watch(context, brought(), config, run, beside(context, encoder, config, run, sung))
     verdict.enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
     stale = stale_note(run.counts)
     if not done.publishes:
         base = context.base
-        if base is not None and is_night(context.store, night, config.drift):
+        if base is not None and is_night(context.store, context.now, config.drift):
             others = beside(context, encoder, config, run, sung)
-            stale += _watch(context, night, config, run, others, maker=base.run, release=base.seq)
+            stale += _watch(context, brought(), config, run, others, maker=base.run, release=base.seq)
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
     remember(context, encoder.space, sung, published=False)
     try:
         built = build(context, encoder, record, config, run, done)
     except Refused:
-        _watch(context, night, config, run, beside(context, encoder, config, run, sung))
+        _watch(context, brought(), config, run, beside(context, encoder, config, run, sung))
         raise
     floors = hold_floors(context, encoder, config, run, built)
-    night = night_of(context, done, encoder.space.id, built.role.version)
-    stale += _watch(context, night, config, run, beside(context, encoder, config, run, sung, built, floors))
+    others = beside(context, encoder, config, run, sung, built, floors)
+    stale += _watch(context, brought(built.role.version), config, run, others)
     release = publish_built(context, encoder, config, run, built, floors=floors)
     run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
     remember(context, encoder.space, sung, published=True)

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from storage.tables.nights import Nights
-from storage.tables.store import Store
 from tasks.curate.validation.features import detector
 from tasks.curate.validation.rules import UNLICENSED
 from tasks.watch.config import DriftConfig
@@ -34,7 +32,7 @@ Known = Mapping[str, Hashes]
 
 
 def measure_data(
-    store: Store, night: Night, history: Sequence[PastNight], config: DriftConfig
+    night: Night, known: Known, history: Sequence[PastNight], config: DriftConfig
 ) -> tuple[list[Figure], dict[str, Hashes]]:
     """Measure what arrived, a source at a time.
 
@@ -42,8 +40,8 @@ def measure_data(
     than that, whatever arrived. A source that is new has no counts: its first load is no night.
 
     Args:
-        store: The store, which remembers the words of each source.
         night: What the night brought.
+        known: Source to the hashes of the words that it had so far, sorted.
         history: The nights before it, for what was usual of languages and licences.
         config: How much is looked at.
 
@@ -58,7 +56,6 @@ def measure_data(
     if texts.is_empty():
         return figures, {}
     words = running(texts)
-    known = Nights(store).vocabulary(texts["source"].unique())
     found = new_words(words, known)
     enough = {str(name): mine for (name,), mine in texts.group_by("source") if mine.height >= config.least}
     for source, mine in sorted(enough.items()):

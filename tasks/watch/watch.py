@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from storage.tables.drift import Drift
 from storage.tables.nights import Nights
@@ -47,7 +47,8 @@ def watch(
     past = [each for each in history(store, config) if each.created < night.now]
     kept, figures = Nights(store), list[Figure]()
     if config.data:
-        found, words = measure_data(store, night, past, config)
+        known = kept.vocabulary(night.arrivals["source"].unique()) if night.arrivals.height else {}
+        found, words = measure_data(night, known, past, config)
         figures += found
         if night.table is not None:  # a night that wrote nothing brings the same words again
             kept.learn(night.run, words)
@@ -84,16 +85,16 @@ def drift(
     return watch(store, night, config, maker=maker, release=release, more=more, notes=notes)
 
 
-def is_night(store: Store, night: Night, config: DriftConfig) -> bool:
+def is_night(store: Store, now: datetime, config: DriftConfig) -> bool:
     """Whether a run that changed nothing counts as a night: one by hand, an hour after another, does not.
 
     Args:
         store: The store.
-        night: Of the run.
+        now: When the run began.
         config: How long after the last one.
     """
     last = history(store, config)[-1:]
-    return not last or night.now - last[0].created >= timedelta(hours=config.hours)
+    return not last or now - last[0].created >= timedelta(hours=config.hours)
 
 
 def _explained(judged: Judged) -> bool:

@@ -213,6 +213,7 @@ def test_a_run_records_what_went_in_and_what_came_out(tmp_path: Path) -> None:
         "write",
         "index",
         "audit",
+        "drift",
         "publish",
         "clean_up",
     ]

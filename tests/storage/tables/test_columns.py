@@ -7,8 +7,10 @@ import pytest
 
 from storage.tables.chunks import chunks_schema
 from storage.tables.documents import DOCUMENTS, LEDGER
+from storage.tables.drift import DRIFT
 from storage.tables.format import FORMATS
 from storage.tables.lease import LEASES
+from storage.tables.nights import CELLS, NIGHTS, VOCABULARY
 from storage.tables.quarantine import QUARANTINE
 from storage.tables.releases import RELEASES
 from storage.tables.roles import chunks_table
@@ -23,6 +25,10 @@ TABLES = {
     "leases": (LEASES, "token"),
     "format": (FORMATS, "number"),
     "chunks": (chunks_schema(4), "id"),
+    "drift": (DRIFT, "key"),
+    "nights": (NIGHTS, "key"),
+    "cells": (CELLS, "space"),
+    "vocabulary": (VOCABULARY, "key"),
 }
 
 
