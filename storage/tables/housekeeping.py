@@ -21,10 +21,9 @@ logger = logging.getLogger(__name__)
 
 _TABLES = (
     *("runs", "leases", "quarantine", "releases", "evaluations", "format", "generated", "models"),
-    *("drift", "nights", "vocabulary"),
+    *("drift", "nights", "vocabulary", "canaries", FILES_TABLE),
 )
 
-_TABLES += ("canaries", FILES_TABLE)
 _FRAGMENTS = 16  # each night leaves one or two: more of them slow every look
 _VERSIONS = 64  # written since the last time; a heartbeat makes one without a fragment
 _ROWS = 1_024  # of a fragment that is left alone: else each time would write the whole past again
