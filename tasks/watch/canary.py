@@ -9,6 +9,7 @@ from models.encoder import EncoderFolder, Vectors
 from models.probe import CANARY_TEXTS, TOLERANCE, Change, change, kernels
 from models.space import Space
 from storage.outcome import Outcome
+from storage.registry import Registry
 from storage.tables.canaries import Canaries, Canary
 from storage.tables.vectors import vectors_table
 from tasks.build.embed import Pending, find_pending
@@ -83,7 +84,8 @@ def canary(
     """
     if not pending.missing.height:
         return CanaryResult()
-    kept, opened = reference(context.store, encoder.space.id), encoder.open()
+    lost = context.rebuild and bool(Registry(context.store).damage(encoder.space.id))  # its probe may be what is lost
+    kept, opened = None if lost else reference(context.store, encoder.space.id), encoder.open()
     texts = CANARY_TEXTS if kept is None else kept.texts
     vectors = opened.encode_documents(texts)
     made_with = {**libraries, **kernels()}  # after the encoder was opened: kernels are asked of what it loaded

@@ -69,6 +69,8 @@ def watch_queries(
         now: When the night began.
     """
     queries, gathered, written = Queries(store, release.space), FileQueries(), 0
+    if config.path is not None and config.log == "off":
+        gathered = FileQueries(notes=("queries.path names files, but queries.log is off: none of them is read",))
     if config.path is not None and config.log != "off" and encoder.space.id == release.space:
         files = QueryFiles(store)
         gathered = read_files(config.path, base, files.all(), config.sample, now)

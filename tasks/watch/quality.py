@@ -11,6 +11,7 @@ import polars as pl
 from models.encoder import EncoderFolder
 from models.statistics import Paired, interval
 from storage.hashing import digest
+from storage.outcome import Outcome
 from storage.tables.evaluations import Evaluations
 from storage.tables.roles import Role
 from tasks.context import Context
@@ -104,7 +105,7 @@ def measure_own(
     made = rows(measured, run=context.run, maker=context.run, space=role.space, now=context.now, release=release)
     Evaluations(context.store).add(made)
     found = judge(measured, {}, config, since)
-    return OwnResult(replace(found, verdict=Verdict(found.verdict.outcome.PASSED)), NO_QUESTIONS + _INSTEAD[True])
+    return OwnResult(replace(found, verdict=Verdict(Outcome.PASSED)), NO_QUESTIONS + _INSTEAD[True])
 
 
 def sampled(asked: QuestionSet, most: int) -> QuestionSet:

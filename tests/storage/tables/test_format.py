@@ -6,7 +6,6 @@ import stat
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from types import SimpleNamespace
 
 import pyarrow as pa

@@ -20,6 +20,8 @@ from models.errors import ProbeMismatch
 from models.space import Space
 from models.text.stub import StubEncoder
 from storage.registry import Registry
+from storage.tables.canaries import Canaries
+from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.build import embed as module
 from tasks.build.embed import embed, find_pending
@@ -115,8 +117,22 @@ def test_the_encoder_and_its_probe_are_kept_beside_the_tables(tmp_path: Path) ->
 def test_an_encoder_that_gives_other_vectors_than_it_gave_is_refused(tmp_path: Path) -> None:
     config = configure(tmp_path, {"a.md": prose("anchor")})
     space = refresh(config).space
+    save(tmp_path / "notes", {"b.md": prose("buoy")})
+    with context(config) as shared:
+        canaries = Canaries(shared.store)
+        kept = canaries.get(space)
+        assert kept is not None
+        canaries.set(space, replace(kept, vectors=kept.vectors + np.float32(0.001)), "earlier", shared.now)
+        found, done = encoder(config), prepared(shared, config)
+        with pytest.raises(ProbeMismatch, match="the same files give other vectors than before"):
+            embed(shared, found, done.changes, done.pending)
+
+
+def test_a_store_without_canaries_is_compared_with_its_probe(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor")})
+    space = refresh(config).space
     probe = tmp_path / "store" / "models" / space / module.PROBE
     np.save(probe, np.load(probe) + np.float32(0.001))
     save(tmp_path / "notes", {"b.md": prose("buoy")})
-    with pytest.raises(ProbeMismatch, match="the same files give other vectors than before"):
-        refresh(config)
+    Store(config.store.uri).drop("canaries")
+    assert refresh(config).outcome == "refused"
