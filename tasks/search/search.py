@@ -31,7 +31,7 @@ class Search:
         device: Where the encoder runs, as `encoder.device` says it.
         threads: CPU threads; torch's own choice if None.
         encoder: An encoder of the release's space that is open already; the one that the release keeps if None.
-        mode: How it will be asked; for `text` no encoder is opened before a question needs one.
+        mode: How it will be asked; for `text` no encoder is opened before a re-ranker or a question needs one.
         rerank: Order the best hits once more, where the release has a re-ranker.
 
     Raises:
@@ -53,8 +53,9 @@ class Search:
         self._settings = {"device": device, "threads": threads}
         self._encoder = encoder
         self._reranks = rerank and RERANKER in self.reader.release.roles
-        if mode != "text":  # what is missing is told before the first question
-            _ = self.encoder, self.reranking
+        if mode != "text":
+            _ = self.encoder
+        _ = self.reranking  # what is missing is told before the first question
 
     @property
     def encoder(self) -> Encoder:
@@ -67,7 +68,7 @@ class Search:
     def reranking(self) -> Reranking | None:
         """What orders the best hits once more; None where the release has none, or none is wanted."""
         reader = self.reader
-        return reranking(reader.store, reader.release, self.encoder) if self._reranks else None
+        return reranking(reader.store, reader.release, lambda: self.encoder) if self._reranks else None
 
     @property
     def release(self) -> int:
@@ -108,7 +109,9 @@ class Search:
         if again is None:
             return answers(self.reader, lambda: self.encoder, asked, k, where, mode)[0]
         wanted = max(k, again.depth)
-        hits, sides = answers(self.reader, lambda: self.encoder, asked, wanted, where, mode, weighed=True)
+        hits, sides = answers(
+            self.reader, lambda: self.encoder, asked, wanted, where, mode, weighed=again.reranker.sides
+        )
         return [again.order(query, found, *scores)[:k] for query, found, scores in zip(asked, hits, sides, strict=True)]
 
     def _opened(self) -> Encoder:
