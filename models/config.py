@@ -7,10 +7,10 @@ import importlib.util
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.device import Device
 from models.errors import DamagedModel, ModelError, UnknownModel
 
 __all__ = ["PACKAGED", "EncoderConfig", "Located", "Packaged", "locate", "stub_seed"]
@@ -33,7 +33,7 @@ class EncoderConfig(BaseModel):
         min_length=1,
         description="Commit, tag or branch of a hub model; without one the newest, looked up once a run.",
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+    device: Device = Field(
         default="auto", description="Where it runs; the vectors, and so the space, are the same everywhere."
     )
     window: int | None = Field(

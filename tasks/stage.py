@@ -15,31 +15,32 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def stage(function: Callable[P, R]) -> Callable[P, R]:
+def stage(function: Callable[P, R], name: str | None = None) -> Callable[P, R]:
     """Make a stage of a function.
 
     The decorated function returns exactly what the function returns and raises exactly what it raises, and logs one
     line with the result's `counts` (a mapping, where the result has one). Inside a Prefect flow run the call is a
-    task run named after the function; nowhere else is Prefect even imported.
+    task run; nowhere else is Prefect even imported.
 
     Args:
-        function: The stage; its name is the name of the task.
+        function: The stage.
+        name: Name of the task; that of the function if None.
 
     Returns:
         The function with the same signature.
     """
     logger = logging.getLogger(function.__module__)
-    name = function.__name__
+    called = name or function.__name__
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         def call() -> R:
             started = time.perf_counter()
             result = function(*args, **kwargs)
-            logger.info("%s", _line(name, result, time.perf_counter() - started))
+            logger.info("%s", _line(called, result, time.perf_counter() - started))
             return result
 
-        return _run_task(name, call) if in_flow_run() else call()
+        return _run_task(called, call) if in_flow_run() else call()
 
     return run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -20,10 +20,12 @@ from models.space import digest
 __all__ = [
     "RERANKERS",
     "SETTINGS_FILE",
+    "SIDES",
     "Candidate",
     "Reranker",
     "RerankerClass",
     "Scores",
+    "Side",
     "TokenEncoder",
     "identify",
     "open_reranker",
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 Scores = npt.NDArray[np.float64]
+Side = Literal["dense", "words"]
+SIDES: tuple[Side, ...] = ("dense", "words")  # of a first stage
 
 SETTINGS_FILE = "tidemark_reranker.json"
 FORMAT = 1
@@ -69,6 +73,10 @@ class Reranker(Protocol):
     def name(self) -> str:
         """What it is called, for people."""
 
+    @property
+    def sides(self) -> Collection[Side]:
+        """The sides of a first stage whose scores it reads: only these have to be asked for a candidate's score."""
+
     def rerank(self, question: str, candidates: Sequence[Candidate]) -> Scores:
         """Score the candidates of a question.
 
@@ -80,13 +88,13 @@ class Reranker(Protocol):
 class RerankerClass(Protocol):
     """What a class of the table of re-rankers offers."""
 
-    def open(self, folder: Path, settings: Mapping[str, Any], encoder: Encoder | None) -> Reranker:
+    def open(self, folder: Path, settings: Mapping[str, Any], encoder: Callable[[], Encoder] | None) -> Reranker:
         """Load it.
 
         Args:
             folder: Its folder.
             settings: The content of its settings file.
-            encoder: The encoder of the release that it serves.
+            encoder: Opens the encoder of the release that it serves; called only by a kind that needs it.
 
         Raises:
             ModelError: the folder is damaged, or it needs an encoder that it is not given.
@@ -135,12 +143,13 @@ def identify(folder: Path) -> str:
     return digest({file.relative_to(folder).as_posix(): _sha256(file) for file in _files(folder)})
 
 
-def open_reranker(folder: Path, encoder: Encoder | None = None) -> Reranker:
+def open_reranker(folder: Path, encoder: Callable[[], Encoder] | None = None) -> Reranker:
     """Load the re-ranker of a folder.
 
     Args:
         folder: The folder, as `write_settings` completed it.
-        encoder: The encoder of the release that it serves, which late interaction asks for token vectors.
+        encoder: Opens the encoder of the release that it serves; called only where late interaction asks that one for
+            token vectors.
 
     Raises:
         DamagedModel: it is no folder of a re-ranker, its kind is not known here, or it holds what could run code.

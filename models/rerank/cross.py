@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from models.config import EncoderConfig, locate
 from models.encoder import Encoder
 from models.errors import DamagedModel, ModelError, UnknownModel
-from models.rerank.base import SETTINGS_FILE, Candidate, Scores, read_settings, write_settings
+from models.rerank.base import SETTINGS_FILE, Candidate, Scores, Side, read_settings, write_settings
 from models.weights import list_tensors, weight_files
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ class Cross:
         network: The network.
     """
 
+    sides: ClassVar[tuple[Side, ...]] = ()
     name: str
     network: CrossEncoder
 
     @classmethod
-    def open(cls, folder: Path, settings: Mapping[str, Any], encoder: Encoder | None) -> Self:
+    def open(cls, folder: Path, settings: Mapping[str, Any], encoder: Callable[[], Encoder] | None) -> Self:
         """Load the network: from local files, as safetensors, without their code.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from models.encoder import Encoder
 from models.errors import DamagedModel, ModelError
-from models.rerank.base import Candidate, Scores, TokenEncoder, scaled, token_encoder, write_settings
+from models.rerank.base import SIDES, Candidate, Scores, Side, TokenEncoder, scaled, token_encoder, write_settings
 from models.rerank.late import LateInteraction
 
 __all__ = ["FEATURES", "Feature", "LogisticFusion", "features", "fit"]
@@ -39,14 +39,20 @@ class LogisticFusion:
     encoder: TokenEncoder | None = None
 
     @classmethod
-    def open(cls, folder: Path, settings: Mapping[str, Any], encoder: Encoder | None) -> Self:
+    def open(cls, folder: Path, settings: Mapping[str, Any], encoder: Callable[[], Encoder] | None) -> Self:
         """Read the weights; the encoder is asked for only where late interaction is a feature."""
         try:
             weights = {name: float(settings["weights"][name]) for name in FEATURES if name in settings["weights"]}
             intercept, evidence = float(settings["intercept"]), dict(settings.get("evidence") or {})
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedModel(f"{folder} holds no weights of a fusion: {error!r}") from error
-        return cls(weights, intercept, evidence, token_encoder(encoder) if "late" in weights else None)
+        tokens = token_encoder(encoder() if encoder else None) if "late" in weights else None
+        return cls(weights, intercept, evidence, tokens)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Those that it weighs."""
+        return tuple(side for side in SIDES if side in self.weights)
 
     def save(self, folder: Path) -> str:
         """Write it as JSON into a folder; returns the id of that folder."""

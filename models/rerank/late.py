@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from models.encoder import Encoder, Vectors
-from models.rerank.base import Candidate, Scores, TokenEncoder, token_encoder
+from models.rerank.base import Candidate, Scores, Side, TokenEncoder, token_encoder
 
 __all__ = ["LateInteraction", "maxsim"]
 
@@ -24,13 +24,14 @@ class LateInteraction:
     """
 
     name: ClassVar[str] = "late interaction"
+    sides: ClassVar[tuple[Side, ...]] = ()
     encoder: TokenEncoder
 
     @classmethod
-    def open(cls, folder: Path, settings: Mapping[str, Any], encoder: Encoder | None) -> Self:
+    def open(cls, folder: Path, settings: Mapping[str, Any], encoder: Callable[[], Encoder] | None) -> Self:
         """Take the encoder: the folder holds nothing but the kind."""
         del folder, settings
-        return cls(token_encoder(encoder))
+        return cls(token_encoder(encoder() if encoder else None))
 
     def rerank(self, question: str, candidates: Sequence[Candidate]) -> Scores:
         """Score each candidate by the mean over the question's tokens of the best cosine: shape (n,)."""

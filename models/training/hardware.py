@@ -1,34 +1,15 @@
-"""Where training runs: device, threads, precision, and libraries that neither talk nor draw bars."""
+"""How training uses the machine: threads, precision, and libraries that neither talk nor draw bars."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from models.errors import ModelError
 from models.training.recipe import Recipe
 
-__all__ = ["Device", "choose_device", "quiet", "repeatable", "wants_bfloat16"]
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
-
-
-def choose_device(wanted: Device) -> str:
-    """Choose the device.
-
-    Raises:
-        ModelError: the machine has no such device.
-    """
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(name for name, available in there.items() if available)
-    if not there[wanted]:
-        raise ModelError(f'training on "{wanted}": this machine has none; choose "auto" or "cpu"')
-    return wanted
+__all__ = ["quiet", "repeatable", "wants_bfloat16"]
 
 
 def wants_bfloat16(recipe: Recipe, device: str) -> bool:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from models.encoder import Encoder
 from models.metrics import score
-from models.rerank.base import Candidate, Reranker, Scores
+from models.rerank.base import SIDES, Candidate, Reranker, Scores
 from storage.filters import Where
 from storage.reader import Reader
 from tasks.learn.questions import QuestionSet
@@ -105,7 +105,7 @@ def first_stage(reader: Reader, encoder: Encoder, asked: QuestionSet, depth: int
     held = {(source, name): content for source, name, content in rows}
     texts = judged.questions["text"].to_list()
     where: Where | None = None if asked.source is None else {"source": asked.source}
-    found, sides, _ = answers(reader, lambda: encoder, texts, depth, where, mode_of(reader.release), weighed=True)
+    found, sides, _ = answers(reader, lambda: encoder, texts, depth, where, mode_of(reader.release), weighed=SIDES)
     return FirstStage(
         questions=texts,
         candidates=[

@@ -220,10 +220,11 @@ def _trial(
 ) -> Trial:
     first, again = test.ndcg(), test.ndcg(scores[1])
     found = paired(first, again, quality.confidence)
+    dev_gain = float((dev.ndcg(scores[0]) - dev.ndcg()).mean()) if dev.questions else 0.0
     took = test.milliseconds(reranker)
     row = Tried(
         kind=kind,
-        dev=float((dev.ndcg(scores[0]) - dev.ndcg()).mean()) if dev.questions else 0.0,
+        dev=dev_gain,
         first=float(first.mean()),
         ndcg=float(again.mean()),
         gain=found.difference,
@@ -233,15 +234,18 @@ def _trial(
         questions=found.n,
         milliseconds=took,
     )
-    missed = _missed(found, took, quality)
+    missed = _missed(found, dev_gain, took, quality)
     gains = f"gains {found.difference:+.3f} [{found.low:.3f}, {found.high:.3f}] nDCG@10 in {took:.0f} ms a query"
     reason = f"{gains}; {missed}" if missed else gains
     return Trial(replace(row, verdict="refused" if missed else "promoted", reason=reason), folder, identity)
 
 
-def _missed(found: Paired, took: float, quality: QualityConfig) -> str:
+def _missed(found: Paired, dev: float, took: float, quality: QualityConfig) -> str:
     """The bars that a re-ranker missed; empty where it passed."""
     bars = []
+    # The dev questions choose and the test questions judge: what the first speak against is not chosen by the second.
+    if not dev > 0:
+        bars.append(f"on the dev questions it gains {dev:+.3f}, which must be above 0")
     if not found.difference >= quality.min_gain:
         bars.append(f"quality.min_gain asks for {quality.min_gain:+.3f}")
     if not found.low > 0:

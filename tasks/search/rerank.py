@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -75,13 +75,13 @@ class Reranking:
         return [replace(best[at], score=round(float(scores[at]), 6)) for at in order] + [*hits[self.depth :]]
 
 
-def reranking(store: Store, release: Release, encoder: Encoder, depth: int = DEPTH) -> Reranking | None:
+def reranking(store: Store, release: Release, encoder: Callable[[], Encoder], depth: int = DEPTH) -> Reranking | None:
     """Open the re-ranker of a release; None where it has none, or one that was tried beside another encoder.
 
     Args:
         store: The store.
         release: The release.
-        encoder: Its text encoder, whose token vectors late interaction compares.
+        encoder: Opens its text encoder; called only where late interaction compares token vectors.
         depth: Candidates a query.
 
     Raises:

@@ -32,7 +32,7 @@ class Search:
         device: Where the encoder runs, as `encoder.device` says it.
         threads: CPU threads; torch's own choice if None.
         encoder: An encoder of the release's space that is open already; the one that the release keeps if None.
-        mode: How it will be asked; for `text` no encoder is opened before a question needs one.
+        mode: How it will be asked; for `text` no encoder is opened before a re-ranker or a question needs one.
         rerank: Order the best hits once more, where the release has a re-ranker.
         log: Where what is asked is written down; nowhere if None.
 
@@ -57,8 +57,9 @@ class Search:
         self._encoder = encoder
         self._log = log
         self._reranks = rerank and RERANKER in self.reader.release.roles
-        if mode != "text":  # what is missing is told before the first question
-            _ = self.encoder, self.reranking
+        if mode != "text":
+            _ = self.encoder
+        _ = self.reranking  # what is missing is told before the first question
 
     @property
     def encoder(self) -> Encoder:
@@ -71,7 +72,7 @@ class Search:
     def reranking(self) -> Reranking | None:
         """What orders the best hits once more; None where the release has none, or none is wanted."""
         reader = self.reader
-        return reranking(reader.store, reader.release, self.encoder) if self._reranks else None
+        return reranking(reader.store, reader.release, lambda: self.encoder) if self._reranks else None
 
     @property
     def release(self) -> int:
@@ -113,7 +114,7 @@ class Search:
             first = answers(self.reader, lambda: self.encoder, asked, k, where, mode)
             return self._logged(asked, k, mode, first, first.hits)
         wanted = max(k, again.depth)
-        first = answers(self.reader, lambda: self.encoder, asked, wanted, where, mode, weighed=True)
+        first = answers(self.reader, lambda: self.encoder, asked, wanted, where, mode, weighed=again.reranker.sides)
         both = zip(asked, first.hits, first.sides, strict=True)
         return self._logged(
             asked, k, mode, first, [again.order(query, hits, *sides)[:k] for query, hits, sides in both]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.encoder import Encoder
+from models.rerank.base import Side
 from storage.filters import Where
 from storage.reader import Hit, Reader
 from storage.tables.releases import Release
@@ -58,11 +59,11 @@ def answers(
     where: Where | None = None,
     mode: Mode = "dense",
     *,
-    weighed: bool = False,
+    weighed: Collection[Side] = (),
 ) -> Answers:
     """Find the k best chunks of each query, and what each side scored the chunks that it found.
 
-    A re-ranker is tried on what this gives, and later orders what this gives: the same sides in both.
+    A re-ranker is tried on what this gives, and later orders what this gives: the same hits, whatever sides are scored.
 
     Args:
         reader: The release.
@@ -71,7 +72,8 @@ def answers(
         k: Hits a query.
         where: Column to the values that a chunk may have in it, as `Reader.search` takes it.
         mode: By vectors, by words, or by both.
-        weighed: Ask the side too that the mode leaves out, where the release has it: a re-ranker weighs both.
+        weighed: Sides that are asked too where the mode leaves them out and the release has them: a re-ranker reads
+            their scores.
 
     Raises:
         InputError: The encoder is of another space, `where` names a column that cannot be filtered, or the release
@@ -80,16 +82,16 @@ def answers(
     fusion = reader.release.text.fusion or UNFITTED
     deep = max(k, fusion.depth)
     text, dense, vectors = pl.DataFrame(), pl.DataFrame(), None
-    worded = mode != "dense" or (weighed and reader.release.text.index.text is not None)
+    worded = mode != "dense" or ("words" in weighed and reader.release.text.index.text is not None)
     if worded:  # first: a release without the index costs no encoder
-        text = reader.words(asked, max(deep, WIDE) if weighed else k if mode == "text" else deep, where)
+        text = reader.words(asked, max(deep, WIDE) if "words" in weighed else k if mode == "text" else deep, where)
     if mode == "dense":
         opened = encoder()
         vectors = opened.encode_queries(asked)
         hits = reader.search(vectors, k, space=opened.space.id, where=where)
         by_vectors = [_scores(each) for each in hits]
         return Answers(hits, [*zip(by_vectors, _by_query(text, len(asked)), strict=True)], vectors)
-    if mode == "hybrid" or weighed:
+    if mode == "hybrid" or "dense" in weighed:
         opened = encoder()
         reader.require(opened.space.id)
         vectors = opened.encode_queries(asked)

@@ -38,6 +38,10 @@ def pass_on(run_context: object, what: object) -> object:
     return what
 
 
+def plain(what: int) -> int:
+    return what
+
+
 def test_a_stage_outside_a_flow_run_is_the_plain_function() -> None:
     assert keep(None, 3, twice=True) == Kept(6, {"documents": 1234, "kept": 3})
     assert keep.__name__ == "keep"
@@ -74,3 +78,10 @@ def test_a_stage_outside_a_flow_run_does_not_import_prefect() -> None:
         assert "prefect" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=ROOT, check=True, env=dict(os.environ))
+
+
+def test_a_stage_may_have_another_name_than_its_function(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger=__name__):
+        assert stage(plain, "measured")(3) == 3
+    [record] = caplog.records
+    assert record.getMessage().startswith("measured: 0.")

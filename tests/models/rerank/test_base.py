@@ -44,11 +44,12 @@ def test_a_folder_of_another_kind_format_or_with_code_is_refused(tmp_path: Path)
 
 def test_a_fusion_of_words_needs_no_encoder_and_one_with_late_interaction_says_what_it_needs(tmp_path: Path) -> None:
     LogisticFusion({"dense": 1.0, "words": 2.0}, 0.5, {"questions": 3}).save(tmp_path / "light")
-    assert open_reranker(tmp_path / "light").name == "logistic fusion"
+    light = open_reranker(tmp_path / "light", lambda: pytest.fail("no encoder is needed"))
+    assert (light.name, light.sides) == ("logistic fusion", ("dense", "words"))
     LogisticFusion({"late": 1.0}, 0.0, {}).save(tmp_path / "late")
     stub = resolve(EncoderConfig(name="stub")).open()
     with pytest.raises(ModelError, match="needs vectors of tokens, and the encoder stub gives none"):
-        open_reranker(tmp_path / "late", stub)
+        open_reranker(tmp_path / "late", lambda: stub)
     with pytest.raises(ModelError, match="and no encoder gives none"):
         open_reranker(tmp_path / "late")
 

@@ -54,6 +54,7 @@ def test_a_trained_one_scores_and_is_adopted_as_the_same(trained: Path, tmp_path
     assert found.tolist() == open_reranker(trained).rerank("json text", CANDIDATES).tolist()
     assert found.shape == (5,) and len(set(found)) > 1
     assert open_reranker(trained).rerank("json text", []).shape == (0,)
+    assert open_reranker(trained).sides == ()
 
 
 def test_training_starts_from_the_networks_of_the_encoder(trained: Path, tiny_model: Path) -> None:

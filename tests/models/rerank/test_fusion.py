@@ -54,7 +54,7 @@ def test_a_saved_fusion_scores_as_before(tiny_model: Path, tmp_path: Path) -> No
     candidates = [Candidate(text[:99], i / 7, None if i % 2 else 3.0 + i) for i, text in enumerate(docstrings()[:9])]
     fusion = LogisticFusion({"dense": 2.0, "words": 1.0, "late": 3.0}, -1.0, {}, token_encoder(encoder))
     fusion.save(tmp_path)
-    opened = open_reranker(tmp_path, encoder)
+    opened = open_reranker(tmp_path, lambda: encoder)
     assert opened.rerank("json", candidates).tolist() == fusion.rerank("json", candidates).tolist()
     values = features(candidates, ("dense", "words", "late"), np.arange(9.0))
     assert values.shape == (9, 3) and values[1, 1] == 0 and values[8, 0] == 1

@@ -56,8 +56,8 @@ def test_maxsim_of_a_batch_is_that_of_each_alone_and_a_passage_answers_itself_be
 
 def test_late_interaction_orders_candidates_with_the_encoder_that_it_is_given(encoder: Encoder, tmp_path: Path) -> None:
     write_settings(tmp_path, "late", {})
-    reranker = open_reranker(tmp_path, encoder)
+    reranker = open_reranker(tmp_path, lambda: encoder)
     scores = reranker.rerank(TEXTS[3], [Candidate(text) for text in TEXTS])
-    assert reranker.name == "late interaction"
+    assert (reranker.name, reranker.sides) == ("late interaction", ())
     assert scores.argmax() == 3 and scores.shape == (len(TEXTS),)
     assert reranker.rerank("json", []).shape == (0,)

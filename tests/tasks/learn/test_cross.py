@@ -66,5 +66,5 @@ def test_one_is_trained_adopted_tried_and_kept(tmp_path: Path, tiny_model: Path)
         with pytest.raises(ModelError, match=r"learning.rerankers: .*is a dual encoder"):
             adopt_crosses(run, [str(tiny_model)], tmp_path)
         best = max(both.trials, key=lambda trial: trial.row.gain)
-        assert best.folder is not None and open_reranker(best.folder, encoder.open()).name
+        assert best.folder is not None and open_reranker(best.folder, encoder.open).name
         assert Models(run.store).all() == [] and release.space in Registry(run.store).spaces()

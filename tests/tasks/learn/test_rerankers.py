@@ -25,12 +25,12 @@ TEXTS = [text[:60] for text in docstrings()]
 QUALITY = QualityConfig(max_rerank_ms=10_000)
 
 
-def stage(questions: int, seed: int, words: bool = True) -> FirstStage:
-    """Questions of ten candidates, of which one answers: vectors hardly tell it, words do."""
+def stage(questions: int, seed: int, words: bool = True, first: bool = False) -> FirstStage:
+    """Questions of ten candidates, of which one answers, the first if wanted: else vectors hardly tell it; words do."""
     random = np.random.default_rng(seed)
     candidates, relevant = [], []
     for _ in range(questions):
-        right = int(random.integers(10))
+        right = 0 if first else int(random.integers(10))
         similar = sorted(random.random(10), reverse=True)
         matching = random.random(10) + (np.arange(10) == right)
         texts = random.choice(TEXTS, 10)
@@ -59,7 +59,18 @@ def test_what_helps_is_promoted_and_what_does_not_is_refused_with_its_bar(encode
     role = role_of(chosen, encoder.space.id)
     assert (role.space, role.encoder.modality, role.table) == (chosen.id, "reranker", None)
     assert role.encoder.parent == encoder.space.id
-    assert open_reranker(chosen.folder, encoder).name == "logistic fusion"
+    assert open_reranker(chosen.folder, lambda: encoder).name == "logistic fusion"
+
+
+def test_one_that_does_not_help_dev_questions_is_refused_whatever_the_test_questions_say(tmp_path: Path) -> None:
+    stub = resolve(EncoderConfig(name="stub")).open()
+    good = stage(60, 1, first=True)  # what nothing can better
+    trials = try_rerankers(good, stage(60, 2), stub, tmp_path, QUALITY, kinds=("fusion",))
+    row = trials[0].row
+    assert (row.kind, row.dev, row.verdict) == ("fusion of words", 0, "refused")
+    assert row.gain > 0.1 and row.low > 0
+    assert row.reason.endswith("on the dev questions it gains +0.000, which must be above 0")
+    assert best(trials) is None
 
 
 def test_one_that_is_too_slow_is_refused_for_that(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ class Given:
     """Scores that are given."""
 
     name = "given"
+    sides = ()
 
     def __init__(self, scores: Sequence[float]) -> None:
         self.scores = scores
@@ -69,13 +71,18 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     refresh(made)
     store = Store(made.store.uri)
     # The worst first: an order that no first stage gives.
-    identity = LogisticFusion({"dense": -1.0}, 0.0, {}).save(base / "upside-down")
-    Registry(store).keep(identity, base / "upside-down")
+    serve(store, LogisticFusion({"dense": -1.0}, 0.0, {}), base / "upside-down")
+    return made
+
+
+def serve(store: Store, reranker: LogisticFusion, folder: Path) -> None:
+    """Publish the current release once more, with a re-ranker."""
+    identity = reranker.save(folder)
+    Registry(store).keep(identity, folder)
     release = Releases(store).get()
-    role = Role(identity, EncoderRecord(identity, "upside down", "reranker", parent=release.space))
+    role = Role(identity, EncoderRecord(identity, folder.name, "reranker", parent=release.space))
     draft = Draft(run="r", tables=release.tables, roles={**release.roles, RERANKER: role})
     Releases(store).publish(release.seq, draft)
-    return made
 
 
 def test_a_release_with_a_reranker_uses_it_unless_told_not_to(config: Config) -> None:
@@ -86,13 +93,30 @@ def test_a_release_with_a_reranker_uses_it_unless_told_not_to(config: Config) ->
     assert [*Search(config.store.uri, 1).find(["buoy of row 1"], 20)] == [("buoy of row 1", first)]
 
 
+def test_only_the_sides_that_a_reranker_reads_are_asked(config: Config, tmp_path: Path) -> None:
+    shutil.copytree(config.base / "store", tmp_path / "store")
+    store = Store(tmp_path / "store")
+    serve(store, LogisticFusion({"words": -1.0}, 0.0, {}), tmp_path / "few-words")
+    shutil.rmtree(tmp_path / "store" / "models" / Releases(store).get().space)  # so that its encoder cannot be opened
+    search, plain = (Search(store.uri, mode="text", rerank=rerank) for rerank in (True, False))
+    [(_, ordered)], [(_, first)] = (each.find(["buoy of row 1"], 20, mode="text") for each in (search, plain))
+    words = {hit.chunk: hit.score for hit in first}
+    found = [words[hit.chunk] for hit in ordered]
+    assert found == sorted(found) and found[0] < found[-1]  # the worst first, as it was told
+    with pytest.raises(InputError, match="is not in models/"):
+        next(search.find(["buoy of row 1"], 5, mode="dense"))
+    both = Search(store.uri, 2, mode="text")  # this one reads what vectors say
+    with pytest.raises(InputError, match="is not in models/"):
+        next(both.find(["buoy of row 1"], 5, mode="text"))
+
+
 def test_a_reranker_that_was_tried_beside_another_encoder_is_not_used(config: Config) -> None:
     store, release = Store(config.store.uri), Releases(Store(config.store.uri)).get()
     role = release.roles[RERANKER]
     beside = replace(role, encoder=replace(role.encoder, parent="e" * 32))
     encoder = resolve(Registry(store).fetch(release.space)).open()
-    assert reranking(store, release, encoder) is not None
-    assert reranking(store, replace(release, roles={**release.roles, RERANKER: beside}), encoder) is None
+    assert reranking(store, release, lambda: encoder) is not None
+    assert reranking(store, replace(release, roles={**release.roles, RERANKER: beside}), lambda: encoder) is None
 
 
 def test_a_reranker_that_the_store_lost_says_so(config: Config, tmp_path: Path) -> None:
