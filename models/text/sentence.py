@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.config import EncoderConfig
+from models.device import choose_device
 from models.encoder import OnProgress, Progress, Vectors, check_vectors
 from models.errors import ModelError, UnknownModel
 from models.space import Modality, Space
@@ -113,7 +114,7 @@ class SentenceEncoder:
             torch.set_num_threads(config.threads)
         # TF32 would keep 10 bits of each product: other vectors on a GPU than on a CPU, so another space.
         torch.set_float32_matmul_precision("highest")
-        device = _device(config.device)
+        device = choose_device(config.device, "encoder.device")
         precision: torch.dtype = getattr(torch, dtype)
         if Bert.fits(layout.modules[0]) and head_fits(layout.modules[1:]):
             networks = _own_networks(layout, space, device, precision)
@@ -291,19 +292,3 @@ def _foreign_network(layout: Layout, space: Space, device: str, dtype: torch.dty
         )
 
     return network
-
-
-def _device(wanted: str) -> str:
-    """Choose the device.
-
-    Raises:
-        ModelError: the machine has no such device.
-    """
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(name for name, available in there.items() if available)
-    if not there[wanted]:
-        raise ModelError(f'encoder.device "{wanted}": this machine has none; choose "auto" or "cpu"')
-    return wanted

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.device import Device, choose_device
 from models.encoder import EncoderFolder
 from models.training.dev import DevQuestions
 from models.training.examples import Examples
 from models.training.export import export
-from models.training.hardware import Device, choose_device, repeatable, wants_bfloat16
+from models.training.hardware import repeatable, wants_bfloat16
 from models.training.losses import distillation, ranking
 from models.training.network import Network, load_base, load_state, shorten, with_lora
 from models.training.plan import Course, History, Plan, TrainingProgress, budgeted, write_json
@@ -67,7 +68,7 @@ class Training:
         """
         from accelerate import PartialState
 
-        chosen = plan.device if plan else choose_device(device)
+        chosen = plan.device if plan else choose_device(device, "training on")
         with repeatable(chosen, plan.threads if plan else threads) as taken:
             PartialState().wait_for_everyone()  # all processes have read the plan, or none
             if plan is None:

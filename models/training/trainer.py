@@ -12,12 +12,13 @@ from typing import Any, Self
 
 import polars as pl
 
+from models.device import Device
 from models.encoder import resolve
 from models.errors import ModelError
 from models.space import digest
 from models.training.dev import DevQuestions, peak
 from models.training.examples import lay_out
-from models.training.hardware import Device, quiet
+from models.training.hardware import quiet
 from models.training.plan import History, Plan, TrainingProgress, write_json
 from models.training.recipe import Recipe
 from models.training.stages import Training

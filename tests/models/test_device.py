@@ -1,0 +1,23 @@
+"""Which device is taken, and how one that is missing is refused."""
+
+import pytest
+
+from models.device import choose_device
+from models.errors import ModelError
+
+
+def test_auto_takes_a_gpu_where_there_is_one() -> None:
+    import torch
+
+    gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert choose_device("auto", "training on") == gpu
+    assert choose_device("cpu", "training on") == "cpu"
+
+
+def test_a_gpu_that_is_missing_is_refused_in_words() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(ModelError, match='training on "cuda": this machine has none; choose "auto" or "cpu"'):
+        choose_device("cuda", "training on")
