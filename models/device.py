@@ -1,7 +1,8 @@
-"""Choose the device that a network runs on."""
+"""The device that networks run on: what is asked for, if the machine has it."""
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from models.errors import ModelError
@@ -11,20 +12,24 @@ __all__ = ["Device", "choose_device"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
-def choose_device(wanted: Device) -> str:
-    """Choose the device of an encoder, which is also where it is trained.
+def choose_device(wanted: Device, asked_by: str) -> str:
+    """Choose a device: `auto` takes a GPU where there is one.
 
     Args:
-        wanted: `encoder.device`; `auto` takes the first that there is of cuda, mps and cpu.
+        wanted: What is asked for.
+        asked_by: Who asks, for the message: the setting.
 
     Raises:
-        ModelError: The machine has no such device.
+        ModelError: the machine has no such device.
     """
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(name for name, available in there.items() if available)
-    if not there[wanted]:
-        raise ModelError(f'encoder.device "{wanted}": this machine has none; choose "auto" or "cpu"')
-    return wanted
+    chosen = next(name for name, available in there.items() if available) if wanted == "auto" else wanted
+    if not there[chosen]:
+        raise ModelError(f'{asked_by} "{chosen}": this machine has none; choose "auto" or "cpu"')
+    if chosen == "cuda":
+        # Products repeat only with this, and cuBLAS reads it at the first one of the process: an encoder's, long before
+        # a training asks for products that repeat.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return chosen

@@ -115,7 +115,7 @@ class SentenceEncoder:
             torch.set_num_threads(config.threads)
         # TF32 would keep 10 bits of each product: other vectors on a GPU than on a CPU, so another space.
         torch.set_float32_matmul_precision("highest")
-        device = choose_device(config.device)
+        device = choose_device(config.device, "encoder.device")
         precision: torch.dtype = getattr(torch, dtype)
         if Bert.fits(layout.modules[0]) and head_fits(layout.modules[1:]):
             networks = _own_networks(layout, space, device, precision)

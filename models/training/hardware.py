@@ -1,8 +1,7 @@
-"""How training uses the machine: threads, precision, and libraries that neither talk nor draw bars."""
+"""How training runs: threads, precision, operations that repeat, and libraries that neither talk nor draw bars."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,8 @@ from models.errors import ModelError
 from models.training.recipe import Recipe
 
 __all__ = ["quiet", "repeatable", "wants_bfloat16"]
+
+UNREPEATABLE = "does not have a deterministic implementation"  # how torch says it
 
 
 def wants_bfloat16(recipe: Recipe, device: str) -> bool:
@@ -39,21 +40,29 @@ def repeatable(device: str, threads: int | None) -> Iterator[int]:
 
     Yields:
         The number of threads: other numbers give other sums, and so other weights.
+
+    Raises:
+        ModelError: the network has an operation that does not repeat on a GPU.
     """
     import torch
 
     before = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
+    mode = torch.get_deterministic_debug_mode()
     if threads is not None:
         torch.set_num_threads(threads)
     if device == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else its sums depend on what else is running
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # An error and not a warning: under a warning attention keeps its gradients that do not repeat.
+        torch.set_deterministic_debug_mode("error")
     try:
         yield torch.get_num_threads()
+    except RuntimeError as error:
+        if UNREPEATABLE not in str(error):
+            raise
+        reason = str(error).partition(",")[0]
+        raise ModelError(f"training on {device}: {reason}; set encoder.device to cpu, which repeats all") from error
     finally:
         torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(strict)
+        torch.set_deterministic_debug_mode(mode)
 
 
 @contextmanager

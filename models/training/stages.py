@@ -68,7 +68,7 @@ class Training:
         """
         from accelerate import PartialState
 
-        chosen = plan.device if plan else choose_device(device)
+        chosen = plan.device if plan else choose_device(device, "training on")
         with repeatable(chosen, plan.threads if plan else threads) as taken:
             PartialState().wait_for_everyone()  # all processes have read the plan, or none
             if plan is None:
