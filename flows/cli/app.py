@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from flows.cli import init, look
 from flows.cli.models import models
+from flows.cli.report import report
 from flows.cli.run import add_flow
 from flows.environment import log_to_stderr, set_up
 from flows.exits import exit_code
@@ -78,6 +79,7 @@ quarantine.command("list")(look.quarantine_list)
 app.command("init", rich_help_panel=SET_UP)(init.init)
 for name, row in FLOWS.items():
     add_flow(app, name, row)
+app.command("report", rich_help_panel=READ)(report)
 app.command("search", rich_help_panel=READ)(look.search)
 app.command("releases", rich_help_panel=READ)(look.releases)
 app.command("runs", rich_help_panel=READ)(look.runs)

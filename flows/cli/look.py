@@ -73,7 +73,9 @@ def search(
 
 def releases(ctx: typer.Context, as_json: Json = False) -> None:
     """List the releases, newest first."""
-    rows = _timeline(_releases(ctx))
+    from storage.timeline import timeline
+
+    rows = timeline(_releases(ctx))
     Output(as_json).show(rows, lambda: _views().releases_view(rows))
 
 
@@ -163,34 +165,6 @@ def explain(
 
     told = explained(Pinned.open(configuration(ctx).store.uri, release), chunk)
     Output(as_json).show(told, lambda: _views().facts_view(f"chunk {chunk}", told))
-
-
-def _timeline(found: Releases) -> list[dict[str, Any]]:
-    """The releases as rows: which one readers see, which can be returned to, which a rollback took back."""
-    every = found.all(brief=True)
-    back = [release for release in every if release.restored is not None]
-    kept = {release.seq for release in found.retained()}
-    rows = []
-    for release in every:
-        taken_back = [other.seq for other in back if int(other.restored or 0) < release.seq < other.seq]
-        rows.append(
-            {
-                "release": release.seq,
-                "created": release.created,
-                "outcome": release.outcome,
-                "space": release.space,
-                "run": release.run,
-                "restored": release.restored,
-                "current": release.seq == every[0].seq,
-                "kept": release.seq in kept,
-                "rolled_back_by": min(taken_back, default=None),
-                "encoder": release.text.encoder.name,
-                "stub": release.text.encoder.stub,
-                "counts": release.counts,
-                "message": release.message,
-            }
-        )
-    return rows
 
 
 def _releases(ctx: typer.Context) -> Releases:

@@ -17,6 +17,7 @@ from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
 from tasks.stage import stage
+from tasks.watch.plane import fix_plane
 
 __all__ = ["ReleasesConfig", "clean_up", "publish"]
 
@@ -48,12 +49,13 @@ def publish(context: Context, lease: Lease, draft: Draft) -> Release:
 
 
 def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
-    """After a publish: drop staged vectors, let old releases go, free what nothing needs.
+    """After a publish: drop staged vectors, let old releases go, free what nothing needs, fix the map of a new space.
 
     Runs only under the lease. Whatever fails here is tried again the next night: the release stands.
     """
     older = timedelta(days=config.cleanup_after_days)
     releases = Releases(store)
+    fix_plane(store)
     try:
         store.drop(vectors_table(space))
         releases.expire(config.keep)
