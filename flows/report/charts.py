@@ -96,7 +96,9 @@ def interval_chart(bars: Sequence[Bar], *, title: str) -> Spec:
         {"name": say(bar.name, 26), "value": bar.value, "low": bar.low, "high": bar.high, "told": f"{bar.value:.3f}"}
         for bar in bars
     ]
-    x = _quantity("low", {"domain": [0, 1.28], "nice": False}, axis={"title": title, "values": [0, 0.25, 0.5, 0.75, 1]})
+    x = _quantity(
+        "low", {"domain": [0, 1.28], "nice": False}, axis={"title": title, "values": [0, 0.2, 0.4, 0.6, 0.8, 1]}
+    )
     line = {"mark": {"type": "rule", "strokeWidth": 3, "color": LIGHT["pale"]}}
     return _rows(rows, len(bars)) | {
         "height": ROW * len(bars) + 40,

@@ -141,7 +141,9 @@ def _interval(row: Mapping[str, Any]) -> tuple[float, float, float]:
 
 
 def _seconds(night: Night | None) -> dict[str, float]:
-    return {} if night is None else {name: value for name, value in night.seconds.items() if name != "total"}
+    """Seconds of each stage, the longest first: the record keeps no order."""
+    stages = {} if night is None else {name: value for name, value in night.seconds.items() if name != "total"}
+    return dict(sorted(stages.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _stages(night: Night | None) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Histories:
-    made = Histories(tmp_path_factory.mktemp("rich"), keep=4)
+    made = Histories(tmp_path_factory.mktemp("rich"), keep=4, night=13)
     for night in range(6):
         release = made.publish(30 if night == 0 else 3, *([HOSTILE] if night == 5 else []), refused=[f"{night}.md"])
         made.drift(release, 0.002 + night / 1_000, alarm=night == 5)
@@ -145,7 +145,7 @@ def test_a_store_of_an_older_format_is_told_and_not_touched(tmp_path: Path) -> N
         (Outcome.NEEDS_APPROVAL, "run `tidemark refresh --accept-stale`", "waits for your approval", "--accept-stale"),
         (Outcome.REFUSED, "the audit failed", "was refused", "tidemark show"),
         (Outcome.FAILED, "OSError: no", "failed", "tidemark show"),
-        (Outcome.UNCHANGED, "nothing changed", "Nothing changed: release 1, 7 hours old, serves on.", "tidemark"),
+        (Outcome.UNCHANGED, "nothing changed", "Nothing changed: release 1, 30 hours old, serves on.", "tidemark"),
     ],
 )
 def test_the_headline_says_how_the_last_night_ended(
@@ -155,8 +155,7 @@ def test_the_headline_says_how_the_last_night_ended(
     made.publish(2, refused=["a.md"])
     made.end(outcome, message)
     text = Page(write_page(gather(made.config, now=MORNING))).text
-    assert said.replace("7 hours", "31 hours") in text or said.replace("7 hours", "1 day") in text
-    assert command in text
+    assert said in text and command in text
 
 
 def test_the_command_writes_the_file_and_says_where(published: Path, tmp_path: Path) -> None:
