@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic, perf_counter, sleep
@@ -26,7 +27,7 @@ from tasks.verdict import STOPS
 if TYPE_CHECKING:
     from flows.config.schema import Config
 
-__all__ = ["Clock", "Exited", "Run", "RunResult", "recorded"]
+__all__ = ["BEGUN", "Clock", "Exited", "Run", "RunResult", "recorded"]
 
 logger = logging.getLogger(__name__)
 
@@ -168,6 +169,10 @@ class RunResult:
         return cls(run.id, run.release, run.outcome, run.counts, run.clock.total(), run.message, run.causes, space)
 
 
+# Is told of each run once it has its id: what shows runs elsewhere, such as the dashboard, sets it.
+BEGUN: ContextVar[Callable[[Run], None] | None] = ContextVar("BEGUN", default=None)
+
+
 @contextmanager
 def recorded(
     store: Store,
@@ -219,6 +224,8 @@ def recorded(
             found.hold()
         else:
             upgrade(store, found.id)
+        if begun := BEGUN.get():
+            begun(found)
         try:
             yield found
             if found.outcome is Outcome.RUNNING:

@@ -11,7 +11,7 @@ from storage.pinned import Pinned
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Difference", "compare", "diff"]
+__all__ = ["Difference", "between", "compare", "diff"]
 
 COLUMNS = ["key", "source", "id", "content_hash", "record_hash"]
 FACTS = ("space", "chunker", "code")
@@ -63,7 +63,11 @@ def diff(uri: str, a: int, b: int) -> Difference:
     Raises:
         InputError: There is no such release, or it is no longer kept.
     """
-    first, second = Pinned.open(uri, a), Pinned.open(uri, b)
+    return between(Pinned.open(uri, a), Pinned.open(uri, b))
+
+
+def between(first: Pinned, second: Pinned) -> Difference:
+    """Compare two releases that are open already."""
     documents = compare(first.documents.ledger(COLUMNS), second.documents.ledger(COLUMNS))
     before, after = first.release.to_dict(), second.release.to_dict()
     facts = {name: (before.get(name), after.get(name)) for name in FACTS if before.get(name) != after.get(name)}
@@ -71,7 +75,7 @@ def diff(uri: str, a: int, b: int) -> Difference:
     for name in sorted({*ours, *theirs}):
         if ours.get(name) != theirs.get(name):
             facts[name] = (ours.get(name), theirs.get(name))
-    return Difference(a=a, b=b, **documents, facts=facts)
+    return Difference(a=first.release.seq, b=second.release.seq, **documents, facts=facts)
 
 
 def compare(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:

@@ -20,7 +20,7 @@ from storage.tables.store import Store
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["readable"]
+__all__ = ["files", "readable"]
 
 
 def readable(store: Store, release: Release) -> str | None:
@@ -68,13 +68,13 @@ def _faults(pinned: Pinned) -> Iterator[str]:
 def _lost(store: Store, name: str, table: lance.LanceDataset) -> Iterator[str]:
     """Files of a table that are gone or shorter than its version says."""
     size = _measure(store, name)
-    for file, least in _files(table):
+    for file, least in files(table):
         found = size(file)
         if found is None or found < least:
             yield f"{name}.lance/{file.rstrip('/')} is {'cut off' if found else 'missing'}"
 
 
-def _files(table: lance.LanceDataset) -> Iterator[tuple[str, int]]:
+def files(table: lance.LanceDataset) -> Iterator[tuple[str, int]]:
     """Path and least size of what a version is made of: data, marks of deleted rows, and the folders of indexes."""
     for fragment in table.get_fragments():
         for file in fragment.data_files():

@@ -29,6 +29,7 @@ QUESTION = "whom do I call when the index was not refreshed at night?"
 MARKER = ".made-by-tidemark-demo"
 LEARNED = "walk through all files below a directory"
 MINUTES = 2
+REPORT = "report.html"
 CONFIG = """\
 [store]
 uri = "store"
@@ -76,6 +77,7 @@ def main() -> None:
     demo.console.print(
         f'\n  cd {folder}\n  tidemark search "read a file line by line"\n  tidemark runs\n', style="cyan"
     )
+    demo.console.print(f"What a morning looks like: open {folder / REPORT}")
 
 
 def _play(demo: Demo) -> None:
@@ -87,6 +89,7 @@ def _play(demo: Demo) -> None:
     _measure(demo)
     if not demo.encoder.startswith("stub"):  # which has nothing to train
         _learn(demo)
+    _report(demo)
 
 
 def _set_up(demo: Demo) -> None:
@@ -228,6 +231,14 @@ def _learn(demo: Demo) -> None:
     demo.run("rollback")
     release = demo.ask("show")
     demo.check("release 5 answers with the encoder of before", release["encoder"]["name"] == demo.encoder, release)
+
+
+def _report(demo: Demo) -> None:
+    """Write the page that tells of all this."""
+    demo.chapter("Nine o'clock", "One page says what the nights did, for whoever was asleep.")
+    demo.run("report", "-o", REPORT)
+    page = (demo.folder / REPORT).read_text(encoding="utf-8")
+    demo.check("the page names the release and needs no network", "release" in page and 'src="http' not in page)
 
 
 if __name__ == "__main__":

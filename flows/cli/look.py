@@ -11,7 +11,6 @@ from flows.cli.output import Json, Output, configuration
 from storage.errors import InputError
 
 if TYPE_CHECKING:
-    from storage.tables.holds import Hold
     from storage.tables.releases import Releases
 
 __all__ = ["diff", "explain", "quarantine_list", "releases", "runs", "search", "show"]
@@ -78,7 +77,9 @@ def search(
 
 def releases(ctx: typer.Context, as_json: Json = False) -> None:
     """List the releases, newest first."""
-    rows = _timeline(_releases(ctx))
+    from storage.timeline import timeline
+
+    rows = timeline(_releases(ctx))
     Output(as_json).show(rows, lambda: _views().releases_view(rows))
 
 
@@ -168,42 +169,6 @@ def explain(
 
     told = explained(Pinned.open(configuration(ctx).store.uri, release), chunk)
     Output(as_json).show(told, lambda: _views().facts_view(f"chunk {chunk}", told))
-
-
-def _timeline(found: Releases) -> list[dict[str, Any]]:
-    """The releases as rows: which readers see, which can be returned to, which were taken back, which were held."""
-    from storage.tables.holds import Holds
-
-    every, holds = found.all(brief=True), Holds(found.store).all()
-    back = [release for release in every if release.restored is not None]
-    kept = {release.seq for release in found.retained()}
-    rows = []
-    for release in every:
-        taken_back = [other.seq for other in back if int(other.restored or 0) < release.seq < other.seq]
-        rows.append(
-            {
-                "release": release.seq,
-                "created": release.created,
-                "outcome": release.outcome,
-                "space": release.space,
-                "run": release.run,
-                "restored": release.restored,
-                "current": release.seq == every[0].seq,
-                "kept": release.seq in kept,
-                "rolled_back_by": min(taken_back, default=None),
-                "encoder": release.text.encoder.name,
-                "stub": release.text.encoder.stub,
-                "counts": release.counts,
-                "message": release.message,
-                "holds": [each.to_dict() for each in holds if _kept(each, release.seq, every[0].seq)],
-            }
-        )
-    return rows
-
-
-def _kept(hold: Hold, release: int, current: int) -> bool:
-    """Whether a hold is told with a release: one that stands with what readers see, an older one with what they saw."""
-    return release == (current if hold.ended is None else hold.release)
 
 
 def _releases(ctx: typer.Context) -> Releases:

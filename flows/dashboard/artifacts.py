@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from flows.report.facts import Facts
 from flows.report.markdown import times, write_drift, write_learning, write_quality, write_report
 from tasks.stage import in_flow_run
 
@@ -27,11 +28,12 @@ logger = logging.getLogger(__name__)
 UPDATE_SECONDS = 1.0
 
 
-def publish(report: Mapping[str, Any] | Sequence[Any]) -> None:
+def publish(report: Mapping[str, Any] | Sequence[Any], gathered: Callable[[], Facts | None] = lambda: None) -> None:
     """Put on the dashboard what the result of a flow holds: checks, quality, drift, or counts and seconds of a run.
 
     Args:
         report: The result as JSON shows it; a list is for scripts and has no artifact.
+        gathered: Gathers what a report tells beside it, where it tells of a run.
     """
     if not isinstance(report, Mapping):
         return
@@ -44,10 +46,10 @@ def publish(report: Mapping[str, Any] | Sequence[Any]) -> None:
     if report.get("gate"):
         publish_gate(report)
     if report.get("seconds"):
-        publish_artifacts(report)
+        publish_artifacts(report, gathered())
 
 
-def publish_artifacts(report: Mapping[str, Any]) -> None:
+def publish_artifacts(report: Mapping[str, Any], facts: Facts | None = None) -> None:
     """Put the tables and the report of a run on the dashboard; does nothing outside a Prefect flow run.
 
     A dashboard that does not answer costs a warning, never the run.
@@ -55,6 +57,7 @@ def publish_artifacts(report: Mapping[str, Any]) -> None:
     Args:
         report: `run`, `release`, `outcome`, `message`, `space`, and the mappings `counts` and `seconds` (a stage each,
             and `total`); what is missing is left out.
+        facts: What was gathered after the run; without, its report tells of the run alone.
     """
     if not in_flow_run():
         return
@@ -67,6 +70,8 @@ def publish_artifacts(report: Mapping[str, Any]) -> None:
         for name, value in seconds.items()
     ]
 
+    markdown = write_report(report, facts)
+
     def send() -> None:
         create_table_artifact(
             key="run-counts",
@@ -74,7 +79,7 @@ def publish_artifacts(report: Mapping[str, Any]) -> None:
             description=f"Counts of run {report.get('run', '?')}: {report.get('outcome', '?')}.",
         )
         create_table_artifact(key="run-stages", table=stages, description="Seconds of each stage.")
-        create_markdown_artifact(key="run-report", markdown=write_report(report), description="The report of a run.")
+        create_markdown_artifact(key="run-report", markdown=markdown, description="The morning's report, in short.")
 
     _send(send)
 

@@ -16,7 +16,11 @@ from prefect.logging.handlers import APILogHandler
 
 from flows.dashboard.approval import approved, asks
 from flows.dashboard.artifacts import OnDashboard, publish
+from flows.dashboard.naming import named
+from flows.dashboard.upcoming import next_refresh
 from flows.environment import set_up
+from flows.report.facts import Facts
+from flows.report.gather import gather
 from flows.table import FLOWS, FlowRow, Result, shown
 from storage.errors import LeaseHeld, NothingBefore, TidemarkError
 from storage.outcome import Outcome
@@ -70,7 +74,7 @@ def deployed(name: str) -> Flow[..., Any]:
     def run(*args: Any, **named: Any) -> State[Any]:
         bound = signature.bind(*args, **named)
         bound.apply_defaults()
-        return concluded(name, lambda: _run(row, **bound.arguments))
+        return concluded(name, lambda: _run(row, **bound.arguments), lambda: _gathered(bound.arguments["config"]))
 
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in asked} | {"return": State[Any]}
@@ -99,15 +103,16 @@ def call(flow: Callable[..., Any], **parameters: Any) -> Any:
     return result
 
 
-def concluded(name: str, run: Callable[[], Result]) -> State[Any]:
+def concluded(name: str, run: Callable[[], Result], gathered: Callable[[], Facts | None] = lambda: None) -> State[Any]:
     """The state in which a flow run ends; any other exception is left to Prefect, which shows it with its traceback.
 
     Args:
         name: Of the flow.
         run: Does it.
+        gathered: Gathers what the report of the run tells beside it.
     """
     set_up()
-    with _logs_shown():
+    with _logs_shown(), named():
         try:
             result = run()
         except LeaseHeld as held:
@@ -119,10 +124,10 @@ def concluded(name: str, run: Callable[[], Result]) -> State[Any]:
         except TidemarkError as error:
             logger.error("%s", error)
             # A name of its own has what the store does not record: an automation tells that, and a run all else.
-            named = "Failed" if error.recorded else type(error).__name__
-            return State(type=StateType.FAILED, name=named, message=str(error), data=error)
-        publish(shown(result))
-        return _state(name, result.outcome, result.message, result)
+            called = "Failed" if error.recorded else type(error).__name__
+            return State(type=StateType.FAILED, name=called, message=str(error), data=error)
+        publish(shown(result), gathered)
+        return _state(name, result.outcome, _told(name, result), result)
 
 
 def _run(row: FlowRow, config: str, **options: Any) -> Result:
@@ -134,6 +139,26 @@ def _run(row: FlowRow, config: str, **options: Any) -> Result:
     if result.outcome is Outcome.NEEDS_APPROVAL and options.get("yes") is False and asks() and approved(result.message):
         return row.run(loaded, trigger=_trigger(), console=OnDashboard(), **options | {"yes": True})
     return result
+
+
+def _gathered(config: str) -> Facts | None:
+    """What the report of a run tells beside it: the morning's page, whose failure costs no run."""
+    from flows.config.schema import Config
+
+    try:
+        return gather(Config.load(config or None), upcoming=next_refresh())
+    except (OSError, ValueError) as error:  # Lance raises either
+        logger.warning("the report tells of the run alone: %s", error)
+        return None
+
+
+def _told(name: str, result: Result) -> str:
+    """What a run says, and where it waits for a person, what to click in place of the command that it names."""
+    if result.outcome is not Outcome.NEEDS_APPROVAL:
+        return result.message
+    asked = [each.name for each in FLOWS[name].parameters() if f"--{each.name.replace('_', '-')}" in result.message]
+    clicks = f". On the dashboard: deployment {name}, Run, Custom run, switch on {' and '.join(asked)}, Submit"
+    return result.message + (clicks if asked else "")
 
 
 def _state(name: str, outcome: Outcome, message: str, data: object) -> State[Any]:

@@ -1,15 +1,20 @@
-"""Charts of a report: horizontal bars as SVG, with intervals where there are some."""
+"""The charts of a report as Vega-Lite: bars, intervals, curves, nights, the time line, the map."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-__all__ = ["BLUE", "GREEN", "Bar", "curve_chart", "interval_chart", "stage_chart"]
+from flows.report.draw import Spec
+from flows.report.inks import LIGHT
+from flows.report.words import day, figure, say
 
-BLUE, GREEN = "#2f6fed", "#1d9a6c"
-_INK, _QUIET, _GRID = "#1b2430", "#5b6675", "#dfe4ea"
+__all__ = ["Bar", "bar_chart", "curve_chart", "interval_chart", "night_chart", "stack_chart"]
+
+ROW = 24  # pixels of a bar with its gap
+TICKS = 4  # dates below nights, at most
 
 
 @dataclass(frozen=True)
@@ -29,97 +34,188 @@ class Bar:
     high: float
 
 
-def stage_chart(title: str, values: Mapping[str, float], *, colour: str = BLUE) -> str:
-    """Horizontal bars, one a name, drawn by hand so that the dashboard needs no plotting package.
+def bar_chart(values: Mapping[str, float], *, unit: str = "", ink: str = "blue") -> Spec:
+    """Horizontal bars, each with its figure at its end.
 
     Args:
-        title: Above the bars.
         values: What each bar shows, none negative.
-        colour: Of the bars.
-
-    Returns:
-        An SVG document.
+        unit: Behind each figure.
+        ink: Of the bars.
     """
-    width, left, right, row, top = 720, 150, 96, 26, 44
     longest = max(values.values(), default=0) or 1
-    parts = _framed(title, width, top + row * len(values) + 14)
-    for at, (name, value) in enumerate(values.items()):
-        y = top + at * row
-        length = (width - left - right) * value / longest
-        shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f} s"
-        parts += [
-            f'<text x="{left - 10}" y="{y + 15}" text-anchor="end" fill="{_QUIET}">{html.escape(name)}</text>',
-            f'<rect x="{left}" y="{y + 3}" width="{max(length, 1):.1f}" height="16" rx="2" fill="{colour}"/>',
-            f'<text x="{left + length + 8:.1f}" y="{y + 15}" fill="{_INK}">{shown}</text>',
-        ]
-    return "\n".join([*parts, "</svg>"])
-
-
-def interval_chart(title: str, bars: Sequence[Bar], *, colour: str = BLUE) -> str:
-    """Horizontal bars from 0 to 1, each with a line from end to end of its interval.
-
-    Args:
-        title: Above the bars.
-        bars: What is shown, from top to bottom.
-        colour: Of the bars.
-
-    Returns:
-        An SVG document.
-    """
-    width, left, right, row, top = 720, 210, 70, 26, 44
-    span = width - left - right
-    parts = _framed(title, width, top + row * len(bars) + 14)
-    for at, bar in enumerate(bars):
-        y = top + at * row
-        low, high = left + span * bar.low, left + span * bar.high
-        parts += [
-            f'<text x="{left - 10}" y="{y + 15}" text-anchor="end" fill="{_QUIET}">{html.escape(bar.name)}</text>',
-            f'<rect x="{left}" y="{y + 3}" width="{max(span * bar.value, 1):.1f}" height="16" rx="2" fill="{colour}"/>',
-            f'<path d="M{low:.1f} {y + 7}v8m0 -4H{high:.1f}m0 -4v8" fill="none" stroke="{_INK}" stroke-width="1.5"/>',
-            f'<text x="{max(high, left + span * bar.value) + 8:.1f}" y="{y + 15}" fill="{_INK}">{bar.value:.3f}</text>',
-        ]
-    return "\n".join([*parts, "</svg>"])
-
-
-def curve_chart(title: str, points: Sequence[tuple[int, float]], *, colour: str = BLUE) -> str:
-    """A line through points, the first and the last of them labelled.
-
-    Args:
-        title: Above the line.
-        points: Steps and values, at least two.
-        colour: Of the line.
-
-    Returns:
-        An SVG document.
-    """
-    width, height, left, right, top, bottom = 720, 220, 60, 60, 50, 30
-    steps, values = [step for step, _ in points], [value for _, value in points]
-    across, up = (max(steps) - min(steps)) or 1, (max(values) - min(values)) or 1
-    placed = [
-        (
-            left + (width - left - right) * (step - min(steps)) / across,
-            height - bottom - (height - top - bottom) * (value - min(values)) / up,
-        )
-        for step, value in points
+    rows = [
+        {"name": say(name, 24), "value": value, "told": f"{_short(value)}{unit and f' {unit}'}"}
+        for name, value in values.items()
     ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+    # A third is left for the figures behind the bars.
+    across = _quantity("value", {"domain": [0, longest * 1.35], "nice": False}, axis=None)
+    return _rows(rows, len(values)) | {
+        "encoding": {"y": _names(), "x": across},
+        "layer": [
+            {"mark": {"type": "bar", "color": LIGHT[ink], "height": 14}},
+            {"mark": {"type": "text", "align": "left", "dx": 5}, "encoding": {"text": {"field": "told"}}},
+        ],
+    }
+
+
+def stack_chart(rows: Sequence[Mapping[str, Any]], inks: Mapping[str, str], *, title: str, scale: float = 1.0) -> Spec:
+    """Horizontal bars of parts that lie one behind the other.
+
+    Args:
+        rows: `name` of the bar, and a number for each part.
+        inks: Part to its ink, in the order in which the parts lie.
+        title: What is counted, below the bars.
+        scale: By which the numbers are divided.
+    """
     parts = [
-        *_framed(title, width, height),
-        f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>',
+        {"name": say(row["name"], 24), "part": part, "value": row[part] / scale, "order": order}
+        for row in rows
+        for order, part in enumerate(inks)
     ]
-    for (x, y), (step, value) in ((placed[0], points[0]), (placed[-1], points[-1])):
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{y - 8:.1f}" text-anchor="middle" fill="{_INK}">{value:.3f}</text>')
-        parts.append(f'<text x="{x:.1f}" y="{height - 10}" text-anchor="middle" fill="{_QUIET}">step {step}</text>')
-    return "\n".join([*parts, "</svg>"])
+    colour = {
+        "field": "part",
+        "type": "nominal",
+        "sort": list(inks),
+        "scale": {"domain": list(inks), "range": [LIGHT[ink] for ink in inks.values()]},
+        "legend": {"orient": "top", "title": None, "offset": 4, "padding": 0},
+    }
+    x = _quantity("value", {"nice": True}, axis={"title": title, "tickCount": 4, "format": "~s"})
+    encoding = {"y": _names(), "x": x, "color": colour, "order": {"field": "order", "type": "quantitative"}}
+    made = _rows(parts, len(rows)) | {"mark": {"type": "bar", "height": 14}, "encoding": encoding}
+    return made | {"height": ROW * len(rows) + 66}
 
 
-def _framed(title: str, width: int, height: int) -> list[str]:
-    """The beginning of a chart."""
-    # The page may be dark: the chart brings its own background.
-    return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="system-ui, sans-serif" font-size="13">',
-        f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff" stroke="{_GRID}"/>',
-        f'<text x="16" y="26" font-weight="600" fill="{_INK}">{html.escape(title)}</text>',
+def interval_chart(bars: Sequence[Bar], *, title: str) -> Spec:
+    """Points from 0 to 1, each on the line of its interval.
+
+    Args:
+        bars: What is shown, from top to bottom.
+        title: What is measured, below.
+    """
+    rows = [
+        {"name": say(bar.name, 26), "value": bar.value, "low": bar.low, "high": bar.high, "told": f"{bar.value:.3f}"}
+        for bar in bars
     ]
+    x = _quantity(
+        "low", {"domain": [0, 1.28], "nice": False}, axis={"title": title, "values": [0, 0.2, 0.4, 0.6, 0.8, 1]}
+    )
+    line = {"mark": {"type": "rule", "strokeWidth": 3, "color": LIGHT["pale"]}}
+    return _rows(rows, len(bars)) | {
+        "height": ROW * len(bars) + 40,
+        "encoding": {"y": _names()},
+        "layer": [
+            line | {"encoding": {"x": x, "x2": {"field": "high"}}},
+            {
+                "mark": {"type": "circle", "size": 70, "color": LIGHT["blue"], "opacity": 1},
+                "encoding": {"x": _plain("value")},
+            },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 6},
+                "encoding": {"x": _plain("high"), "text": {"field": "told"}},
+            },
+        ],
+    }
+
+
+def curve_chart(points: Sequence[tuple[int, float]], *, title: str) -> Spec:
+    """A line through points, its ends labelled.
+
+    Args:
+        points: Steps and values, at least two.
+        title: What is measured.
+    """
+    rows = [{"step": step, "value": value} for step, value in points]
+    ends = [row | {"told": f"{row['value']:.3f}"} for row in (rows[0], rows[-1])]
+    return {
+        "height": 150,
+        "data": {"values": rows},
+        "encoding": {
+            "x": _quantity("step", {"nice": False, "padding": 22}, axis={"title": "step", "tickCount": 5}),
+            "y": _quantity("value", {"zero": False, "padding": 12}, axis={"title": title, "tickCount": 4}),
+        },
+        "layer": [
+            {"mark": {"type": "line", "color": LIGHT["blue"], "strokeWidth": 2}},
+            {
+                "data": {"values": ends},
+                "mark": {"type": "text", "dy": -10},
+                "encoding": {"text": {"field": "told"}},
+            },
+        ],
+    }
+
+
+def night_chart(
+    nights: Sequence[tuple[datetime, float | None, str]], *, title: str, inks: Mapping[str, str], height: int = 96
+) -> Spec:
+    """One narrow bar a night, in the ink of how it ended.
+
+    Args:
+        nights: Start, figure and outcome of each, oldest first.
+        title: What is shown, above.
+        inks: Outcome to ink; blue where it has none.
+        height: In pixels.
+    """
+    rows = [
+        {"at": at, "value": value or 0, "ink": LIGHT[inks.get(outcome, "blue")]}
+        for at, (_, value, outcome) in enumerate(nights)
+    ]
+    x = {
+        "field": "at",
+        "type": "ordinal",
+        "axis": _dates([started for started, _, _ in nights]),
+        "scale": {"paddingInner": 0.25, "paddingOuter": 0.2},
+    }
+    return {
+        "height": height,
+        "title": {"text": title, "anchor": "start", "fontSize": 12, "fontWeight": "normal", "color": LIGHT["ink"]},
+        "data": {"values": rows},
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": x,
+            "y": _quantity("value", {"nice": True}, axis={"title": None, "tickCount": 3, "format": "~s"}),
+            "color": {"field": "ink", "type": "nominal", "scale": None},
+        },
+    }
+
+
+def _dates(times: Sequence[datetime]) -> dict[str, Any]:
+    """An axis that says the date of some of the nights."""
+    step = max(1, -(-len(times) // TICKS))
+    told = {at: day(times[at]) for at in range(0, len(times), step)}
+    texts = [told.get(at, "") for at in range(len(times))]
+    return {
+        "title": None,
+        "values": list(told),
+        "labelExpr": f"{texts}[datum.value]",
+        "labelAngle": 0,
+        "labelOverlap": True,
+        "ticks": False,
+        "domain": False,
+    }
+
+
+def _rows(rows: Sequence[Mapping[str, Any]], count: int) -> Spec:
+    return {"height": ROW * max(count, 1) + 4, "data": {"values": [dict(row) for row in rows]}}
+
+
+def _names() -> dict[str, Any]:
+    axis = {"title": None, "domain": False, "ticks": False, "grid": False, "labelColor": LIGHT["ink"]}
+    return {"field": "name", "type": "nominal", "sort": None, "axis": axis}
+
+
+def _quantity(field: str, scale: Mapping[str, Any], *, axis: Any) -> dict[str, Any]:
+    return {"field": field, "type": "quantitative", "scale": dict(scale), "axis": axis}
+
+
+def _plain(field: str) -> dict[str, Any]:
+    return {"field": field, "type": "quantitative"}
+
+
+def _short(value: float) -> str:
+    """Write the figure at the end of a bar."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if value >= 10 else figure(round(value, 2))
+
+
+def since_epoch(then: datetime) -> int:
+    """A time as Vega wants it: milliseconds."""
+    return int(then.astimezone(UTC).timestamp() * 1000)

@@ -1,41 +1,47 @@
-"""The Markdown report of a run."""
+"""The Markdown reports of the dashboard: a run in short, a retraining, an evaluation."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flows.report.charts import GREEN, Bar, curve_chart, interval_chart, stage_chart
+from flows.report.charts import Bar, bar_chart, curve_chart, interval_chart, night_chart
+from flows.report.draw import image
+from flows.report.facts import Drifted, Facts, Named
+from flows.report.page import NIGHTS, OUTCOMES
+from flows.report.verdict import verdict
+from flows.report.words import amount, duration, figure, moment, plural, say
 
 __all__ = ["times", "write_drift", "write_learning", "write_quality", "write_report"]
 
+NAMED = 3  # documents of a kind that are named
+GROUPS = 6  # rules, sources and alarms that are told
+# What Markdown, or the HTML in it, would take for more than text.
+_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&@:])")
 
-def write_report(report: Mapping[str, Any]) -> str:
-    """The Markdown report of a run, with its chart as a data address (Prefect shows neither inline SVG nor mermaid).
+
+def write_report(report: Mapping[str, Any], facts: Facts | None = None) -> str:
+    """The Markdown report of a run: the morning's page in short (Prefect shows neither inline SVG nor mermaid).
 
     Args:
         report: `run`, `release`, `outcome`, `message`, `space`, and the mappings `counts` and `seconds` (a stage each,
             and `total`); what is missing is left out.
+        facts: What was gathered after it; without, the run alone is told.
 
     Returns:
-        Markdown.
+        Markdown. Whatever comes from documents is text in it, never markup.
     """
-    counts = report.get("counts") or {}
     seconds, whole = times(report)
-    lines = [f"# {str(report.get('outcome', 'run')).capitalize()}", ""]
-    if report.get("message"):
-        lines += [str(report["message"]), ""]
-    facts = [(name, report.get(name)) for name in ("release", "run", "space") if report.get(name) is not None]
-    lines += ["| of the run | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in facts)]
-    lines += [f"| seconds | {whole:.1f} |", ""]
+    if facts is None:
+        lines = [f"# {str(report.get('outcome', 'run')).capitalize().replace('-', ' ')}", ""]
+        lines += [_text(report["message"], 600), ""] if report.get("message") else []
+    else:
+        lines = [*_verdict(facts), *_changes(facts), *_refused(facts), *_sources(facts), *_health(facts)]
+    lines += ["## The run", "", *_counted(report, whole), ""]
     if seconds:
-        lines += [f"![Seconds of each stage]({_data(stage_chart('Seconds of each stage', seconds))})", ""]
-    # Tokens are hundreds to a chunk: beside them every other bar would be a hair.
-    drawn = {name: count for name, count in counts.items() if count and name != "tokens"}
-    if drawn:
-        lines += [f"![Counts]({_data(stage_chart('Counts', drawn, colour=GREEN))})", ""]
-    return "\n".join(lines)
+        lines += [f"![Seconds of each stage]({image(bar_chart(seconds, unit='s'))})", ""]
+    return "\n".join([*lines, *([] if facts is None else _nights(facts))])
 
 
 def write_drift(report: Mapping[str, Any]) -> str:
@@ -80,9 +86,9 @@ def write_learning(report: Mapping[str, Any]) -> str:
     for each in report.get("rerankers") or []:
         cells = f"{each['kind']} | {each['verdict']} | {each['gain']:+.3f} | {each['milliseconds']:.0f}"
         lines.append(f"| {cells} | {each['reason']} |")
-    for name, title in (("losses", "Loss by step"), ("curve", "nDCG@10 on dev questions by step")):
+    for name, title in (("losses", "loss"), ("curve", "nDCG@10 on dev questions")):
         if len(training.get(name) or []) > 1:
-            lines += ["", f"![{title}]({_data(curve_chart(title, training[name]))})"]
+            lines += ["", f"![{title} by step]({image(curve_chart(training[name], title=title))})"]
     return "\n".join(lines) + "\n"
 
 
@@ -107,9 +113,9 @@ def write_quality(report: Mapping[str, Any]) -> str:
             lines += [f"| {' | '.join(cells)} |"]
             bars.append(Bar(mode, found["ndcg@10"], low, high))
         bars += [Bar(f"{part['by']}: {part['value']}", part["ndcg@10"], *part["interval"]) for part in each["slices"]]
-        chart = interval_chart(f"nDCG@10 of {each['name']}, by mode and slice", bars)
+        chart = interval_chart(bars, title=f"nDCG@10 of {say(each['name'], 30)}")
         told = f"{each['questions']:,} questions show a difference of {each['detectable']:.3f} in four of five cases."
-        lines += ["", f"![nDCG@10]({_data(chart)})", "", told, ""]
+        lines += ["", f"![nDCG@10 by mode and slice]({image(chart)})", "", told, ""]
     return "\n".join(lines)
 
 
@@ -120,5 +126,98 @@ def times(report: Mapping[str, Any]) -> tuple[dict[str, float], float]:
     return seconds, sum(seconds.values()) if whole is None else whole
 
 
-def _data(svg: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
+def _verdict(facts: Facts) -> Iterator[str]:
+    found = verdict(facts)
+    yield from [f"# {found.headline}", ""]
+    for note in found.notes:
+        yield from [_text(note, 800), ""]
+    if facts.upcoming is not None:
+        yield from [f"The next run is due {moment(facts.upcoming)}.", ""]
+    yield from (f"- `{step.command}` {_text(step.why)}" for step in found.steps)
+    yield ""
+
+
+def _changes(facts: Facts) -> Iterator[str]:
+    if facts.changes is None:
+        return
+    yield from [f"## What changed since release {facts.previous}", ""]
+    for each in facts.changes:
+        yield f"- {plural(each.count, 'document')} {each.kind}: {_names(each.first, each.count)}"
+    yield from ["" if facts.changes else "No document differs.", ""]
+
+
+def _refused(facts: Facts) -> Iterator[str]:
+    if not facts.refused:
+        return
+    yield from [f"## Refused: {plural(facts.refusals, 'document')}, {facts.fresh:,} of them new", ""]
+    for each in facts.refused[:GROUPS]:
+        reason = f" ({_text(each.first[0].note)})" if each.first and each.first[0].note else ""
+        yield f"- {_text(each.rule)}: {_names(each.first, each.count)}{reason}"
+    yield ""
+
+
+def _sources(facts: Facts) -> Iterator[str]:
+    if not facts.sources:
+        return
+    yield from ["| source | documents | change | chunks | refused |", "|---|---|---|---|---|"]
+    for each in facts.sources[:20]:
+        change = "" if each.before is None else f"{each.documents - each.before:+,}"
+        counts = (amount(each.documents), change, amount(each.chunks), amount(each.refused))
+        yield f"| {' | '.join((_text(each.name), *counts))} |"
+    yield ""
+
+
+def _health(facts: Facts) -> Iterator[str]:
+    """Checks, recall and drift, in a line each."""
+    failed = [check for check in facts.checks if not check["ok"]]
+    if facts.checks:
+        whole = (
+            f"{len(failed)} of {len(facts.checks)} checks failed" if failed else f"All {len(facts.checks)} checks hold"
+        )
+        recall = "" if facts.recall is None else f"; the index finds {facts.recall:.1%} of what exact search finds"
+        yield from [f"{whole}{recall}.", ""]
+    yield from (f"- {_text(check['name'])}: {_text(check['detail'], 300)}" for check in failed)
+    if facts.drift:
+        out = f"{sum(each.over for each in facts.drift)} of {plural(len(facts.drift), 'figure')}"
+        yield f"Drift: {plural(len(facts.alarms), 'alarm')}; {out} out of the band."
+        yield from ["", *(f"- {_alarm(each)}" for each in facts.alarms[:GROUPS]), ""]
+
+
+def _alarm(each: Drifted) -> str:
+    of = f"{each.family}, {each.source}" if each.source else each.family
+    return (
+        f"{_text(each.name)} ({_text(of)}): {figure(each.value)}, limit {figure(each.limit)}; {_text(each.advice, 400)}"
+    )
+
+
+def _counted(report: Mapping[str, Any], whole: float) -> Iterator[str]:
+    """The facts of the run: documents and chunks on a line each, since they are of different sizes."""
+    counts = report.get("counts") or {}
+    yield from ["| | |", "|---|---|"]
+    for name in ("run", "release", "outcome", "space"):
+        if report.get(name) is not None:
+            yield f"| {name} | `{report[name]}` |"
+    yield f"| took | {duration(whole)} |"
+    told = {name: count for name, count in counts.items() if count}
+    for name, count in told.items():
+        yield f"| {_text(name)} | {count:,} |"
+
+
+def _nights(facts: Facts) -> Iterator[str]:
+    if len(facts.nights) < 2:
+        return
+    yield from ["", f"## The last {len(facts.nights)} refreshes", ""]
+    for title, value in NIGHTS:
+        rows = [(night.started, value(night), night.outcome) for night in facts.nights]
+        yield from [f"![{title}]({image(night_chart(rows, title=title, inks=OUTCOMES))})", ""]
+
+
+def _names(first: Sequence[Named], count: int) -> str:
+    shown = ", ".join(_text(each.document) for each in first[:NAMED])
+    more = count - min(len(first), NAMED)
+    return shown + (f" and {more:,} more" if more else "")
+
+
+def _text(text: object, most: int = 120) -> str:
+    """What somebody else wrote, as text that Markdown leaves as it is."""
+    return _MARKS.sub(lambda mark: f"&#{ord(mark[1])};", say(text, most))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.learn.foresee import Retraining
     from tasks.release.audit import AuditResult
 
-__all__ = ["CAUSES", "audit_view", "maintain_view", "plan_view", "refresh_view", "rollback_view"]
+__all__ = ["CAUSES", "approval", "audit_view", "maintain_view", "plan_view", "refresh_view", "rollback_view"]
 
 # Every cause of work that a plan names, in the order in which it is told, in the words of an operator.
 CAUSES = {
@@ -70,7 +70,7 @@ def plan_view(found: Forecast) -> RenderableType:
     )
     next_steps = {
         Outcome.PUBLISHED: ["tidemark refresh"],
-        Outcome.NEEDS_APPROVAL: [_approval(found.message)],
+        Outcome.NEEDS_APPROVAL: [approval(found.message)],
         Outcome.REFUSED: ["tidemark quarantine list"],
         Outcome.HELD: ["tidemark unhold", "tidemark refresh"],
     }
@@ -160,7 +160,7 @@ def _message(message: str, outcome: Outcome) -> list[RenderableType]:
     return [Text(clean(message), style=COLOURS[outcome])]
 
 
-def _approval(message: str) -> str:
+def approval(message: str) -> str:
     """Find the command that approves what a run waits for: its message names it."""
     named = re.search(r"`(tidemark refresh [^`]+)`", message)
     return named[1] if named else "tidemark refresh --accept-deletions"
@@ -169,7 +169,7 @@ def _approval(message: str) -> str:
 def _next(result: RunResult) -> list[str]:
     """Name the commands that make sense after a run."""
     if result.outcome is Outcome.NEEDS_APPROVAL:
-        return ["tidemark plan", _approval(result.message)]
+        return ["tidemark plan", approval(result.message)]
     if result.outcome is Outcome.HELD:
         return ["tidemark releases", "tidemark unhold"]
     if result.outcome in {Outcome.REFUSED, Outcome.FAILED}:

@@ -162,6 +162,29 @@ class ChunkTable:
         """The vectors at some offsets, as float32 of shape (offsets, dimension)."""
         return as_vectors(self.dataset.take(list(offsets), columns=["vector"]).column("vector"))
 
+    def offsets(self, keys: Iterable[str], most: int) -> list[int]:
+        """Where the first chunks of some documents lie, in order.
+
+        It reads the column of keys alone: a filter may make Lance read all vectors with it.
+
+        Args:
+            keys: Keys of the documents.
+            most: Chunks, at most.
+        """
+        wanted = pl.Series("key", sorted(set(keys)), dtype=pl.String)
+        at, found = 0, list[int]()
+        for part in self.columns(["key"]) if len(wanted) else ():
+            found += [at + offset for offset in part["key"].is_in(wanted.implode()).arg_true().to_list()]
+            at += part.height
+            if len(found) >= most:
+                break
+        return found[:most]
+
+    def sample(self, offsets: Iterable[int], columns: list[str]) -> tuple[pl.DataFrame, npt.NDArray[np.float32]]:
+        """Some columns of the chunks at some offsets, and their vectors of shape (offsets, dimension)."""
+        found = self.dataset.take(list(offsets), columns=[*columns, "vector"])
+        return pl.DataFrame(pl.from_arrow(found.select(columns))), as_vectors(found.column("vector"))
+
     def facts(self, chunk: str) -> dict[str, Any]:
         """One chunk without its vector.
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.store import Store, read
 
-__all__ = ["HELD", "QUARANTINE", "Quarantine"]
+__all__ = ["HELD", "QUARANTINE", "TOLD", "Quarantine"]
 
 QUARANTINE = pa.schema(
     [
@@ -36,6 +36,12 @@ HELD: dict[str, pl.DataType | type[pl.DataType]] = {
     "stale_since": _TIME,
     "first_seen": _TIME,
 }
+# What a report says of them.
+TOLD: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(["source", "document", "rule", "reason"], pl.String),
+    "attempts": pl.Int32,
+    **dict.fromkeys(["first_seen", "stale_since"], _TIME),
+}
 
 
 class Quarantine:
@@ -47,6 +53,10 @@ class Quarantine:
     def held(self) -> pl.DataFrame:
         """What is refused now, `HELD` columns; `defect` and `stale_since` are null in rows of before these columns."""
         return self._read(HELD)
+
+    def told(self) -> pl.DataFrame:
+        """What is refused now, `TOLD` columns, by source and document: what a report names and counts."""
+        return self._read(TOLD).sort("source", "document")
 
     def refuse(self, rows: pl.DataFrame, run: str, now: datetime) -> None:
         """Take rows in, or count one more attempt for rows that are there.

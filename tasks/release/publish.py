@@ -19,6 +19,7 @@ from storage.tables.vectors import vectors_table
 from tasks.context import Context
 from tasks.stage import stage
 from tasks.verdict import Held
+from tasks.watch.plane import fix_plane
 
 __all__ = ["ReleasesConfig", "clean_up", "let_go", "publish"]
 
@@ -75,10 +76,11 @@ def _require_free(store: Store, built: str) -> None:
 
 
 def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
-    """After a publish: drop staged vectors, let old releases go, free what nothing needs.
+    """After a publish: drop staged vectors, let old releases go, free what nothing needs, fix the map of a new space.
 
     Runs only under the lease. Whatever fails here is tried again the next night: the release stands.
     """
+    fix_plane(store)
     try:
         store.drop(vectors_table(space))
         let_go(store, config)

@@ -1,0 +1,48 @@
+"""Names flow runs after the runs of the store, so that the dashboard and `tidemark runs` tell of the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+
+from flows.run import BEGUN, Run
+
+__all__ = ["named"]
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def named() -> Iterator[None]:
+    """Give the flow run that this is a part of the id of its run, as soon as it has one, and its release at the end."""
+    seen: list[Run] = []
+
+    def begun(run: Run) -> None:
+        seen.append(run)
+        _rename(f"{run.kind} {run.id}")
+
+    token = BEGUN.set(begun)
+    try:
+        yield
+    finally:
+        BEGUN.reset(token)
+        if seen and seen[-1].release is not None:
+            _rename(f"{seen[-1].kind} {seen[-1].id} release {seen[-1].release}")
+
+
+def _rename(name: str) -> None:
+    """A dashboard that does not answer costs a name, never the run."""
+    import httpx
+
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(context.flow_run.id, name=name)
+    except (httpx.HTTPError, OSError) as error:
+        logger.warning("the dashboard did not take the name of the run: %s", error)

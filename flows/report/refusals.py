@@ -1,0 +1,40 @@
+"""Who is refused, by rule and by name: what the night refused for the first time comes before what it knew."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from flows.report.facts import Named, Refused
+from flows.report.words import say
+
+__all__ = ["refusals"]
+
+NAMED = 5  # documents of a rule that are named
+REASON = 200  # characters
+
+
+def refusals(held: pl.DataFrame, since: datetime | None) -> tuple[Refused, ...]:
+    """Group what is refused by its rule, the largest group first.
+
+    Args:
+        held: The rows of `Quarantine.told`.
+        since: When the last night began: what was seen first after that is fresh.
+    """
+    fresh = pl.lit(value=False) if since is None else pl.col("first_seen") >= since
+    rows = held.with_columns(fresh=fresh).sort("fresh", "source", "document", descending=[True, False, False])
+    found = [
+        Refused(
+            rule=say(rule),
+            count=part.height,
+            fresh=int(part["fresh"].sum()),
+            stale=part["stale_since"].count(),
+            first=tuple(
+                Named(say(source), say(document), say(reason or "", REASON))
+                for source, document, reason in part.select("source", "document", "reason").head(NAMED).iter_rows()
+            ),
+        )
+        for (rule,), part in rows.group_by("rule", maintain_order=True)
+    ]
+    return tuple(sorted(found, key=lambda each: (-each.count, each.rule)))
