@@ -74,7 +74,8 @@ def test_a_night_on_another_kernel_is_refused_before_it_writes(
     assert alarm["value"] > TOLERANCE
 
     accepted = refresh(config, accept_encoder=True)
-    assert (accepted.outcome, accepted.counts["reused"]) == ("published", 0)
+    assert accepted.outcome == "published"
+    assert min(accepted.counts["reused"], accepted.counts["embedded"]) > 0  # vectors of both, as somebody wanted
     save(tmp_path / "notes", {"c.md": prose("chart")})
     assert refresh(config).outcome == "published"  # from now on these are the vectors to compare with
 
