@@ -64,7 +64,8 @@ def fit_words(
     held = context.base.roles[TEXT].fusion if context.base is not None else None
     if held is not None and held.fingerprint == identity:
         return Weighed(held)
-    fusion = weigh(Subject.drafted(context.store, tables, role), encoder, sets, identity)
+    serving = held.weight if held is not None and held.questions else None
+    fusion = weigh(Subject.drafted(context.store, tables, role), encoder, sets, identity, serving=serving)
     logger.info(
         "words weigh %.2f: nDCG@10 %.3f by vectors, %.3f by words, %.3f by both, over %d dev questions",
         fusion.weight,
@@ -76,7 +77,14 @@ def fit_words(
     return Weighed(fusion, fitted=True)
 
 
-def weigh(subject: Subject, encoder: EncoderFolder, sets: Sequence[QuestionSet], identity: str = "") -> Fusion:
+def weigh(
+    subject: Subject,
+    encoder: EncoderFolder,
+    sets: Sequence[QuestionSet],
+    identity: str = "",
+    *,
+    serving: float | None = None,
+) -> Fusion:
     """Ask all questions by vectors and by words, and choose the weight that answers them best.
 
     Answers are told by content: a document that is repeated under another id is no miss.
@@ -86,6 +94,7 @@ def weigh(subject: Subject, encoder: EncoderFolder, sets: Sequence[QuestionSet],
         encoder: The encoder of their space.
         sets: Questions that are there to choose.
         identity: Fingerprint that the result carries.
+        serving: The weight of the release before, which stays where another is not surely better.
     """
     catalogue, opened = Catalogue(subject.documents), encoder.open()
     prepared = []
@@ -104,4 +113,4 @@ def weigh(subject: Subject, encoder: EncoderFolder, sets: Sequence[QuestionSet],
         by_words = through_words(subject, catalogue, texts, asked.pool)
         text.append(catalogue.sides(by_words).with_columns(number))
         relevant += judged.relevant
-    return fit(pl.concat(dense), pl.concat(text), relevant, fingerprint=identity)
+    return fit(pl.concat(dense), pl.concat(text), relevant, fingerprint=identity, serving=serving)

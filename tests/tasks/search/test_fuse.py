@@ -127,3 +127,14 @@ def test_two_folds_judge_each_question_by_the_weight_of_the_others() -> None:
     assert scores.tolist() == pytest.approx([0.0, 1 / np.log2(3)] * 2)
     agreed, weights = two_fold(dense, text, [{"t": 1}] * 4)
     assert (agreed.tolist(), weights) == ([1.0] * 4, (0.55, 0.55))
+
+
+def test_the_weight_that_serves_stays_unless_another_is_surely_better() -> None:
+    # By words alone all 40 are answered at the first place; by vectors all but two: too few to tell from luck.
+    dense = side(*({"a1": 2.0, "b1": 1.0} if query > 1 else {"b1": 2.0, "a1": 1.0} for query in range(40)))
+    text, relevant = side(*({"a1": 2.0, "b1": 1.0} for _ in range(40))), [{"a": 1}] * 40
+    assert fit(dense, text, relevant).weight > 0.25
+    assert fit(dense, text, relevant, serving=0.25).weight == 0.25
+    dense = side(*({"b1": 2.0, "a1": 1.0} for _ in range(40)))
+    assert fit(dense, text, relevant, serving=0.25).weight > 0.5
+    assert fit(side(), side(), [], serving=0.25).weight == 0.0
