@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.device import Device, choose_device
 from models.errors import ModelError
+from models.memory import reuse_memory
 from models.rerank.base import write_settings
 from models.rerank.cross import WINDOW, load
 from models.text.layout import read_layout
+from models.training.hardware import quiet, repeatable
 
 if TYPE_CHECKING:
     import datasets
@@ -55,7 +58,9 @@ class CrossRecipe:
     seed: int = 0
 
 
-def train_cross(encoder: Path, examples: Sequence[Example], recipe: CrossRecipe, destination: Path) -> str:
+def train_cross(
+    encoder: Path, examples: Sequence[Example], recipe: CrossRecipe, destination: Path, device: Device = "auto"
+) -> str:
     """Train a cross-encoder by the binary cross-entropy of right and wrong passages.
 
     The same encoder, examples, recipe and threads give the same weights.
@@ -65,22 +70,24 @@ def train_cross(encoder: Path, examples: Sequence[Example], recipe: CrossRecipe,
         examples: What it learns from.
         recipe: How.
         destination: A folder that does not exist.
+        device: Where to train; `auto` takes a GPU where there is one.
 
     Returns:
         The id of the folder.
 
     Raises:
-        ModelError: there is no example, or none has a negative: it would learn that every passage answers.
+        ModelError: the machine has no such device, or there is no example with a negative: it would learn that every
+            passage answers.
     """
     if not any(example.negatives for example in examples):
         raise ModelError(f"none of {len(examples)} examples has a wrong passage; mine negatives before training")
     from transformers import set_seed
 
-    # Before the network is made: the seed draws its head.
-    set_seed(recipe.seed)
-    with tempfile.TemporaryDirectory() as folder:
+    chosen = choose_device(device, "training on")
+    with tempfile.TemporaryDirectory() as folder, quiet(), reuse_memory(), repeatable(chosen, None):
+        set_seed(recipe.seed)  # before the network is made: it draws its head
         network = _started(encoder, recipe, Path(folder) / "start")
-        _run(network, _labelled(examples), recipe, Path(folder) / "work")
+        _run(network, _labelled(examples), recipe, Path(folder) / "work", chosen)
         network.save_pretrained(str(destination), create_model_card=False, safe_serialization=True)
     return write_settings(destination, "cross", {"name": f"trained from {encoder.name}", "window": recipe.window})
 
@@ -106,10 +113,11 @@ def _labelled(examples: Sequence[Example]) -> datasets.Dataset:
     return Dataset.from_list(rows)
 
 
-def _run(network: CrossEncoder, rows: datasets.Dataset, recipe: CrossRecipe, work: Path) -> None:
+def _run(network: CrossEncoder, rows: datasets.Dataset, recipe: CrossRecipe, work: Path, device: str) -> None:
     import torch
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
     from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+    from transformers.trainer_callback import PrinterCallback
 
     arguments = CrossEncoderTrainingArguments(
         output_dir=str(work),
@@ -122,9 +130,11 @@ def _run(network: CrossEncoder, rows: datasets.Dataset, recipe: CrossRecipe, wor
         logging_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        use_cpu=True,
+        use_cpu=device == "cpu",
     )
     wrong, right = rows["label"].count(0.0), rows["label"].count(1.0)
     # Each kind counts half: with eight wrong passages a right one, "no" to all would be a fair answer otherwise.
     loss = BinaryCrossEntropyLoss(network, pos_weight=torch.tensor(wrong / right))
-    CrossEncoderTrainer(model=network, args=arguments, train_dataset=rows, loss=loss).train()
+    trainer = CrossEncoderTrainer(model=network, args=arguments, train_dataset=rows, loss=loss)
+    trainer.pop_callback(PrinterCallback)  # it prints to standard output
+    trainer.train()

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 Tokens = npt.NDArray[np.int32]
 Task = Literal["document", "query"]
+# As measured: beyond it a CPU leaves its cache, and an H100 gained seven times as much again from 1,000.
+BATCH_TOKENS, GPU_BATCH_TOKENS = {"cpu": 1_000}, 64_000
 TOKENISED = 4096  # texts tokenised at once: their encodings are some hundred bytes a token
 COPIED = ("*.json", "*.txt", "*.model")  # beside the weights; never code, never a pickle
 
@@ -123,7 +125,8 @@ class SentenceEncoder:
             kinds = ", ".join(module.kind for module in layout.modules)
             logger.info("%s (%s) runs through sentence-transformers", space.name, kinds)
             networks = Networks(_foreign_network(layout, space, device, precision))
-        return cls(space, layout, networks, config.batch_tokens)
+        batch = config.batch_tokens or BATCH_TOKENS.get(device, GPU_BATCH_TOKENS)
+        return cls(space, layout, networks, batch)
 
     @classmethod
     def files(cls, folder: Path | None, config: EncoderConfig, space: Space) -> dict[str, Path | dict[str, Any]]:

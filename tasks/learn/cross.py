@@ -61,7 +61,7 @@ def train_on_pairs(
     place = context.workspace.folder / "cross-trained"
     files = encoder.folder or context.workspace.folder / "encoder"
     try:
-        train_cross(files, examples, recipe, place)
+        train_cross(files, examples, recipe, place, encoder.config.device)
     except ModelError as error:  # an encoder may still be better: that one is not to be lost for it
         logger.warning("no cross-encoder was trained: %s", error)
         return {}
