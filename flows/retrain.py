@@ -195,12 +195,12 @@ def _challenged(
     clock, test = run.clock, _sets(config, "test")
     if config.learning.generator is not None and "synthetic" in config.learning.pairs.kinds:
         with clock.stage("generate"), generator_of(config.learning.generator, config.base) as generator:
-            synthesise(context, base, generator, config.learning.generator)
+            report.written = synthesise(context, base, generator, config.learning.generator)
     with clock.stage("pair"):
         report.pairs = pair(
             context, base, config.learning.pairs, judged=_sets(config, "train", "dev", "test"), base=config.base
         )
-    version = report.pairs.version
+    version, run.facts["data"] = report.pairs.version, report.data
     with clock.stage("lay_out"):
         lesson = lay_out(context, base, version, [each for each in _sets(config, "dev") if each.role == "target"])
         report.held = held_back_pairs(context, version, "test")
@@ -208,6 +208,8 @@ def _challenged(
     if recipe.negatives:
         with clock.stage("mine"):
             lesson = harden(context, base, champion, lesson, version, recipe.negatives)
+    report.lesson = lesson
+    run.facts["data"] = report.data
     looks = lesson.pool.looks()
     seen = "" if looks is None else looks.digest
     folder = training_folder(context.store, champion, lesson.identity, seen, recipe)

@@ -35,7 +35,7 @@ def register(context: Context, report: Report, base: Release, configured: Encode
         created=context.now,
         run=context.run,
         recipe=training.trained.settings.model_dump(mode="json") | {"challenger": chosen.name},
-        data={"documents": pairs.version, "examples": training.trained.examples, "pairs": dict(pairs.counts)},
+        data=report.data | {"documents": pairs.version, "examples": training.trained.examples},
         metrics=told.metrics | {"verdict": told.verdict, "reasons": list(told.reasons)},
     )
     return keep_model(context.store, context.workspace, chosen.encoder, record)

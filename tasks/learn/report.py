@@ -9,10 +9,12 @@ import polars as pl
 
 from storage.outcome import Outcome
 from tasks.learn.challenge import Trial
+from tasks.learn.lesson import Lesson
 from tasks.learn.pair import Pairs
 from tasks.learn.pool import Choice
 from tasks.learn.rerank import Reranked
 from tasks.learn.rerankers import Tried
+from tasks.learn.synthesise import Synthesis
 from tasks.learn.train import Challenger, Training
 
 __all__ = ["ChallengerResult", "Report", "RetrainResult"]
@@ -44,7 +46,9 @@ class Report:
     """What is known of a retraining so far, so that one that ends early tells all of it.
 
     Attributes:
-        pairs: What was learned from.
+        written: What a model was asked to write, where one is configured.
+        pairs: The pairs of the release.
+        lesson: The examples that were learned from, with the negatives that were mined.
         training: Challengers, and how they were trained.
         choice: Which of them went on.
         trial: What the gate said of that one.
@@ -52,7 +56,9 @@ class Report:
         held: Pairs that are kept from training: nights may let those of their release go meanwhile.
     """
 
+    written: Synthesis | None = None
     pairs: Pairs | None = None
+    lesson: Lesson | None = None
     training: Training | None = None
     choice: Choice | None = None
     trial: Trial | None = None
@@ -63,6 +69,21 @@ class Report:
     def rerankers(self) -> tuple[Tried, ...]:
         """Every re-ranker that was tried."""
         return () if self.reranked is None else self.reranked.rows
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What was learned from, as far as it came: `generated`, `pairs` and `lesson`, as JSON-able values."""
+        found: dict[str, Any] = {}
+        if self.written is not None:
+            found["generated"] = self.written.counts
+        if self.pairs is not None:
+            kinds: dict[str, dict[str, int]] = {}
+            for (kind, part), count in self.pairs.kinds.items():
+                kinds.setdefault(kind, {})[part] = count
+            found["pairs"] = {"version": self.pairs.version, "counts": dict(self.pairs.counts), "kinds": kinds}
+        if self.lesson is not None:
+            found["lesson"] = self.lesson.counts
+        return found
 
     @property
     def chosen(self) -> Challenger:
@@ -84,11 +105,10 @@ class Report:
         return tuple(sorted(told, key=lambda each: each.verdict == NOT_CHOSEN))
 
     def to_dict(self) -> dict[str, Any]:
-        """The bars of the gate and the course of training, as JSON-able values; empty where it did not come to them."""
+        """The gate, the course of training and what was learned from, as JSON-able values, as far as it came."""
         gate = {} if self.trial is None else self.trial.promotion.to_dict()
         trained = {} if self.training is None else self.training.trained.to_json()
-        pairs = {} if self.pairs is None else {"version": self.pairs.version, "counts": dict(self.pairs.counts)}
-        return {"gate": gate, "training": trained, "pairs": pairs}
+        return {"gate": gate, "training": trained, "pairs": {}} | self.data
 
     def _told(self, each: Challenger, choice: Choice) -> ChallengerResult:
         dev = {name: choice.means[name] for name in (each.name, "champion") if name in choice.means}

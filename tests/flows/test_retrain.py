@@ -6,14 +6,17 @@ import itertools
 import json
 import shutil
 import threading
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import lessons
 import numpy as np
+import polars as pl
 import pytest
 from commands import tidemark
+from endpoint import serving
 
 from flows import retrain as module
 from flows.audit import audit
@@ -30,6 +33,7 @@ from storage.lock import alone_in
 from storage.reader import Reader
 from storage.tables.evaluations import Evaluations
 from storage.tables.models import Models
+from storage.tables.pairs import PairTable, write
 from storage.tables.releases import Release, Releases
 from storage.tables.runs import Runs
 from storage.tables.store import Store
@@ -205,6 +209,81 @@ def test_questions_that_judge_are_not_learned_from(untrained: Path) -> None:
     assert found.message.startswith("there are 0 pairs of a question and its passage to learn from, where 2 are needed")
     assert [found.report["pairs"]["counts"][part] for part in ("train", "test")] == [0, 40]
     untouched(untrained, found, models=0)
+
+
+def test_pairs_of_documents_that_judge_are_dropped_and_nothing_else_is_trained(trained: Path) -> None:
+    """Other questions of the test documents, beside clean ones, change nothing of what is learned."""
+    folder, done = trained / "judged", next((trained / "store" / "training").glob("*/trained.json"))
+    before = done.stat().st_mtime_ns
+    rows = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
+    texts = {row["_id"]: row["text"] for row in rows}
+    judged = [line.split("\t")[0] for line in (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]]
+    leaked = [{"_id": f"leak-{name}", "text": f"another {texts[name]}"} for name in judged]
+    lessons.write_rows(folder / "queries.jsonl", rows + leaked)
+    with (folder / "qrels" / "train.tsv").open("a") as file:
+        file.writelines(f"leak-{name}\t{name}\t1\n" for name in judged)
+    found = retrain(made(trained, {"approval": True}))
+    assert found.outcome == "needs-approval"
+    assert 30 < found.report["pairs"]["counts"]["judged"] <= len(judged)  # some passages are too short for a pair
+    assert done.stat().st_mtime_ns == before  # the examples are the same, so nothing was trained again
+
+
+def test_a_leak_that_no_split_prevented_stops_the_run(trained: Path) -> None:
+    """A pair of a test document, and one whose passage is nearly that of another, are put among those of train."""
+    store = Store(trained / "store")
+    version, table = current(trained).tables["documents"], PairTable(store)
+    pairs = pl.concat(table.slices(version=version))
+    held, free = pairs.filter(pl.col("split") == "test"), pairs.filter(pl.col("split") == "train")
+    same = free.head(1).with_columns(content_hash=pl.lit(held["content_hash"][0]))
+    near = free.slice(1, 1).with_columns(passage=pl.lit(held["passage"][1] + " lately"))
+    planted = pl.concat([same, near])
+    rest = pairs.filter(~pl.col("id").is_in(planted["id"].implode()))
+    write(store, version, [pl.concat([planted, rest])], fingerprint=pairs["fingerprint"][0])
+    before = Models(store).all()
+    found = retrain(made(trained))
+    assert found.message.startswith("leakage between training and judging: 1 documents are trained on and judged by")
+    assert "; 1 passages are trained on and judged by too, or nearly, for example" in found.message
+    assert (found.outcome, found.challengers, current(trained).seq) == ("refused", (), 1)
+    assert Runs(store).get(found.run)["message"] == found.message
+    assert Models(store).all() == before
+
+
+def test_mined_negatives_are_trained_with_and_recorded(untrained: Path) -> None:
+    found = retrain(made(untrained, {"negatives": 1}))
+    assert found.outcome in ("published", "refused") and found.report["gate"]["bars"]
+    told = found.report["lesson"]
+    assert 0 < told["negatives"] <= told["examples"] == found.report["pairs"]["counts"]["train"]
+    store = Store(untrained / "store")
+    assert Runs(store).get(found.run)["data"]["lesson"] == told
+    record = Models(store).find(found.challengers[0].space)
+    assert record is not None and record.data["lesson"] == told and record.recipe["negatives"] == 1
+
+
+def test_questions_that_an_endpoint_writes_are_learned_from_and_recorded(untrained: Path) -> None:
+    lines = (untrained / "docs.jsonl").read_text().splitlines()
+    counted = Counter(word for line in lines for word in json.loads(line)["text"].split())
+    common = [word for word, count in counted.items() if count > 20]
+
+    def question(asked: str) -> str:
+        rare = [word for word in asked.rpartition("\n")[2].split() if word not in common]
+        return " ".join(word for both in zip(rare, common, strict=False) for word in both)
+
+    (untrained / "judged" / "qrels" / "train.tsv").unlink()
+    with serving(question) as endpoint:
+        generator = {"model": "writer", "url": endpoint.url, "key": "s3cret", "questions": 400}
+        found = retrain(made(untrained, {"generator": generator}))
+    assert found.outcome in ("published", "refused") and found.report["gate"]["bars"]
+    assert set(endpoint.keys) == {"Bearer s3cret"}
+    assert found.report["generated"] == {"written": len(endpoint.asked), "useless": 0, "kept": 0}
+    kinds = found.report["pairs"]["kinds"]
+    assert kinds["synthetic"]["train"] == found.report["lesson"]["examples"] > 50
+    assert "train" not in kinds["judged"]
+    store = Store(untrained / "store")
+    row = Runs(store).get(found.run)
+    assert (row["data"]["generated"], row["data"]["pairs"]["kinds"]) == (found.report["generated"], kinds)
+    assert "s3cret" not in json.dumps(row, default=str)
+    record = Models(store).find(found.challengers[0].space)
+    assert record is not None and record.data["generated"] == found.report["generated"]
 
 
 def test_without_questions_it_says_how_to_give_some(untrained: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint import Endpoint, serving
 from pydantic import SecretStr
 
 from models.errors import ModelError, UnknownModel
@@ -18,45 +16,11 @@ from models.generate import EndpointGenerator, LocalGenerator, cost, open_genera
 PASSAGES = ["The tide turns twice a day.", "A pilot knows the reef.", "The wind is from the west."]
 
 
-class Endpoint:
-    """Answers as it was told, then with the last word of what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, Any]] = []
-        self.asked: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-        self.url = ""
-
-
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    state = Endpoint()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            state.asked.append(body | {"path": self.path})
-            state.keys.append(self.headers["Authorization"])
-            word = body["messages"][0]["content"].split()[-1]
-            good = {"choices": [{"message": {"content": f'\n"What about {word}"\nAnd more.'}}]}
-            status, answer = state.answers.pop(0) if state.answers else (200, good)
-            raw = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """Answers with the last word of what it is asked."""
+    with serving(lambda asked: f'\n"What about {asked.split()[-1]}"\nAnd more.') as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
