@@ -20,6 +20,7 @@ from tasks.context import Context
 from tasks.learn.floors import check, watched
 from tasks.learn.fusion import fit_words
 from tasks.learn.judged import question_sets
+from tasks.learn.smaller import Smaller, changed, judge_smaller
 from tasks.release.audit import AuditResult, Snapshot, audit
 from tasks.release.publish import publish
 from tasks.release.serving import carried
@@ -40,6 +41,7 @@ class Built:
         causes: Why there was work: documents a cause.
         audit: The checks that hold.
         reranker: What orders the best of a search once more; None without one.
+        smaller: What vectors of fewer bits lose, where the release before had more; None where it had not.
     """
 
     role: Role
@@ -48,6 +50,7 @@ class Built:
     causes: dict[str, int]
     audit: AuditResult
     reranker: Role | None = None
+    smaller: Smaller | None = None
 
     @property
     def roles(self) -> dict[str, Role]:
@@ -69,7 +72,7 @@ def build(
         done: What was prepared for that encoder.
 
     Raises:
-        Refused: The audit failed.
+        Refused: The audit failed, or vectors of fewer bits lose too much.
     """
     clock, counts = run.clock, tally(context, done)
     with clock.stage("embed"):
@@ -89,6 +92,7 @@ def build(
     if dev := question_sets([each for each in config.evaluation if each.role == "target"], config.base, "dev"):
         with clock.stage("fuse"):
             role = replace(role, fusion=fit_words(context, encoder, dev, indexed.tables, role).fusion)
+    smaller = _smaller(context, encoder, config, run, indexed.tables, role)
     reranker = carried(context, role.space)
     roles = {TEXT: role} if reranker is None else {TEXT: role, RERANKER: reranker}
     with clock.stage("audit"):
@@ -96,7 +100,24 @@ def build(
     if not audited.ok:
         raise Refused(f"the audit failed: {audited.message}")
     role = replace(role, index=replace(role.index, recall=audited.recall))
-    return Built(role, indexed.tables, counts, causes(context, done), audited, reranker)
+    return Built(role, indexed.tables, counts, causes(context, done), audited, reranker, smaller)
+
+
+def _smaller(
+    context: Context, encoder: EncoderFolder, config: Config, run: Run, tables: dict[str, int], role: Role
+) -> Smaller | None:
+    """Judge another precision or kind of index, where the configuration names one that the release before had not.
+
+    Raises:
+        Refused: It loses more than is allowed.
+    """
+    if not changed(context, role.index, config.index):
+        return None
+    targets = question_sets([each for each in config.evaluation if each.role == "target"], config.base, "test")
+    with run.clock.stage("compare"):
+        found = judge_smaller(context, encoder, targets, tables, role, config.index, config.quality)
+    found.verdict.enforce()
+    return found
 
 
 def stage_space(context: Context, encoder: EncoderFolder, record: EncoderRecord, config: Config, run: Run) -> Built:
@@ -136,19 +157,24 @@ def publish_built(
         ReleaseMoved: Another release was published meanwhile.
     """
     counts = built.counts
+    told = message or f"{counts['documents']:,} documents, {counts['embedded']:,} chunks embedded"
     run.facts.setdefault("data", {})["tables"] = built.tables
     draft = Draft(
         run=run.id,
         tables=built.tables,
         roles=built.roles,
         counts=counts,
-        audit=built.audit.to_dict() | _quality(context, encoder, config, run, built),
+        audit=built.audit.to_dict() | _compression(built) | _quality(context, encoder, config, run, built),
         config=json.loads(config.to_json()),
         code=code() | libraries(),
-        message=message or f"{counts['documents']:,} documents, {counts['embedded']:,} chunks embedded",
+        message=f"{told}; {built.smaller.message}" if built.smaller is not None else told,
     )
     with run.clock.stage("publish"):
         return publish(context, run.held, draft)
+
+
+def _compression(built: Built) -> dict[str, dict[str, Any]]:
+    return {} if built.smaller is None else {"compression": built.smaller.to_dict()}
 
 
 def _quality(

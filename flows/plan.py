@@ -12,9 +12,11 @@ from flows.run import Clock
 from flows.table import Option
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
+from storage.tables.index import BYTES
 from storage.tables.releases import Releases
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
+from tasks.build.index import reindexes
 from tasks.context import Context
 from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
@@ -99,7 +101,8 @@ def plan(
         verdict = gate(
             context, wanted, config.limits, done.scan, done.plan, done.validated, done.deduplicated, done.pending
         )
-        ending = Outcome.PUBLISHED if done.publishes else Outcome.UNCHANGED
+        publishes = done.publishes or reindexes(context.base, config.index)
+        ending = Outcome.PUBLISHED if publishes else Outcome.UNCHANGED
         outcome = ending if verdict.outcome is Outcome.PASSED else verdict.outcome
         forecast = replace(_forecast(context, wanted, done, clock, outcome), retrain=_retraining(context, config))
         return replace(forecast, message="; ".join(verdict.reasons) or _message(forecast.counts, outcome))
@@ -119,7 +122,7 @@ def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> F
 
 
 def _forecast(context: Context, encoder: EncoderFolder, done: Preparation, clock: Clock, outcome: Outcome) -> Forecast:
-    width = encoder.space.dimension * 4
+    width = encoder.space.dimension * BYTES[done.changes.precision]
     texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.changes.upserts.slices(["text"]))
     bodies = sum(int(part["text"].str.len_bytes().sum()) for part in done.validated.accepted.slices(["text"]))
     return Forecast(

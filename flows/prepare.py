@@ -51,7 +51,7 @@ def prepare(
     with clock.stage("deduplicate"):
         deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):
-        changes = chunk(context, encoder, config.chunker, deduplicated, validated)
+        changes = chunk(context, encoder, config.chunker, deduplicated, validated, config.index.precision)
         wanted = find_pending(context, encoder, changes)
     return Preparation(scanned, planned, reading, validated, deduplicated, changes, wanted)
 
@@ -84,6 +84,6 @@ def prepare_stored(context: Context, encoder: EncoderFolder, config: Config, clo
     )
     deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):
-        changes = chunk(context, encoder, config.chunker, deduplicated, validated)
+        changes = chunk(context, encoder, config.chunker, deduplicated, validated, config.index.precision)
         wanted = find_pending(context, encoder, changes)
     return Preparation(scanned, planned, reading, validated, deduplicated, changes, wanted)

@@ -12,6 +12,7 @@ from flows.run import Run, RunResult, recorded
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
 from storage.tables.runs import new_run
+from tasks.build.index import reindexes
 from tasks.context import Context
 from tasks.curate.gate import Approvals, gate
 from tasks.curate.quarantine import quarantine, settle
@@ -97,11 +98,13 @@ def _refresh(
         gate(context, encoder, config.limits, *found, **approved).enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
     stale = stale_note(run.counts)
-    if not done.publishes:
+    if not done.publishes and not reindexes(context.base, config.index):
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
-    release = publish_built(context, encoder, config, run, build(context, encoder, record, config, run, done))
-    run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
+    built = build(context, encoder, record, config, run, done)
+    release = publish_built(context, encoder, config, run, built)
+    smaller = "" if built.smaller is None else f"; {built.smaller.message}"
+    run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}{smaller}", release.seq)
     with run.clock.stage("clean_up"):
         clean_up(context.store, config.releases, encoder.space.id)
 

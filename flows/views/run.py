@@ -37,6 +37,7 @@ CAUSES = {
     "stale": "broken in the source: the last version stays",
     "encoder": "the encoder is another: every chunk is embedded for it",
     "chunker": "the chunker is another: every document is cut anew",
+    "precision": "vectors are kept in another precision: nothing to embed",
     "rebuild": "everything anew, as asked",
     "moved-chunks": "chunks that move with their document",
 }

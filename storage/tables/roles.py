@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
-__all__ = ["RERANKER", "TEXT", "EncoderRecord", "Fusion", "IndexFacts", "Role", "chunks_table"]
+__all__ = [
+    "PRECISIONS",
+    "RERANKER",
+    "TEXT",
+    "EncoderRecord",
+    "Fusion",
+    "IndexFacts",
+    "Precision",
+    "Role",
+    "chunks_table",
+    "chunks_tables",
+]
+
+Precision = Literal["float32", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 TEXT = "text"  # the role of text chunks; `image` is another
 RERANKER = "reranker"  # the role of what orders the best of a search once more; it has no table
 
 
-def chunks_table(space: str) -> str:
-    """Name of the table that holds the chunks of one vector space: a new space never meets an old one's vectors."""
-    return f"chunks__{space[:16]}"
+def chunks_table(space: str, precision: Precision = "float32") -> str:
+    """Name of the table that holds the chunks of one vector space: a new space never meets an old one's vectors.
+
+    A column has one precision, and releases pin their tables: another precision is another table.
+    """
+    return f"chunks__{space[:16]}" + ("" if precision == "float32" else "__f16")
+
+
+def chunks_tables(space: str) -> set[str]:
+    """Names of the chunk tables that a space may have."""
+    return {chunks_table(space, precision) for precision in PRECISIONS}
 
 
 @dataclass(frozen=True)
@@ -22,7 +44,7 @@ class IndexFacts:
     """How a table is searched.
 
     Attributes:
-        kind: `IVF_RQ`, or `exact` where every row is compared.
+        kind: `IVF_FLAT`, `IVF_SQ` or `IVF_RQ`, or `exact` where every row is compared.
         rows: Rows of the table when this was decided.
         nprobes: Cells of the index that a search looks into.
         refine_factor: Candidates, as a multiple of k, that are compared again with their full vectors.
@@ -30,6 +52,8 @@ class IndexFacts:
         recall: Recall@10 against exact search, as the audit measured it; None without an index.
         recall_of_index: What an index found that was given up for exact search.
         text: Tokenizer of the full-text index beside the vectors; None without one.
+        precision: In what the table keeps its vectors.
+        asked: Kind of index that the configuration named: a small table has none, and one may have been given up.
     """
 
     kind: str = "exact"
@@ -40,6 +64,8 @@ class IndexFacts:
     recall: float | None = None
     recall_of_index: float | None = None
     text: str | None = None
+    precision: Precision = "float32"
+    asked: str = "binary"
 
     @property
     def approximate(self) -> bool:

@@ -12,7 +12,7 @@ from storage.tables.lease import Lease
 from storage.tables.models import Models
 from storage.tables.pairs import forget
 from storage.tables.releases import Draft, Release, Releases
-from storage.tables.roles import chunks_table
+from storage.tables.roles import chunks_table, chunks_tables
 from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
@@ -88,5 +88,5 @@ def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: 
     used = {role.space for release in kept for role in release.roles.values()}
     used |= Models(store).waiting(used)
     for space in registry.spaces():
-        if space not in used and not left & {chunks_table(space), vectors_table(space)}:
+        if space not in used and not left & {*chunks_tables(space), vectors_table(space)}:
             registry.drop(space)
