@@ -27,7 +27,7 @@ from tasks.release.serving import carried
 from tasks.tally import Preparation, causes, tally
 from tasks.verdict import Refused
 
-__all__ = ["Built", "build", "publish_built", "stage_space"]
+__all__ = ["Built", "build", "finish", "publish_built", "stage_space"]
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,41 @@ def build(
         embed(context, encoder, done.changes, done.pending)
     with clock.stage("write"):
         written = write(context, encoder, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
+    role = Role(encoder.space.id, record, done.changes.table, chunker=done.changes.fingerprint)
+    if context.base is not None and context.base.chunks == role.table and not context.rebuild:
+        role = replace(role, bridge=context.base.text.bridge)  # a night goes on among mapped vectors
+    return finish(context, encoder, config, run, written.tables, role, counts, causes(context, done))
+
+
+def finish(
+    context: Context,
+    encoder: EncoderFolder,
+    config: Config,
+    run: Run,
+    tables: dict[str, int],
+    role: Role,
+    counts: dict[str, int],
+    why: dict[str, int],
+) -> Built:
+    """Index and audit tables that were written, whoever wrote them.
+
+    Args:
+        context: The run, which holds the lease.
+        encoder: The encoder of the role.
+        config: The configuration.
+        run: Its clock times the stages.
+        tables: Table name to the version that was written.
+        role: The text role, but for its version and how it is searched.
+        counts: Documents and chunks, as `tasks.tally` defines them.
+        why: Documents a cause of work.
+
+    Raises:
+        Refused: The audit failed, or vectors of fewer bits lose too much.
+    """
+    clock = run.clock
     with clock.stage("index"):
-        indexed = index(context, encoder, config.index, written.tables)
-    role = Role(
-        space=encoder.space.id,
-        encoder=record,
-        table=done.changes.table,
-        version=indexed.tables[done.changes.table],
-        index=indexed.facts,
-        chunker=done.changes.fingerprint,
-    )
+        indexed = index(context, encoder, config.index, tables)
+    role = replace(role, version=indexed.tables[str(role.table)], index=indexed.facts)
     if dev := question_sets([each for each in config.evaluation if each.role == "target"], config.base, "dev"):
         with clock.stage("fuse"):
             role = replace(role, fusion=fit_words(context, encoder, dev, indexed.tables, role).fusion)
@@ -100,7 +125,7 @@ def build(
     if not audited.ok:
         raise Refused(f"the audit failed: {audited.message}")
     role = replace(role, index=replace(role.index, recall=audited.recall))
-    return Built(role, indexed.tables, counts, causes(context, done), audited, reranker, smaller)
+    return Built(role, indexed.tables, counts, why, audited, reranker, smaller)
 
 
 def _smaller(

@@ -114,7 +114,7 @@ def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> F
         context, clock = rebased(unbound), Clock(progress)
         base = Releases(context.store).get()
         done = prepare_stored(context, wanted, config, clock)
-        there = base.space == wanted.space.id
+        there = base.space == wanted.space.id and base.text.bridge is None
         forecast = _forecast(context, wanted, done, clock, Outcome.UNCHANGED if there else Outcome.PUBLISHED)
         embedded, reused = forecast.counts["embedded"], forecast.counts["reused"]
         told = f"a reembed would embed {embedded:,} chunks with {wanted.space.name} and re-use {reused:,}"

@@ -109,7 +109,7 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
         name = "chunker"
         if done.changes.table not in base.tables:
             own = chunks_table(base.space, done.changes.precision) == done.changes.table
-            name = "precision" if own else "encoder"
+            name = "encoder" if not own else "precision" if base.text.bridge is None else "bridge"
         found["rebuild" if context.rebuild else name] = done.changes.sizes.height
     extra = {
         "moved": done.deduplicated.moved.height,

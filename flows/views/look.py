@@ -98,6 +98,7 @@ def releases_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None
         notes = [f"taken back by {row['rolled_back_by']}"] if row["rolled_back_by"] else []
         notes += [] if row["kept"] else ["no longer kept"]
         encoder = f"{row['encoder']}" + (" (fake vectors)" if row["stub"] else "")
+        encoder += " (bridged: vectors are mapped)" if row["bridged"] else ""
         cells = [
             "●" if row["current"] else "│" if row["kept"] else "·",
             str(row["release"]),

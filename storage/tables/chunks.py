@@ -155,6 +155,17 @@ class ChunkTable:
         """The vectors at some offsets, as float32 of shape (offsets, dimension)."""
         return as_vectors(self.dataset.take(list(offsets), columns=["vector"]).column("vector"))
 
+    def rows_at(self, offsets: Iterable[int], columns: list[str]) -> pl.DataFrame:
+        """Some columns of the chunks at some offsets; vectors as float32.
+
+        Args:
+            offsets: Places in the table, as `take` counts them.
+            columns: Which columns.
+        """
+        found = self.dataset.take(list(offsets), columns=columns)
+        rows = pl.DataFrame(pl.from_arrow(found))
+        return rows.with_columns(pl.Series("vector", as_vectors(found["vector"]))) if "vector" in columns else rows
+
     def facts(self, chunk: str) -> dict[str, Any]:
         """One chunk without its vector.
 

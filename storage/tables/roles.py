@@ -10,11 +10,13 @@ __all__ = [
     "PRECISIONS",
     "RERANKER",
     "TEXT",
+    "BridgeRecord",
     "EncoderRecord",
     "Fusion",
     "IndexFacts",
     "Precision",
     "Role",
+    "bridged_table",
     "chunks_table",
     "chunks_tables",
 ]
@@ -34,8 +36,13 @@ def chunks_table(space: str, precision: Precision = "float32") -> str:
     return f"chunks__{space[:16]}" + ("" if precision == "float32" else "__f16")
 
 
+def bridged_table(space: str, precision: Precision = "float32") -> str:
+    """Name of the table whose vectors were mapped into a space: apart from those that its encoder gave."""
+    return f"{chunks_table(space, precision)}__bridge"
+
+
 def chunks_tables(space: str) -> set[str]:
-    """Names of the chunk tables that a space may have."""
+    """Names of the chunk tables that hold vectors of a space's own encoder."""
     return {chunks_table(space, precision) for precision in PRECISIONS}
 
 
@@ -165,6 +172,30 @@ class EncoderRecord:
 
 
 @dataclass(frozen=True)
+class BridgeRecord:
+    """Says of a role that its vectors were mapped from another space: they are not what its encoder would give.
+
+    Contents that came since are embedded by the encoder itself; their vectors lie staged until all have been.
+
+    Attributes:
+        parent: The space that they were mapped from.
+        rows: Pairs of vectors that the matrix was fitted on.
+        ridge: Its penalty.
+        agreement: Share of the ten nearest neighbours of held-out vectors that it kept.
+    """
+
+    parent: str
+    rows: int = 0
+    ridge: float = 0.0
+    agreement: float = 0.0
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read a record; what another version of the program wrote beside it is left out."""
+        return cls(**_known(cls, content))
+
+
+@dataclass(frozen=True)
 class Role:
     """One kind of question that a release answers.
 
@@ -176,6 +207,7 @@ class Role:
         index: How the table is searched.
         chunker: Fingerprint of how documents were cut for it.
         fusion: How words are weighed against meaning; None where vectors alone answer.
+        bridge: Where its vectors were mapped from; None where its encoder gave them.
     """
 
     space: str
@@ -185,6 +217,7 @@ class Role:
     index: IndexFacts = IndexFacts()
     chunker: str = ""
     fusion: Fusion | None = None
+    bridge: BridgeRecord | None = None
 
     @property
     def hybrid(self) -> bool:
@@ -196,10 +229,12 @@ class Role:
         """Read a record; what another version of the program wrote beside it is left out."""
         known = _known(cls, content)
         encoder, fusion = EncoderRecord.from_dict(known.pop("encoder")), known.pop("fusion", None)
+        bridge = known.pop("bridge", None)
         return cls(
             encoder=encoder,
             index=IndexFacts.from_dict(known.pop("index", None) or {}),
             fusion=None if fusion is None else Fusion.from_dict(fusion),
+            bridge=None if bridge is None else BridgeRecord.from_dict(bridge),
             **known,
         )
 

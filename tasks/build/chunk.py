@@ -187,10 +187,21 @@ def chunk(
     deduplicated: DeduplicationResult,
     validated: ValidationResult,
     precision: Precision = "float32",
+    table: str | None = None,
 ) -> ChunkChanges:
-    """Cut the documents that are new to the index or whose content changed, and compare with what is there."""
+    """Cut the documents that are new to the index or whose content changed, and compare with what is there.
+
+    Args:
+        context: The run.
+        encoder: What they are cut for.
+        config: How.
+        deduplicated: What the next release holds.
+        validated: What was accepted now.
+        precision: In what the chunk table keeps vectors.
+        table: The chunk table; the encoder's own in that precision if None.
+    """
     cutter = Cutter.of(config, encoder.tokenizer(), encoder.space)
-    table = chunks_table(encoder.space.id, precision)
+    table = table or chunks_table(encoder.space.id, precision)
     anew = rechunks_all(context, table, cutter.fingerprint)
     # `indexed`: what the next release gives chunks to; `before`: what the base release gives chunks to.
     indexed = deduplicated.after.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")

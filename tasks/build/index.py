@@ -141,7 +141,9 @@ def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
 @stage
 def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables: dict[str, int]) -> Indexed:
     """Build the indexes, extend them by the night's rows, or leave a small table to exact search."""
-    table = chunks_table(encoder.space.id, config.precision)
+    # A table of mapped vectors has a name of its own.
+    own = (name for name in tables if name.startswith(chunks_table(encoder.space.id)))
+    table = next(own, chunks_table(encoder.space.id, config.precision))
     chunks = ChunkTable(context.store, table)
     rows, stats = chunks.rows, statistics(chunks)
     if rows >= config.min_rows:

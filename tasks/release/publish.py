@@ -12,7 +12,7 @@ from storage.tables.lease import Lease
 from storage.tables.models import Models
 from storage.tables.pairs import forget
 from storage.tables.releases import Draft, Release, Releases
-from storage.tables.roles import chunks_table, chunks_tables
+from storage.tables.roles import chunks_table
 from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
@@ -55,7 +55,8 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
     older = timedelta(days=config.cleanup_after_days)
     releases = Releases(store)
     try:
-        store.drop(vectors_table(space))
+        if not _bridged(releases.current(), space):
+            store.drop(vectors_table(space))
         releases.expire(config.keep)
         kept = releases.retained()
         tables = {name for release in kept for name in release.tables}
@@ -65,6 +66,11 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
             store.vacuum(name, older)
     except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)
+
+
+def _bridged(release: Release | None, space: str) -> bool:
+    """Whether a release answers from mapped vectors of a space: the vectors of its encoder still have to come."""
+    return release is not None and release.space == space and release.text.bridge is not None
 
 
 def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: timedelta) -> None:
@@ -77,6 +83,8 @@ def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: 
         older: How long a run that never published its space may be resumed.
     """
     tables = {name for release in kept for name in release.tables}
+    # What a re-embedding will not embed again once it goes on.
+    tables |= {vectors_table(role.space) for role in kept[0].roles.values() if role.bridge} if kept else set()
     let_go = published - tables
     left = {name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))}
     for name in left - tables:
@@ -88,5 +96,6 @@ def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: 
     used = {role.space for release in kept for role in release.roles.values()}
     used |= Models(store).waiting(used)
     for space in registry.spaces():
-        if space not in used and not left & {*chunks_tables(space), vectors_table(space)}:
+        own = (chunks_table(space), vectors_table(space))
+        if space not in used and not any(name.startswith(own) for name in left):
             registry.drop(space)
