@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flows.config.schema import Config
 from flows.environment import code, libraries
@@ -19,13 +20,14 @@ from tasks.context import Context
 from tasks.learn.floors import Floors, check, watched
 from tasks.learn.fusion import fit_words
 from tasks.learn.judged import question_sets
+from tasks.learn.smaller import Smaller, changed, judge_smaller
 from tasks.release.audit import AuditResult, Snapshot, audit
 from tasks.release.publish import publish
 from tasks.release.serving import carried
 from tasks.tally import Preparation, causes, tally
 from tasks.verdict import Refused
 
-__all__ = ["Built", "build", "hold_floors", "publish_built", "stage_space"]
+__all__ = ["Built", "build", "finish", "hold_floors", "publish_built", "stage_space"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Built:
         causes: Why there was work: documents a cause.
         audit: The checks that hold.
         reranker: What orders the best of a search once more; None without one.
+        smaller: What vectors of fewer bits lose, where the release before had more; None where it had not.
     """
 
     role: Role
@@ -47,6 +50,7 @@ class Built:
     causes: dict[str, int]
     audit: AuditResult
     reranker: Role | None = None
+    smaller: Smaller | None = None
 
     @property
     def roles(self) -> dict[str, Role]:
@@ -68,26 +72,52 @@ def build(
         done: What was prepared for that encoder.
 
     Raises:
-        Refused: The audit failed.
+        Refused: The audit failed, or vectors of fewer bits lose too much.
     """
     clock, counts = run.clock, tally(context, done)
     with clock.stage("embed"):
         embed(context, encoder, done.changes, done.pending)
     with clock.stage("write"):
         written = write(context, encoder, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
+    role = Role(encoder.space.id, record, done.changes.table, chunker=done.changes.fingerprint)
+    if context.base is not None and context.base.chunks == role.table and not context.rebuild:
+        role = replace(role, bridge=context.base.text.bridge)  # a night goes on among mapped vectors
+    return finish(context, encoder, config, run, written.tables, role, counts, causes(context, done))
+
+
+def finish(
+    context: Context,
+    encoder: EncoderFolder,
+    config: Config,
+    run: Run,
+    tables: dict[str, int],
+    role: Role,
+    counts: dict[str, int],
+    why: dict[str, int],
+) -> Built:
+    """Index and audit tables that were written, whoever wrote them.
+
+    Args:
+        context: The run, which holds the lease.
+        encoder: The encoder of the role.
+        config: The configuration.
+        run: Its clock times the stages.
+        tables: Table name to the version that was written.
+        role: The text role, but for its version and how it is searched.
+        counts: Documents and chunks, as `tasks.tally` defines them.
+        why: Documents a cause of work.
+
+    Raises:
+        Refused: The audit failed, or vectors of fewer bits lose too much.
+    """
+    clock = run.clock
     with clock.stage("index"):
-        indexed = index(context, encoder, config.index, written.tables)
-    role = Role(
-        space=encoder.space.id,
-        encoder=record,
-        table=done.changes.table,
-        version=indexed.tables[done.changes.table],
-        index=indexed.facts,
-        chunker=done.changes.fingerprint,
-    )
+        indexed = index(context, encoder, config.index, tables)
+    role = replace(role, version=indexed.tables[str(role.table)], index=indexed.facts)
     if dev := question_sets([each for each in config.evaluation if each.role == "target"], config.base, "dev"):
         with clock.stage("fuse"):
             role = replace(role, fusion=fit_words(context, encoder, dev, indexed.tables, role).fusion)
+    smaller = _smaller(context, encoder, config, run, indexed.tables, role)
     reranker = carried(context, role.space)
     roles = {TEXT: role} if reranker is None else {TEXT: role, RERANKER: reranker}
     with clock.stage("audit"):
@@ -95,7 +125,24 @@ def build(
     if not audited.ok:
         raise Refused(f"the audit failed: {audited.message}")
     role = replace(role, index=replace(role.index, recall=audited.recall))
-    return Built(role, indexed.tables, counts, causes(context, done), audited, reranker)
+    return Built(role, indexed.tables, counts, why, audited, reranker, smaller)
+
+
+def _smaller(
+    context: Context, encoder: EncoderFolder, config: Config, run: Run, tables: dict[str, int], role: Role
+) -> Smaller | None:
+    """Judge another precision or kind of index, where the configuration names one that the release before had not.
+
+    Raises:
+        Refused: It loses more than is allowed.
+    """
+    if not changed(context, role.index, config.index):
+        return None
+    targets = question_sets([each for each in config.evaluation if each.role == "target"], config.base, "test")
+    with run.clock.stage("compare"):
+        found = judge_smaller(context, encoder, targets, tables, role, config.index, config.quality)
+    found.verdict.enforce()
+    return found
 
 
 def stage_space(context: Context, encoder: EncoderFolder, record: EncoderRecord, config: Config, run: Run) -> Built:
@@ -159,6 +206,7 @@ def publish_built(
         ReleaseMoved: Another release was published meanwhile.
     """
     counts = built.counts
+    told = message or f"{counts['documents']:,} documents, {counts['embedded']:,} chunks embedded"
     run.facts.setdefault("data", {})["tables"] = built.tables
     held = floors or hold_floors(context, encoder, config, run, built)
     if held is not None:
@@ -168,10 +216,14 @@ def publish_built(
         tables=built.tables,
         roles=built.roles,
         counts=counts,
-        audit=built.audit.to_dict() | ({} if held is None else {"quality": held.to_dict()}),
+        audit=built.audit.to_dict() | _compression(built) | ({} if held is None else {"quality": held.to_dict()}),
         config=json.loads(config.to_json()),
         code=code() | libraries(),
-        message=message or f"{counts['documents']:,} documents, {counts['embedded']:,} chunks embedded",
+        message=f"{told}; {built.smaller.message}" if built.smaller is not None else told,
     )
     with run.clock.stage("publish"):
         return publish(context, run.held, draft)
+
+
+def _compression(built: Built) -> dict[str, dict[str, Any]]:
+    return {} if built.smaller is None else {"compression": built.smaller.to_dict()}

@@ -13,9 +13,11 @@ from flows.table import Option
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
 from storage.tables.holds import Holds
+from storage.tables.index import BYTES
 from storage.tables.releases import Releases
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
+from tasks.build.index import reindexes
 from tasks.context import Context
 from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
@@ -100,7 +102,8 @@ def plan(
         verdict = gate(
             context, wanted, config.limits, done.scan, done.plan, done.validated, done.deduplicated, done.pending
         )
-        ending = Outcome.PUBLISHED if done.publishes else Outcome.UNCHANGED
+        publishes = done.publishes or reindexes(context.base, config.index)
+        ending = Outcome.PUBLISHED if publishes else Outcome.UNCHANGED
         outcome = ending if verdict.outcome is Outcome.PASSED else verdict.outcome
         forecast = replace(_forecast(context, wanted, done, clock, outcome), retrain=_retraining(context, config))
         forecast = replace(forecast, message="; ".join(verdict.reasons) or _message(forecast.counts, outcome))
@@ -113,7 +116,7 @@ def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> F
         context, clock = rebased(unbound), Clock(progress)
         base = Releases(context.store).get()
         done = prepare_stored(context, wanted, config, clock)
-        there = base.space == wanted.space.id
+        there = base.space == wanted.space.id and base.text.bridge is None
         forecast = _forecast(context, wanted, done, clock, Outcome.UNCHANGED if there else Outcome.PUBLISHED)
         embedded, reused = forecast.counts["embedded"], forecast.counts["reused"]
         told = f"a reembed would embed {embedded:,} chunks with {wanted.space.name} and re-use {reused:,}"
@@ -132,7 +135,7 @@ def _held(store: Store, forecast: Forecast) -> Forecast:
 
 
 def _forecast(context: Context, encoder: EncoderFolder, done: Preparation, clock: Clock, outcome: Outcome) -> Forecast:
-    width = encoder.space.dimension * 4
+    width = encoder.space.dimension * BYTES[done.changes.precision]
     texts = sum(int(part["text"].str.len_bytes().sum()) for part in done.changes.upserts.slices(["text"]))
     bodies = sum(int(part["text"].str.len_bytes().sum()) for part in done.validated.accepted.slices(["text"]))
     return Forecast(

@@ -7,6 +7,7 @@ import polars as pl
 from flows.config.schema import Config
 from flows.run import Clock
 from models.encoder import EncoderFolder
+from storage.tables.roles import Precision
 from tasks.build.chunk import chunk
 from tasks.build.embed import find_pending
 from tasks.context import Context
@@ -51,9 +52,17 @@ def prepare(
     with clock.stage("deduplicate"):
         deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):
-        changes = chunk(context, encoder, config.chunker, deduplicated, validated)
+        changes = chunk(context, encoder, config.chunker, deduplicated, validated, *_table(context, encoder, config))
         wanted = find_pending(context, encoder, changes)
     return Preparation(scanned, planned, reading, validated, deduplicated, changes, wanted)
+
+
+def _table(context: Context, encoder: EncoderFolder, config: Config) -> tuple[Precision, str | None]:
+    """The precision and the table that a night writes to; on a release of mapped vectors it goes on in its table."""
+    base = context.base
+    if base is None or context.rebuild or base.text.bridge is None or base.space != encoder.space.id:
+        return config.index.precision, None
+    return base.text.index.precision, base.chunks
 
 
 def prepare_stored(context: Context, encoder: EncoderFolder, config: Config, clock: Clock) -> Preparation:
@@ -84,6 +93,6 @@ def prepare_stored(context: Context, encoder: EncoderFolder, config: Config, clo
     )
     deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):
-        changes = chunk(context, encoder, config.chunker, deduplicated, validated)
+        changes = chunk(context, encoder, config.chunker, deduplicated, validated, config.index.precision)
         wanted = find_pending(context, encoder, changes)
     return Preparation(scanned, planned, reading, validated, deduplicated, changes, wanted)

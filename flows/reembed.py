@@ -35,6 +35,8 @@ def reembed(
     encoder: Annotated[str | None, Option(metavar="NAME")] = None,
     revision: Annotated[str | None, Option(metavar="COMMIT")] = None,
     dimensions: Annotated[int | None, Option(metavar="N")] = None,
+    bridge: bool = False,
+    yes: bool = False,
     trigger: str = "manual",
     console: Progress | None = None,
 ) -> RunResult:
@@ -50,6 +52,9 @@ def reembed(
             keeps; the configured encoder if it is left out.
         revision: Commit, tag or branch of a hub model.
         dimensions: Instead, shorten the vectors that there are to so many numbers, if judged questions lose little.
+        bridge: Embed only a sample, map the stored vectors by one matrix, and publish that if judged questions gain by
+            it; a reembed without it then embeds them all.
+        yes: Approve beforehand of a bridge that no judged question proves.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
 
@@ -59,13 +64,16 @@ def reembed(
         ModelError: The encoder cannot be used; nothing was recorded.
         LeaseHeld: Another run held the store for too long; finished vectors are kept.
     """
-    from flows.shorten import judges, shorten_release  # which goes the same way, and so imports this file
+    from flows.bridge import bridge_release  # both go the same way, and so import this file
+    from flows.shorten import judges, shorten_release
 
     progress, name, store = console or Silent(), new_run(), Store(config.store.uri)
     configured = resolve(config.encoder, config.base)
     if dimensions is not None and encoder is not None:
         raise InputError("reembed: --dimensions shortens the release's own vectors; give it or --encoder, not both")
     wanted = chosen(store, config.encoder, config.base, encoder, revision)
+    if bridge and dimensions is not None:
+        raise InputError("reembed: --bridge maps vectors to another encoder; give it or --dimensions, not both")
     if dimensions is not None:
         judges(config)
     with opened(config, f"stage-{name}", progress, sources=False) as unbound:
@@ -74,7 +82,9 @@ def reembed(
             store, "reembed", config=config, trigger=trigger, progress=progress, lease=False, run=name
         ) as run:
             space, context = wanted.space.id, replace(unbound, run=name)
-            if dimensions is None:
+            if bridge:
+                bridge_release(context, wanted, configured, config, run, yes=yes)
+            elif dimensions is None:
                 _reembed(context, wanted, configured, config, run)
             else:
                 space = shorten_release(context, configured, dimensions, config, run)
@@ -110,8 +120,8 @@ def on_current(context: Context, run: Run) -> tuple[Context, Release]:
 
 
 def _is_there(base: Release, wanted: EncoderFolder, run: Run) -> bool:
-    """Whether readers have the encoder already; concludes the run if so."""
-    if base.space != wanted.space.id:
+    """Whether readers have the encoder's own vectors already; concludes the run if so."""
+    if base.space != wanted.space.id or base.text.bridge is not None:
         return False
     run.conclude(Outcome.UNCHANGED, f"release {base.seq} has that encoder already: 0 chunks embedded", base.seq)
     return True

@@ -17,6 +17,7 @@ from flows.watching import Beside, beside
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
 from storage.tables.runs import new_run
+from tasks.build.index import reindexes
 from tasks.context import Context
 from tasks.curate.gate import Approvals, gate
 from tasks.curate.quarantine import quarantine, settle
@@ -119,7 +120,7 @@ def _refresh(
     verdict.enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
     stale = stale_note(run.counts)
-    if not done.publishes:
+    if not done.publishes and not reindexes(context.base, config.index):
         base = context.base
         if base is not None and is_night(context.store, context.now, config.drift):
             others = beside(context, encoder, config, run, sung)
@@ -136,7 +137,8 @@ def _refresh(
     others = beside(context, encoder, config, run, sung, built, floors)
     stale += _watch(context, brought(built.role.version), config, run, others)
     release = publish_built(context, encoder, config, run, built, floors=floors)
-    run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}", release.seq)
+    smaller = "" if built.smaller is None else f"; {built.smaller.message}"
+    run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}{smaller}", release.seq)
     remember(context, encoder.space, sung, published=True)
     with run.clock.stage("clean_up"):
         clean_up(context.store, config.releases, encoder.space.id)

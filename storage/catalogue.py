@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ class CataloguedModel:
         metrics: What was measured of it.
         releases: Numbers of the kept releases that use it, newest first.
         bytes: Size of its files.
+        bridged: Those of the releases whose vectors were mapped into its space, not given by it.
         record: What the registry knows beside; None of a model that only releases name.
     """
 
@@ -40,6 +41,7 @@ class CataloguedModel:
     metrics: dict[str, Any]
     releases: list[int]
     bytes: int
+    bridged: list[int] = field(default_factory=list)
     record: ModelRecord | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,18 +57,21 @@ def catalogue(store: Store) -> list[CataloguedModel]:
     records = {record.space: record for record in Models(store).all()}
     kept = {release.seq for release in Releases(store).retained()}
     uses: dict[str, list[int]] = {}
+    bridged: dict[str, list[int]] = {}
     roles: dict[str, tuple[str, Role, datetime]] = {}
     for release in Releases(store).all(brief=True):  # newest first: what stays is the first that had the role
         for name, role in release.roles.items():
             roles[role.space] = (name, role, release.created)
             if release.seq in kept:
                 uses.setdefault(role.space, []).append(release.seq)
+                bridged.setdefault(role.space, []).extend([release.seq] if role.bridge else [])
     found = []
     for space in registry.spaces():
         if not registry.has(space):
             continue
         record, published = records.get(space), roles.get(space)
-        found.append(_entry(space, registry.size(space), record, published, uses.get(space, [])))
+        entry = _entry(space, registry.size(space), record, published, uses.get(space, []))
+        found.append(replace(entry, bridged=bridged.get(space, [])))
     return sorted(found, key=lambda model: (model.created is not None, model.created, model.space), reverse=True)
 
 
@@ -94,7 +99,7 @@ def _entry(
     if record is not None:
         metrics = dict(record.metrics)
         return CataloguedModel(
-            space, record.name, record.kind, record.parent, record.created, metrics, uses, size, record
+            space, record.name, record.kind, record.parent, record.created, metrics, uses, size, record=record
         )
     if published is None:  # of a run that embeds for its first release right now
         return CataloguedModel(space, "", "encoder", None, None, {}, uses, size)

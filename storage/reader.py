@@ -227,7 +227,7 @@ class Reader:
         asked = asked.distance_type("cosine").limit(k).select(columns)
         if exact or not index.approximate:
             asked = asked.bypass_vector_index()
-        else:  # codes of one bit rank too coarsely by themselves: always compare the best again with full vectors
+        else:  # codes of few bits rank too coarsely by themselves: always compare the best again with full vectors
             asked = asked.nprobes(index.nprobes).refine_factor(index.refine_factor)
         if fits is not None:  # where the probed cells hold fewer than k rows that fit, the others are searched too
             asked = asked.where(fits, prefilter=True).maximum_nprobes(0)

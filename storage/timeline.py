@@ -39,6 +39,7 @@ def timeline(found: Releases) -> list[dict[str, Any]]:
                 "rolled_back_by": min(taken_back, default=None),
                 "encoder": release.text.encoder.name,
                 "stub": release.text.encoder.stub,
+                "bridged": None if release.text.bridge is None else release.text.bridge.parent,
                 "counts": release.counts,
                 "message": release.message,
                 "holds": [each.to_dict() for each in holds if _told(each, release.seq, every[0].seq)],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from storage.tables.roles import chunks_table
 from tasks.build.chunk import ChunkChanges
 from tasks.build.embed import Pending
 from tasks.context import Context
@@ -101,11 +102,14 @@ def _outdated(ledger: pl.DataFrame, changes: ChunkChanges) -> int:
 
 
 def causes(context: Context, done: Preparation) -> dict[str, int]:
-    """Say why there is work: documents a cause, and chunks written because the encoder or the chunker changed."""
+    """Say why there is work: documents a cause, and those written anew for another encoder, chunker or precision."""
     found = {name: count for name, count in done.validated.causes.items() if count}
     base = context.base
     if base is not None and done.changes.rechunks_all:
-        name = "encoder" if done.changes.table not in base.tables else "chunker"
+        name = "chunker"
+        if done.changes.table not in base.tables:
+            own = chunks_table(base.space, done.changes.precision) == done.changes.table
+            name = "encoder" if not own else "precision" if base.text.bridge is None else "bridge"
         found["rebuild" if context.rebuild else name] = done.changes.sizes.height
     extra = {
         "moved": done.deduplicated.moved.height,

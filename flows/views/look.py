@@ -99,6 +99,7 @@ def releases_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None
         notes += [] if row["kept"] else ["no longer kept"]
         notes += ["held"] if _standing(row) else []
         encoder = f"{row['encoder']}" + (" (fake vectors)" if row["stub"] else "")
+        encoder += " (bridged: vectors are mapped)" if row["bridged"] else ""
         cells = [
             "●" if row["current"] else "│" if row["kept"] else "·",
             str(row["release"]),

@@ -30,7 +30,8 @@ def models_view(models: Sequence[CataloguedModel], now: datetime | None = None) 
     for model in models:
         created = "" if model.created is None else age(model.created, now)
         more = len(model.releases) - SHOWN
-        used = ", ".join(str(seq) for seq in model.releases[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+        named = (f"{seq} (bridged)" if seq in model.bridged else str(seq) for seq in model.releases[:SHOWN])
+        used = ", ".join(named) + (f" and {more} more" if more > 0 else "")
         made.add_row(
             model.space[:12],
             clean(model.name),

@@ -38,6 +38,8 @@ CAUSES = {
     "stale": "broken in the source: the last version stays",
     "encoder": "the encoder is another: every chunk is embedded for it",
     "chunker": "the chunker is another: every document is cut anew",
+    "precision": "vectors are kept in another precision: nothing to embed",
+    "bridge": "vectors were mapped from another encoder's: every chunk is embedded",
     "rebuild": "everything anew, as asked",
     "moved-chunks": "chunks that move with their document",
 }

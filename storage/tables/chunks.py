@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from storage.tables.columns import key_field, strings
+from storage.tables.roles import Precision
 from storage.tables.store import Store, filter_in, stream
 from storage.tables.vectors import as_vectors
 
@@ -22,6 +23,7 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 
 PLACE = ["id", "ordinal", "start", "end"]  # what tells whether a row must be written again
 ASKED = 2_000  # ids that one filter names
+TYPES: dict[Precision, Any] = {"float32": pa.float32(), "float16": pa.float16()}
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Span:
         return text[int(self.start) : int(self.end)]
 
 
-def chunks_schema(dimension: int) -> pa.Schema:
-    """Schema of a chunk table: the span of a document beside its vector of `dimension` float32.
+def chunks_schema(dimension: int, precision: Precision = "float32") -> pa.Schema:
+    """Schema of a chunk table: the span of a document beside its vector of `dimension` numbers of a precision.
 
     A null unit, as older formats wrote it, says characters.
     """
@@ -64,7 +66,7 @@ def chunks_schema(dimension: int) -> pa.Schema:
             *strings("unit"),
             pa.field("tokens", pa.int32()),
             *strings("hash", "text"),
-            pa.field("vector", pa.list_(pa.float32(), dimension)),
+            pa.field("vector", pa.list_(TYPES[precision], dimension)),
         ]
     )
 
@@ -99,15 +101,25 @@ class ChunkTable:
         """Length of its vectors."""
         return int(self.dataset.schema.field("vector").type.list_size)
 
+    @property
+    def precision(self) -> Precision:
+        """In what it keeps its vectors."""
+        kept = self.dataset.schema.field("vector").type.value_type
+        return "float16" if pa.types.is_float16(kept) else "float32"
+
     def columns(self, names: list[str], *, rows: int = 65_536) -> Iterator[pl.DataFrame]:
-        """Read some columns of every chunk in order, slice by slice.
+        """Read some columns of every chunk in order, slice by slice; vectors as float32, whatever they are kept in.
 
         Args:
             names: Which columns.
             rows: Chunks a slice, at most.
         """
         for batch in stream(self.dataset, names, rows=rows):
-            yield pl.DataFrame(pl.from_arrow(batch))
+            part = pl.DataFrame(pl.from_arrow(batch))
+            if "vector" in names and self.precision != "float32":
+                # Sums of 16 bits would lose more than what was rounded away when it was kept.
+                part = part.with_columns(pl.Series("vector", as_vectors(batch.column("vector"))))
+            yield part
 
     def of(self, keys: Iterable[str], columns: list[str]) -> pl.DataFrame:
         """Some columns of the chunks of some documents.
@@ -202,9 +214,9 @@ class ChunkTable:
         return dict(found[0])
 
 
-def reset(store: Store, table: str, dimension: int, version: int | None) -> None:
+def reset(store: Store, table: str, dimension: int, version: int | None, precision: Precision = "float32") -> None:
     """Take the head back to a pinned version, or empty it: what a killed or refused run wrote is forgotten."""
-    store.reset(table, chunks_schema(dimension), version)
+    store.reset(table, chunks_schema(dimension, precision), version)
 
 
 def clear(store: Store, table: str) -> None:
@@ -217,7 +229,13 @@ def delete(store: Store, table: str, *, ids: Iterable[str] = (), keys: Iterable[
     return store.delete_keys(table, "id", ids) + store.delete_keys(table, "key", keys)
 
 
-def append(store: Store, table: str, dimension: int, chunks: Iterable[tuple[pl.DataFrame, np.ndarray]]) -> None:
+def append(
+    store: Store,
+    table: str,
+    dimension: int,
+    chunks: Iterable[tuple[pl.DataFrame, np.ndarray]],
+    precision: Precision = "float32",
+) -> None:
     """Append chunks to the head in one commit.
 
     Args:
@@ -225,13 +243,15 @@ def append(store: Store, table: str, dimension: int, chunks: Iterable[tuple[pl.D
         table: Name of the table.
         dimension: Length of the vectors.
         chunks: Slices: the columns of a chunk table but for the vector, and float32 of shape (rows, dimension).
+        precision: In what the table keeps the vectors.
     """
-    schema = chunks_schema(dimension)
+    schema = chunks_schema(dimension, precision)
     store.append(table, schema, (_batch(rows, vectors, schema) for rows, vectors in chunks))
 
 
 def _batch(rows: pl.DataFrame, vectors: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
-    flat = pa.array(np.ascontiguousarray(vectors).ravel())
-    column = pa.FixedSizeListArray.from_arrays(flat, schema.field("vector").type.list_size)
+    kind = schema.field("vector").type
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=kind.value_type.to_pandas_dtype()).ravel())
+    column = pa.FixedSizeListArray.from_arrays(flat, kind.list_size)
     plain = [rows[name].to_arrow().cast(schema.field(name).type) for name in schema.names[:-1]]
     return pa.RecordBatch.from_arrays([*plain, column], schema=schema)

@@ -6,21 +6,37 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from storage.tables.chunks import ChunkTable
-from storage.tables.roles import IndexFacts
+from storage.tables.roles import IndexFacts, Precision
 from storage.tables.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["IndexStatistics", "build", "compact", "extend", "has_index", "nearest", "partitions", "statistics"]
+__all__ = [
+    "BYTES",
+    "KINDS",
+    "IndexStatistics",
+    "Kind",
+    "build",
+    "compact",
+    "extend",
+    "has_index",
+    "nearest",
+    "partitions",
+    "statistics",
+]
 
 NAME = "vector_idx"
-KIND = "IVF_RQ"
+Kind = Literal["flat", "int8", "binary"]
+# Whole vectors in cells; a byte a coordinate; a bit a coordinate, rotated (RaBitQ).
+KINDS: dict[Kind, str] = {"flat": "IVF_FLAT", "int8": "IVF_SQ", "binary": "IVF_RQ"}
+OPTIONS: dict[Kind, dict[str, Any]] = {"flat": {}, "int8": {}, "binary": {"num_bits": 1}}
+BYTES: dict[Precision, int] = {"float32": 4, "float16": 2}  # of a coordinate
 SAMPLED = 32  # vectors a cell that training holds at once
 ATTEMPTS = 5
 
@@ -33,11 +49,15 @@ class IndexStatistics:
         partitions: Its cells.
         indexed: Rows in it.
         unindexed: Rows of the table that are not.
+        kind: One of KINDS, as Lance calls it.
+        bytes: Of its files.
     """
 
     partitions: int
     indexed: int
     unindexed: int
+    kind: str
+    bytes: int
 
     @property
     def coverage(self) -> float:
@@ -52,7 +72,10 @@ def statistics(chunks: ChunkTable) -> IndexStatistics | None:
         return None
     stats: dict[str, Any] = chunks.dataset.stats.index_stats(NAME)
     cells = int(stats["indices"][0]["num_partitions"])
-    return IndexStatistics(cells, int(stats["num_indexed_rows"]), int(stats["num_unindexed_rows"]))
+    own = (found for found in chunks.dataset.describe_indices() if found.name == NAME)
+    size = sum(segment.size_bytes or 0 for found in own for segment in found.segments)
+    rows = int(stats["num_indexed_rows"]), int(stats["num_unindexed_rows"])
+    return IndexStatistics(cells, *rows, str(stats["index_type"]), size)
 
 
 def has_index(chunks: ChunkTable, name: str) -> bool:
@@ -65,23 +88,24 @@ def partitions(rows: int) -> int:
     return max(1, round(sqrt(rows) / 2))
 
 
-def build(store: Store, table: str, cells: int) -> None:
+def build(store: Store, table: str, cells: int, kind: Kind = "binary") -> None:
     """Train an index on the head of a chunk table, in place of the one that it may have.
 
     Args:
         store: The store.
         table: Name of the table.
         cells: Partitions of the index.
+        kind: How it keeps vectors.
     """
     store.open(table).create_index(
         "vector",
-        KIND,
+        KINDS[kind],
         name=NAME,
         metric="cosine",
         num_partitions=cells,
-        num_bits=1,
         streaming_sample_rate=SAMPLED,
         replace=True,
+        **OPTIONS[kind],
     )
 
 
@@ -132,7 +156,7 @@ def nearest(
     wanted: dict[str, Any] = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
     if index is None:
         wanted["use_index"] = False
-    else:  # codes of one bit rank too coarsely by themselves: always compare the best again with full vectors
+    else:  # codes of few bits rank too coarsely by themselves: always compare the best again with full vectors
         wanted |= {"nprobes": index.nprobes, "refine_factor": index.refine_factor}
     scanner = chunks.dataset.scanner(
         columns=[*columns, "_distance"], nearest=wanted, disable_scoring_autoprojection=True

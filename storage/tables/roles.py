@@ -4,17 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
-__all__ = ["RERANKER", "TEXT", "EncoderRecord", "Fusion", "IndexFacts", "Role", "chunks_table"]
+__all__ = [
+    "PRECISIONS",
+    "RERANKER",
+    "TEXT",
+    "BridgeRecord",
+    "EncoderRecord",
+    "Fusion",
+    "IndexFacts",
+    "Precision",
+    "Role",
+    "bridged_table",
+    "chunks_table",
+    "chunks_tables",
+]
+
+Precision = Literal["float32", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 TEXT = "text"  # the role of text chunks; `image` is another
 RERANKER = "reranker"  # the role of what orders the best of a search once more; it has no table
 
 
-def chunks_table(space: str) -> str:
-    """Name of the table that holds the chunks of one vector space: a new space never meets an old one's vectors."""
-    return f"chunks__{space[:16]}"
+def chunks_table(space: str, precision: Precision = "float32") -> str:
+    """Name of the table that holds the chunks of one vector space: a new space never meets an old one's vectors.
+
+    A column has one precision, and releases pin their tables: another precision is another table.
+    """
+    return f"chunks__{space[:16]}" + ("" if precision == "float32" else "__f16")
+
+
+def bridged_table(space: str, precision: Precision = "float32") -> str:
+    """Name of the table whose vectors were mapped into a space: apart from those that its encoder gave."""
+    return f"{chunks_table(space, precision)}__bridge"
+
+
+def chunks_tables(space: str) -> set[str]:
+    """Names of the chunk tables that hold vectors of a space's own encoder."""
+    return {chunks_table(space, precision) for precision in PRECISIONS}
 
 
 @dataclass(frozen=True)
@@ -22,7 +51,7 @@ class IndexFacts:
     """How a table is searched.
 
     Attributes:
-        kind: `IVF_RQ`, or `exact` where every row is compared.
+        kind: `IVF_FLAT`, `IVF_SQ` or `IVF_RQ`, or `exact` where every row is compared.
         rows: Rows of the table when this was decided.
         nprobes: Cells of the index that a search looks into.
         refine_factor: Candidates, as a multiple of k, that are compared again with their full vectors.
@@ -30,6 +59,8 @@ class IndexFacts:
         recall: Recall@10 against exact search, as the audit measured it; None without an index.
         recall_of_index: What an index found that was given up for exact search.
         text: Tokenizer of the full-text index beside the vectors; None without one.
+        precision: In what the table keeps its vectors.
+        asked: Kind of index that the configuration named: a small table has none, and one may have been given up.
     """
 
     kind: str = "exact"
@@ -40,6 +71,8 @@ class IndexFacts:
     recall: float | None = None
     recall_of_index: float | None = None
     text: str | None = None
+    precision: Precision = "float32"
+    asked: str = "binary"
 
     @property
     def approximate(self) -> bool:
@@ -139,6 +172,30 @@ class EncoderRecord:
 
 
 @dataclass(frozen=True)
+class BridgeRecord:
+    """Says of a role that its vectors were mapped from another space: they are not what its encoder would give.
+
+    Contents that came since are embedded by the encoder itself; their vectors lie staged until all have been.
+
+    Attributes:
+        parent: The space that they were mapped from.
+        rows: Pairs of vectors that the matrix was fitted on.
+        ridge: Its penalty.
+        agreement: Share of the ten nearest neighbours of held-out vectors that it kept.
+    """
+
+    parent: str
+    rows: int = 0
+    ridge: float = 0.0
+    agreement: float = 0.0
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read a record; what another version of the program wrote beside it is left out."""
+        return cls(**_known(cls, content))
+
+
+@dataclass(frozen=True)
 class Role:
     """One kind of question that a release answers.
 
@@ -150,6 +207,7 @@ class Role:
         index: How the table is searched.
         chunker: Fingerprint of how documents were cut for it.
         fusion: How words are weighed against meaning; None where vectors alone answer.
+        bridge: Where its vectors were mapped from; None where its encoder gave them.
     """
 
     space: str
@@ -159,6 +217,7 @@ class Role:
     index: IndexFacts = IndexFacts()
     chunker: str = ""
     fusion: Fusion | None = None
+    bridge: BridgeRecord | None = None
 
     @property
     def hybrid(self) -> bool:
@@ -170,10 +229,12 @@ class Role:
         """Read a record; what another version of the program wrote beside it is left out."""
         known = _known(cls, content)
         encoder, fusion = EncoderRecord.from_dict(known.pop("encoder")), known.pop("fusion", None)
+        bridge = known.pop("bridge", None)
         return cls(
             encoder=encoder,
             index=IndexFacts.from_dict(known.pop("index", None) or {}),
             fusion=None if fusion is None else Fusion.from_dict(fusion),
+            bridge=None if bridge is None else BridgeRecord.from_dict(bridge),
             **known,
         )
 

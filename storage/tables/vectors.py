@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from storage.tables.columns import strings
 from storage.tables.releases import Releases
-from storage.tables.roles import chunks_table
+from storage.tables.roles import Precision, chunks_table, chunks_tables
 from storage.tables.store import Store, stream
 
 if TYPE_CHECKING:
@@ -44,20 +44,22 @@ class EmbeddingCache:
         self.places = pl.DataFrame(schema=_PLACES)
 
     @classmethod
-    def of(cls, store: Store, space: str, *, released: bool = True) -> EmbeddingCache:
+    def of(cls, store: Store, space: str, *, precision: Precision = "float32", released: bool = True) -> EmbeddingCache:
         """Every retained release that holds the space, newest first, then what unfinished runs left.
+
+        Whoever needs whole vectors is not given rounded ones.
 
         Args:
             store: The store.
             space: Id of the space.
+            precision: The least that a vector must be kept in.
             released: Whether to look into releases at all.
         """
-        table = chunks_table(space)
-        versions: dict[int, None] = {}
+        tables = {chunks_table(space)} if precision == "float32" else chunks_tables(space)
+        versions: dict[tuple[str, int], None] = {}
         for release in Releases(store).retained() if released else ():
-            if table in release.tables:
-                versions[release.tables[table]] = None
-        cache = [store.open(table, version) for version in versions]
+            versions |= {(table, release.tables[table]): None for table in sorted(tables & release.tables.keys())}
+        cache = [store.open(table, version) for table, version in versions]
         left = store.find(vectors_table(space))
         return cls([*cache, *([left] if left is not None else [])])
 
@@ -136,4 +138,5 @@ def as_vectors(column: Any) -> np.ndarray:
     parts: list[Any] = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     arrays = [part.flatten().to_numpy(zero_copy_only=False).reshape(len(part), -1) for part in parts if len(part)]
     width = column.type.list_size
-    return np.concatenate(arrays) if arrays else np.empty((0, width), dtype=np.float32)
+    joined = np.concatenate(arrays) if arrays else np.empty((0, width), dtype=np.float32)
+    return joined.astype(np.float32, copy=False)

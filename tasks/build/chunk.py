@@ -13,7 +13,7 @@ from storage.hashing import digest
 from storage.spill import Spill
 from storage.tables.chunks import PLACE, UNITS, ChunkTable
 from storage.tables.documents import DocumentTable
-from storage.tables.roles import chunks_table
+from storage.tables.roles import Precision, chunks_table
 from tasks.build.chunking.cut import ChunkerConfig, chunk_texts, fingerprint
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
@@ -69,7 +69,7 @@ class ChunkChanges:
     """What the chunk table needs to become the next release's.
 
     Attributes:
-        table: Name of the chunk table, that of the encoder's space.
+        table: Name of the chunk table, that of the encoder's space in the precision.
         fingerprint: Identity of the chunker with the encoder's tokenizer and window.
         rechunks_all: Whether every document is cut anew, so that no row of the table stays.
         upserts: Spill of rows to write, ROWS columns: new ones and those whose span moved.
@@ -78,6 +78,7 @@ class ChunkChanges:
         sizes: key and n_chunks of every document that was cut.
         moved_rows: How many upserts only moved inside their document.
         tokens: Tokens in the upserts.
+        precision: In what the table keeps vectors.
     """
 
     table: str
@@ -89,6 +90,7 @@ class ChunkChanges:
     sizes: pl.DataFrame
     moved_rows: int = 0
     tokens: int = 0
+    precision: Precision = "float32"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -164,7 +166,7 @@ def _documents(context: Context, wanted: pl.DataFrame, validated: ValidationResu
 
 
 def rechunks_all(context: Context, table: str, fingerprint: str) -> bool:
-    """Whether every document is cut anew: another space, another chunker, nothing published yet, or asked for.
+    """Whether every document is cut anew: another table or chunker, nothing published yet, or asked for.
 
     Args:
         context: The run.
@@ -184,10 +186,22 @@ def chunk(
     config: ChunkerConfig,
     deduplicated: DeduplicationResult,
     validated: ValidationResult,
+    precision: Precision = "float32",
+    table: str | None = None,
 ) -> ChunkChanges:
-    """Cut the documents that are new to the index or whose content changed, and compare with what is there."""
+    """Cut the documents that are new to the index or whose content changed, and compare with what is there.
+
+    Args:
+        context: The run.
+        encoder: What they are cut for.
+        config: How.
+        deduplicated: What the next release holds.
+        validated: What was accepted now.
+        precision: In what the chunk table keeps vectors.
+        table: The chunk table; the encoder's own in that precision if None.
+    """
     cutter = Cutter.of(config, encoder.tokenizer(), encoder.space)
-    table = chunks_table(encoder.space.id)
+    table = table or chunks_table(encoder.space.id, precision)
     anew = rechunks_all(context, table, cutter.fingerprint)
     # `indexed`: what the next release gives chunks to; `before`: what the base release gives chunks to.
     indexed = deduplicated.after.filter(pl.col("duplicate_of").is_null()).select("key", "content_hash")
@@ -219,7 +233,16 @@ def chunk(
             context.progress.advance(done, wanted.height, "documents")
     dropped = gone.clear() if anew else gone
     return ChunkChanges(
-        table, cutter.fingerprint, anew, upserts, outdated, dropped, pl.concat(sizes), moved_rows=moved, tokens=tokens
+        table,
+        cutter.fingerprint,
+        anew,
+        upserts,
+        outdated,
+        dropped,
+        pl.concat(sizes),
+        moved_rows=moved,
+        tokens=tokens,
+        precision=precision,
     )
 
 

@@ -69,7 +69,9 @@ def find_pending(context: Context, encoder: EncoderFolder, changes: ChunkChanges
     columns = ["hash", "tokens"]
     schema = {"hash": pl.String, "tokens": pl.Int32}
     wanted = changes.upserts.frame(columns, schema).unique("hash", keep="first", maintain_order=True)
-    cache = EmbeddingCache.of(context.store, encoder.space.id, released=not context.rebuild)
+    cache = EmbeddingCache.of(
+        context.store, encoder.space.id, precision=changes.precision, released=not context.rebuild
+    )
     missing = cache.locate(wanted["hash"])
     # Semi: of the contents that are wanted those without a vector, with their tokens.
     return Pending(cache, wanted.join(pl.DataFrame({"hash": missing}), on="hash", how="semi", maintain_order="left"))

@@ -11,15 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.encoder import EncoderFolder
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import TABLE, DocumentTable
-from storage.tables.index import KIND, build, compact, extend, partitions, statistics
-from storage.tables.roles import IndexFacts, chunks_table
+from storage.tables.index import KINDS, Kind, build, compact, extend, partitions, statistics
+from storage.tables.releases import Release
+from storage.tables.roles import IndexFacts, Precision, chunks_table
 from storage.tables.store import Store
 from storage.tables.words import build_text, drop_text, extend_text, text_statistics
 from tasks.build.recall import Probes
 from tasks.context import Context
 from tasks.stage import stage
 
-__all__ = ["IndexConfig", "Indexed", "index", "index_words", "tuned"]
+__all__ = ["IndexConfig", "Indexed", "index", "index_words", "reindexes", "tuned"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,17 @@ class IndexConfig(BaseModel):
 
     min_rows: int = Field(
         default=10_000, ge=256, description="Chunks below which every search is exact, without an index."
+    )
+    precision: Precision = Field(
+        default="float32",
+        description='In what the table keeps vectors: "float16" halves it. A change encodes nothing and is published '
+        "only if it loses no more than quality.max_compression_loss; on the way back to float32 what no kept release "
+        "holds in float32 is embedded again.",
+    )
+    kind: Kind = Field(
+        default="binary",
+        description='How the index keeps vectors: "flat" whole, "int8" in a byte a number, "binary" in a bit a number '
+        "(RaBitQ); the best of a search are compared again with the vectors of the table. Gated as precision is.",
     )
     nprobes: int = Field(default=80, ge=1, description="Cells of the index that a search looks into.")
     refine_factor: int = Field(
@@ -77,10 +89,12 @@ def tuned(chunks: ChunkTable, config: IndexConfig) -> IndexFacts:
     """
     rows = chunks.rows
     stats = statistics(chunks)
-    facts = IndexFacts("exact", rows, config.nprobes, config.refine_factor)
+    facts = IndexFacts(
+        "exact", rows, config.nprobes, config.refine_factor, precision=chunks.precision, asked=config.kind
+    )
     if stats is None or rows < config.min_rows:
         return facts
-    facts = replace(facts, kind=KIND, partitions=stats.partitions)
+    facts = replace(facts, kind=stats.kind, partitions=stats.partitions)
     probes = Probes.of(chunks, config.probe_queries)
     for effort in EFFORTS:
         facts = replace(facts, nprobes=config.nprobes * effort, refine_factor=config.refine_factor * effort)
@@ -93,6 +107,13 @@ def tuned(chunks: ChunkTable, config: IndexConfig) -> IndexFacts:
         config.recall_floor,
     )
     return replace(facts, kind="exact", recall_of_index=found)
+
+
+def reindexes(base: Release | None, config: IndexConfig) -> bool:
+    """Whether a release has, or was too coarse for, an index of another kind than the configuration names."""
+    if base is None:
+        return False
+    return base.text.index.asked != config.kind and base.text.index.rows >= config.min_rows
 
 
 def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
@@ -120,13 +141,16 @@ def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
 @stage
 def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables: dict[str, int]) -> Indexed:
     """Build the indexes, extend them by the night's rows, or leave a small table to exact search."""
-    table = chunks_table(encoder.space.id)
+    # A table of mapped vectors has a name of its own.
+    own = (name for name in tables if name.startswith(chunks_table(encoder.space.id)))
+    table = next(own, chunks_table(encoder.space.id, config.precision))
     chunks = ChunkTable(context.store, table)
     rows, stats = chunks.rows, statistics(chunks)
     if rows >= config.min_rows:
         cells = partitions(rows)
-        if stats is None or cells > 2 * stats.partitions:  # new, or grown fourfold since it was trained
-            build(context.store, table, cells)
+        # New, of another kind, or grown fourfold since it was trained.
+        if stats is None or stats.kind != KINDS[config.kind] or cells > 2 * stats.partitions:
+            build(context.store, table, cells, config.kind)
         elif stats.unindexed:
             extend(context.store, table)
     words = index_words(context.store, table, config)

@@ -72,7 +72,7 @@ def _start(context: Context, table: str) -> int | None:
 def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> None:
     """Bring the chunk table of one encoder to the next release's state; a run with two encoders calls it for each."""
     store, table, dimension = context.store, changes.table, encoder.space.dimension
-    chunks.reset(store, table, dimension, _start(context, table))
+    chunks.reset(store, table, dimension, _start(context, table), changes.precision)
     if changes.rechunks_all:
         chunks.clear(store, table)
     else:
@@ -81,11 +81,11 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
         chunks.delete(store, table, keys=changes.dropped)
     if not changes.upserts.rows:
         return
-    cache = EmbeddingCache.of(store, encoder.space.id, released=not context.rebuild)
+    cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
     lacking = cache.locate(changes.upserts.frame(["hash"], {"hash": pl.String})["hash"])
     if len(lacking):
         raise RuntimeError(f"{len(lacking)} chunks have no vector after embedding, for example {lacking[0]}")
-    chunks.append(store, table, dimension, _with_vectors(context, changes, cache))
+    chunks.append(store, table, dimension, _with_vectors(context, changes, cache), changes.precision)
 
 
 def _with_vectors(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.tables.chunks import ChunkTable
+from storage.tables.index import BYTES
 from storage.tables.pairs import PairTable
 from storage.tables.releases import Release
 from storage.tables.store import Store
@@ -75,7 +76,7 @@ def foresee(store: Store, release: Release, config: LearningConfig, base: Path, 
         chunks=chunks,
         tokens=tokens,
         estimated_seconds=round(60 * config.minutes + pace * tokens, 1),
-        bytes=chunks * table.dimension * 4 + characters,
+        bytes=chunks * table.dimension * BYTES[table.precision] + characters,
         generator=_writing(store, release, config, base),
     )
 

@@ -60,7 +60,9 @@ def fit_words(
     """
     if role.index.text is None or not sets:
         return Weighed(None)
-    identity = fingerprint([role.space, role.index.text, DEPTH, sorted(each.fingerprint for each in sets)])
+    parts = [role.space, role.index.text, DEPTH, sorted(each.fingerprint for each in sets)]
+    # Mapped vectors are weaker beside words than those of the encoder itself.
+    identity = fingerprint([*parts, *(["bridge"] if role.bridge is not None else [])])
     held = context.base.roles[TEXT].fusion if context.base is not None else None
     if held is not None and held.fingerprint == identity:
         return Weighed(held)

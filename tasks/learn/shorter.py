@@ -13,7 +13,7 @@ import numpy as np
 from models.encoder import Encoder
 from models.statistics import Paired, paired
 from storage.outcome import Outcome
-from storage.tables.index import nearest
+from storage.tables.index import BYTES, nearest
 from tasks.learn.config import QualityConfig
 from tasks.learn.evaluate import Measured, measure
 from tasks.learn.questions import QuestionSet
@@ -25,7 +25,6 @@ from tasks.verdict import Verdict
 __all__ = ["Shorter", "judge_shorter"]
 
 TIMED = 25  # questions whose search is timed: the median of so many is steady
-BYTES = 4  # of a coordinate
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def judge_shorter(
     before, after = (np.concatenate([each.modes["dense"].figures for each in found.sets]) for found in measured)
     asked = [text for each in sets for text in each.questions["text"]][:TIMED]
     slow, fast = (_milliseconds(subject, encoder, asked) for subject, encoder in sides)
-    was, now = (BYTES * encoder.space.dimension for _, encoder in sides)
+    was, now = (BYTES[subject.chunks.precision] * encoder.space.dimension for subject, encoder in sides)
     return Shorter(
         change=paired(before, after, config.confidence),
         before=float(before.mean()),

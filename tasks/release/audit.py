@@ -18,7 +18,7 @@ from storage.tables.chunks import ChunkTable, Span
 from storage.tables.documents import DocumentTable
 from storage.tables.index import statistics
 from storage.tables.releases import Release, Releases
-from storage.tables.roles import RERANKER, TEXT, Role
+from storage.tables.roles import RERANKER, TEXT, Precision, Role
 from storage.tables.store import Store
 from storage.tables.words import text_statistics
 from tasks.build.index import IndexConfig
@@ -28,6 +28,8 @@ from tasks.stage import stage
 __all__ = ["BACK", "AuditResult", "Check", "Snapshot", "audit", "examine", "examine_deeply", "pinned"]
 
 COVERAGE_FLOOR = 0.95
+# Rounding to eleven bits moves a coordinate by a 2,048th at most, and a norm by no more than that.
+NORM_TOLERANCES: dict[Precision, float] = {"float32": NORM_TOLERANCE, "float16": NORM_TOLERANCE + 2**-11}
 AGAIN = "run `tidemark refresh`: it starts again from the last good release"
 ANEW = "`tidemark refresh --rebuild` makes everything anew from the sources"
 BACK = f"go back with `tidemark rollback` and run `tidemark refresh`; where no earlier release is whole, {ANEW}"
@@ -261,17 +263,21 @@ def _vectors(chunks: ChunkTable, snapshot: Snapshot) -> Check:
     dimension = snapshot.text.encoder.dimension
     if chunks.dimension != dimension:
         return Check("vectors.sound", False, f"dimension {chunks.dimension}, the space has {dimension}")
+    precision, said = chunks.precision, snapshot.text.index.precision
+    if precision != said:
+        return Check("vectors.sound", False, f"kept in {precision}, the release says {said}")
     count = endless = odd = 0
     for vectors in chunks.vectors():
         norms = np.linalg.norm(vectors, axis=1)
         finite = np.isfinite(norms)
         endless += int((~finite).sum())
         if snapshot.text.encoder.normalise:
-            odd += int((np.abs(norms[finite] - 1) > NORM_TOLERANCE).sum())
+            odd += int((np.abs(norms[finite] - 1) > NORM_TOLERANCES[precision]).sum())
         count += len(vectors)
     if endless or odd:
         return Check("vectors.sound", False, f"{endless} not finite, {odd} not of unit norm")
-    return Check("vectors.sound", True, f"{count:,} vectors of {dimension}, finite, of unit norm")
+    kept = f"{dimension}" if precision == "float32" else f"{dimension} {precision}"
+    return Check("vectors.sound", True, f"{count:,} vectors of {kept}, finite, of unit norm")
 
 
 def _models(snapshot: Snapshot) -> Iterator[Check]:

@@ -82,7 +82,8 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
     """
     fix_plane(store)
     try:
-        store.drop(vectors_table(space))
+        if not _bridged(Releases(store).current(), space):
+            store.drop(vectors_table(space))
         let_go(store, config)
     except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)
@@ -111,6 +112,11 @@ def let_go(store: Store, config: ReleasesConfig, *, torn: bool = False) -> int:
     return len(gone)
 
 
+def _bridged(release: Release | None, space: str) -> bool:
+    """Whether a release answers from mapped vectors of a space: the vectors of its encoder still have to come."""
+    return release is not None and release.space == space and release.text.bridge is not None
+
+
 def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: timedelta) -> None:
     """Drop tables and encoders of spaces that no release can return to.
 
@@ -121,6 +127,8 @@ def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: 
         older: How long a run that never published its space may be resumed.
     """
     tables = {name for release in kept for name in release.tables}
+    # What a re-embedding will not embed again once it goes on.
+    tables |= {vectors_table(role.space) for role in kept[0].roles.values() if role.bridge} if kept else set()
     let_go, held = published - tables, bool(Holds(store).standing())
     left = {name for name in store.tables() if name.startswith((chunks_table(""), vectors_table("")))}
     for name in left - tables:
@@ -133,5 +141,6 @@ def _drop_spaces(store: Store, kept: list[Release], published: set[str], older: 
     used = {role.space for release in kept for role in release.roles.values()}
     used |= Models(store).waiting(used)
     for space in registry.spaces():
-        if space not in used and not left & {chunks_table(space), vectors_table(space)}:
+        own = (chunks_table(space), vectors_table(space))
+        if space not in used and not any(name.startswith(own) for name in left):
             registry.drop(space)

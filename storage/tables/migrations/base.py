@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from storage.tables.chunks import chunks_schema
+from storage.tables.chunks import ChunkTable, chunks_schema
 from storage.tables.documents import DOCUMENTS
 from storage.tables.evaluations import EVALUATIONS
 from storage.tables.generated import GENERATED
@@ -34,7 +34,7 @@ _FIXED = {
     "releases": RELEASES,
     "runs": RUNS,
 }
-_OF_A_SPACE = {chunks_table(""): chunks_schema, vectors_table(""): vectors_schema}
+_CHUNKS, _VECTORS = chunks_table(""), vectors_table("")
 
 
 class Migration(Protocol):
@@ -57,9 +57,11 @@ def schema_of(store: Store, table: str) -> pa.Schema | None:
     """The schema that this version of the program gives a table of the store; None for one that it does not know."""
     if table in _FIXED:
         return _FIXED[table]
-    for beginning, schema in _OF_A_SPACE.items():
-        if table.startswith(beginning):
-            return schema(store.open(table).schema.field("vector").type.list_size)
+    if table.startswith(_CHUNKS):
+        held = ChunkTable(store, table)
+        return chunks_schema(held.dimension, held.precision)
+    if table.startswith(_VECTORS):
+        return vectors_schema(store.open(table).schema.field("vector").type.list_size)
     return None
 
 

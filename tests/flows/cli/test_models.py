@@ -22,7 +22,7 @@ def folder(tmp_path: Path, tiny_model: Path) -> Path:
 
 def test_models_are_listed_with_the_releases_that_use_them(folder: Path) -> None:
     mine, stub = told(folder, "models")
-    assert set(mine) == {"space", "name", "kind", "parent", "created", "metrics", "releases", "bytes"}
+    assert set(mine) == {"space", "name", "kind", "parent", "created", "metrics", "releases", "bytes", "bridged"}
     assert [(one["name"], one["parent"], one["releases"]) for one in (mine, stub)] == [
         ("mine", None, []),
         ("stub", None, [1]),

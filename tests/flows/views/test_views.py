@@ -93,6 +93,7 @@ def release(number: int, **changed: Any) -> dict[str, Any]:
         "rolled_back_by": None,
         "encoder": "all-MiniLM-L6-v2",
         "stub": False,
+        "bridged": None,
         "counts": COUNTS,
         "message": "",
     }
