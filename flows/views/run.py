@@ -135,7 +135,8 @@ def rollback_view(result: RollbackResult) -> RenderableType:
 
 def maintain_view(result: MaintainResult) -> RenderableType:
     """Draw what a maintenance freed."""
-    rows = [("before", size(result.before)), ("after", size(result.after))] if result.before else []
+    told = {"before": result.before, "after": result.after}
+    rows = [(name, size(count)) for name, count in told.items() if count is not None]
     return Group(
         heading("maintain", f"run {result.run}", "done", COLOURS[result.outcome]), Text(result.message), grid(rows)
     )
