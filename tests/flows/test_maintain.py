@@ -26,7 +26,8 @@ def test_what_nothing_needs_goes_and_readers_see_what_they_saw(config: Config) -
     few = config.model_copy(update={"releases": publish.ReleasesConfig(keep=1)})
     result = maintain(few)
     assert (result.outcome, result.counts["released"], rows(config)) == ("unchanged", 1, before)
-    assert result.after == volume(Store(config.store.uri))
+    assert result.after is not None
+    assert 0 < result.after < (volume(Store(config.store.uri)) or 0)  # its own record came after
     assert (row := Runs(Store(config.store.uri)).get(result.run))["kind"] == "maintain"
     assert (row["base"], row["release"], row["counts"]["released"]) == (2, 2, 1)
     with pytest.raises(InputError, match="no longer kept"):
