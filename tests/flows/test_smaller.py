@@ -99,7 +99,8 @@ def test_plain_lancedb_reads_float16_as_the_readme_says(base: Path) -> None:
     table.checkout(release.tag)
     row = rows(config)[7]
     query = np.array(row["vector"], np.float32)
-    found = table.search(query).distance_type("cosine").where("source = 'notes'").limit(5).to_list()
+    asked, index = table.search(query).distance_type("cosine").where("source = 'notes'"), release.text.index
+    found = asked.nprobes(index.nprobes).refine_factor(index.refine_factor).limit(5).to_list()
     assert found[0]["_distance"] == pytest.approx(0, abs=1e-3)
     assert row["id"] in {each["id"] for each in found} or found[4]["_distance"] < 1e-3
 
