@@ -220,7 +220,7 @@ def _challenged(
             champion, examples, looks, recipe, folder, context.progress, context.workspace.touch
         )
     with clock.stage("choose"):
-        margin = config.quality.min_gain
+        margin = config.quality.max_forgetting  # what the other may forget more, it must be better by
         report.choice = choose(lesson.pool, champion, report.training.challengers, margin, context.progress)
     return version
 

@@ -12,7 +12,6 @@ import polars as pl
 
 from models.encoder import Encoder, EncoderFolder
 from models.metrics import score
-from models.statistics import paired
 from models.training.dev import DevQuestions
 from storage.hashing import digest
 from tasks.learn.questions import QuestionSet
@@ -184,17 +183,17 @@ def choose(
 def best(scores: Mapping[str, Scores], preferred: str, margin: float) -> str:
     """Name the challenger to go on with.
 
-    What a few dev questions tell for another may be chance, and what it forgets is none: of two that learned the same,
-    the one that forgets more is refused at the gate, and the whole training with it.
+    What another learns more it also forgets more, and what is forgotten refuses it at the gate, and the whole training
+    with it: so its lead must be worth that.
 
     Args:
         scores: Challenger to its dev scores, all of the same questions.
-        preferred: The one that forgets least: another must be better by the margin, and surely better at all.
+        preferred: The one that forgets least: another must be better by the margin.
         margin: nDCG@10.
     """
-    leader = max(scores, key=lambda name: (float(scores[name].mean()), name))
-    gain = paired(scores[preferred], scores[leader])
-    return leader if gain.difference >= margin and gain.low > 0 else preferred
+    means = {name: float(values.mean()) for name, values in scores.items()}
+    leader = max(means, key=lambda name: (means[name], name))
+    return leader if means[leader] - means[preferred] >= margin else preferred
 
 
 def _passages(subject: Subject, catalogue: Catalogue, wanted: set[str], most: int) -> tuple[pl.DataFrame, int]:

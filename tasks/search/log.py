@@ -198,13 +198,18 @@ class QueryLog:
         return left
 
     def _appended(self, encoder: EncoderRecord, queries: list[Query]) -> bool:
+        began = time.monotonic()
         for attempt in range(TRIES):
             try:
                 Queries(self.store, encoder.id).add(queries, encoder.dimension)
             except _WRONG as error:
-                if attempt == TRIES - 1 and not self._warned:
+                # A store that is not merely busy takes seconds to say no: it is told while its process still waits.
+                last = attempt == TRIES - 1 or time.monotonic() - began > PATIENCE / 4
+                if last and not self._warned:
                     self._warned = True
                     logger.warning("queries are not logged in %s, and searches go on: %s", self.store.uri, error)
+                if last:
+                    return False
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - others may write at the same moment
             else:
                 return True

@@ -41,7 +41,7 @@ def test_another_encoder_waits_for_approval_and_nothing_is_embedded(tmp_path: Pa
     first = night(config)
     save(tmp_path / "notes", {"b.md": "\x01", "c.md": prose("chart")})
     other = configure(tmp_path, encoder={"name": "stub:7"})
-    before = tables(config) | {"quarantine"}
+    before = tables(config) | {"quarantine", "drift"}  # what stopped a night is watched too
     stopped = waiting(other)
     chunks, tokens = stopped.counts["embedded"], stopped.counts["tokens"]
     assert stopped.message == (
