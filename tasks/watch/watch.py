@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from storage.tables.drift import Drift
-from storage.tables.nights import Nights
+from storage.tables.nights import Nights, NightSums
 from storage.tables.store import Store
 from tasks.stage import stage
 from tasks.watch.config import DriftConfig
@@ -70,19 +70,8 @@ def watch(
     return DriftResult(release, judged, (*notes, *_notes(judged, past, config)))
 
 
-@stage
-def drift(
-    store: Store,
-    night: Night,
-    config: DriftConfig,
-    *,
-    maker: str | None = None,
-    release: int | None = None,
-    more: Sequence[Figure] = (),
-    notes: Sequence[str] = (),
-) -> DriftResult:
-    """Watch a night of a refresh; an alarm is news and stops nothing."""
-    return watch(store, night, config, maker=maker, release=release, more=more, notes=notes)
+# Watching is what `tidemark drift` does too, outside a night; in one it is a stage. An alarm is news and stops nothing.
+drift = stage(watch, "drift")
 
 
 def is_night(store: Store, now: datetime, config: DriftConfig) -> bool:
@@ -102,8 +91,8 @@ def _explained(judged: Judged) -> bool:
     return judged.over and judged.figure.family is Family.EMBEDDINGS and judged.figure.name == NAME
 
 
-def _classified(judged: Judged, drawn: Sample, before: Sequence[object]) -> Judged:
-    return replace(judged, figure=classified(judged.figure, drawn, before))  # type: ignore[arg-type]
+def _classified(judged: Judged, drawn: Sample, before: Sequence[NightSums]) -> Judged:
+    return replace(judged, figure=classified(judged.figure, drawn, before))
 
 
 def _notes(judged: Sequence[Judged], past: Sequence[PastNight], config: DriftConfig) -> tuple[str, ...]:
