@@ -11,7 +11,8 @@ from flows.table import Option
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.progress import Progress
-from tasks.release.audit import BACK, AuditResult, Check, Snapshot, examine, examine_deeply, pinned
+from tasks.release.audit import BACK, Snapshot, examine, examine_deeply, pinned
+from tasks.release.checks import AuditResult, Check
 from tasks.release.sources import examine_sources
 
 __all__ = ["audit"]

@@ -21,7 +21,8 @@ from tasks.learn.floors import Floors, check, watched
 from tasks.learn.fusion import fit_words
 from tasks.learn.judged import question_sets
 from tasks.learn.smaller import Smaller, changed, judge_smaller
-from tasks.release.audit import AuditResult, Snapshot, audit
+from tasks.release.audit import Snapshot, audit
+from tasks.release.checks import AuditResult
 from tasks.release.publish import publish
 from tasks.release.serving import carried
 from tasks.tally import Preparation, causes, tally

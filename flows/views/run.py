@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flows.rollback import RollbackResult
     from flows.run import RunResult
     from tasks.learn.foresee import Retraining
-    from tasks.release.audit import AuditResult
+    from tasks.release.checks import AuditResult
 
 __all__ = ["CAUSES", "approval", "audit_view", "maintain_view", "plan_view", "refresh_view", "rollback_view"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +12,8 @@ import pyarrow as pa
 
 from storage.errors import InputError, NothingBefore, ReleaseMoved, TidemarkError
 from storage.tables.columns import TIME, key_field, strings
-from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
+from storage.tables.release import DRAFTED, PACKED, STATE, Draft, Release, State
+from storage.tables.roles import TEXT
 from storage.tables.store import Store, pick, read, tags_of
 
 __all__ = ["RELEASES", "Draft", "Release", "Releases"]
@@ -30,120 +30,7 @@ RELEASES = pa.schema(
 
 _TABLE = "releases"
 _DOCUMENTS = "documents"  # which every release pins
-_JSON = ("tables", "encoder", "counts", "audit", "index", "config", "code", "roles")
 _BULKY = ("audit", "config", "code")
-_DRAFTED = ("outcome", "run", "restored", "tables", "roles", "counts", "audit", "config", "code", "message")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draft:
-    """What a run would publish.
-
-    Attributes:
-        run: The run that made it.
-        tables: Table name to the version that is to be pinned.
-        roles: Role to what answers it; `text` is always there.
-        outcome: `published`, or `rollback` for one that points back.
-        restored: The release that a rollback points back to.
-        counts: Documents and chunks, as `tasks.tally` defines them.
-        audit: The checks that were made before it was published.
-        config: The configuration, without secrets.
-        code: Versions of the program and of the libraries that results depend on.
-        message: One line for people.
-    """
-
-    run: str
-    tables: dict[str, int]
-    roles: dict[str, Role]
-    outcome: str = "published"
-    restored: int | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-    audit: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
-    code: dict[str, Any] = field(default_factory=dict)
-    message: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Release(Draft):
-    """What readers see: pinned table versions, the roles that they serve and everything that made them.
-
-    Attributes:
-        seq: Number of the release; the highest one is what readers open.
-        created: When it was published.
-        tag: Name of the tag that keeps its versions from clean-up; empty in one that is not published yet.
-    """
-
-    seq: int
-    created: datetime
-    tag: str
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Release:
-        """Decode a row of the table, also one that was written before releases had roles."""
-        facts = {name: json.loads(value) if name in _JSON and value else value for name, value in row.items()}
-        roles = facts.get("roles")
-        facts["roles"] = {n: Role.from_dict(r) for n, r in roles.items()} if roles else {TEXT: _first_role(facts)}
-        named = {name: facts.get(name) for name in (*_DRAFTED, "seq", "created", "tag")}
-        empty: dict[str, Any] = {name: {} for name in ("counts", "audit", "config", "code") if named[name] is None}
-        return cls(**named | empty | {"message": named["message"] or ""})
-
-    @property
-    def text(self) -> Role:
-        """The role that answers text queries."""
-        return self.roles[TEXT]
-
-    @property
-    def space(self) -> str:
-        """Id of the space of the text role."""
-        return self.text.space
-
-    def at(self, table: str) -> str | int:
-        """Where a table of the release stands: at its tag; at a bare version in one that is not published yet."""
-        return self.tag or self.tables[table]
-
-    @property
-    def chunks(self) -> str:
-        """Name of the table of text chunks."""
-        assert self.text.table is not None  # noqa: S101 - a text role is published with its table
-        return self.text.table
-
-    def to_dict(self) -> dict[str, Any]:
-        """The release as JSON-able values; what belongs to the text role stands beside the others too."""
-        plain = {name: getattr(self, name) for name in (*_DRAFTED, "created", "tag")}
-        text = self.text
-        plain |= {"space": text.space, "encoder": text.encoder.to_dict(), "index": text.index.to_dict()}
-        roles = {name: role.to_dict() for name, role in self.roles.items()}
-        return {"release": self.seq, **plain, "chunker": text.chunker, "roles": roles}
-
-
-def _first_role(facts: Mapping[str, Any]) -> Role:
-    """The one role of a release that was written before there were several."""
-    space = facts["space"] or ""
-    table = next((name for name in facts["tables"] if name.startswith(chunks_table(""))), None)
-    return Role(
-        space=space,
-        encoder=EncoderRecord.from_dict({"id": space, **(facts["encoder"] or {})}),
-        table=table,
-        version=None if table is None else facts["tables"][table],
-        index=IndexFacts.from_dict(facts["index"] or {}),
-        chunker=facts["chunker"] or "",
-    )
-
-
-@dataclass(frozen=True)
-class _State:
-    """Which versions of which tables a release pins, and what serves beside them: roles without a table, by name."""
-
-    seq: int
-    tag: str
-    tables: dict[str, int]
-    restored: int | None
-    beside: dict[str, str]
-
-    def same(self, other: _State) -> bool:
-        """Whether readers of both see the same."""
-        return self.tables == other.tables and self.beside == other.beside
 
 
 class Releases:
@@ -195,7 +82,7 @@ class Releases:
         """The releases whose tables are still pinned, newest first."""
         states = self._states()
         tags = self._tags(states)
-        kept = [state.seq for state in states if _pinned(state, tags)]
+        kept = [state.seq for state in states if state.pinned(tags)]
         rows = self._rows(RELEASES.names, "seq", kept) if kept else []
         return [Release.from_row(row) for row in rows]
 
@@ -224,9 +111,9 @@ class Releases:
         for name, version in draft.tables.items():
             self.store.open(name, version).tags.create(tag, version)
         row = dict.fromkeys(RELEASES.names) | {"seq": seq, "created": datetime.now(UTC), "tag": tag}
-        row |= {name: getattr(draft, name) for name in _DRAFTED} | {"space": draft.roles[TEXT].space}
+        row |= {name: getattr(draft, name) for name in DRAFTED} | {"space": draft.roles[TEXT].space}
         row["roles"] = {name: role.to_dict() for name, role in draft.roles.items()}
-        packed = {k: json.dumps(v, sort_keys=True, default=str) if k in _JSON and v else v for k, v in row.items()}
+        packed = {k: json.dumps(v, sort_keys=True, default=str) if k in PACKED and v else v for k, v in row.items()}
         packed = {name: value if value != {} else None for name, value in packed.items()}
         try:
             if guard is not None:
@@ -255,14 +142,14 @@ class Releases:
         """
         current = self.get()
         target = self._before(current) if to is None else self.get(to)
-        if target.seq == current.seq or _state(target).same(_state(current)):
+        if target.seq == current.seq or State.of(target).same(State.of(current)):
             raise NothingBefore(f"release {target.seq} is what readers see already: there is nothing to roll back")
-        if not _pinned(target, self._tags([target])):
+        if not State.of(target).pinned(self._tags([target])):
             kept = ", ".join(str(release.seq) for release in self.retained())
             raise InputError(
                 f"release {target.seq} is no longer kept (releases.keep); you can go back to one of: {kept}"
             )
-        carried = {name: getattr(target, name) for name in _DRAFTED}
+        carried = {name: getattr(target, name) for name in DRAFTED}
         carried |= {"outcome": "rollback", "run": run, "restored": target.seq}
         carried["message"] = f"back to release {target.seq} from {current.seq}"
         return self.publish(current.seq, Draft(**carried))
@@ -308,7 +195,7 @@ class Releases:
         """
         known = {state.seq: state for state in self._states()}
 
-        def origin(state: _State) -> _State:
+        def origin(state: State) -> State:
             while state.restored is not None:
                 state = known[state.restored]
             return state
@@ -332,15 +219,11 @@ class Releases:
         found = read(table, RELEASES, columns) if key is None else pick(table, RELEASES, key, values, columns)
         return found.sort_by([("seq", "descending")]).to_pylist()
 
-    def _states(self) -> list[_State]:
+    def _states(self) -> list[State]:
         """What is pinned by whom, of every release ever published, newest first: all that is read of old ones."""
-        rows = self._rows(["seq", "tag", "tables", "restored", "roles"])
-        return [
-            _State(row["seq"], row["tag"], json.loads(row["tables"] or "{}"), row["restored"], _beside(row["roles"]))
-            for row in rows
-        ]
+        return [State.from_row(row) for row in self._rows(list(STATE))]
 
-    def _tags(self, releases: Iterable[_State | Release]) -> dict[str, set[str]]:
+    def _tags(self, releases: Iterable[State | Release]) -> dict[str, set[str]]:
         """The tags of every table that these releases name: one look a table, however many releases there were."""
         names = {name for release in releases for name in release.tables}
         tables = {name: self.store.find(name) for name in sorted(names)}
@@ -351,17 +234,3 @@ class Releases:
             table = self.store.find(name)
             if table is not None and tag in tags_of(table):
                 table.tags.delete(tag)
-
-
-def _state(release: Release) -> _State:
-    beside = {name: role.space for name, role in release.roles.items() if role.table is None}
-    return _State(release.seq, release.tag, release.tables, release.restored, beside)
-
-
-def _beside(roles: str | None) -> dict[str, str]:
-    """Role to space, of the roles without a table; a release of an older format had none."""
-    return {name: role["space"] for name, role in json.loads(roles or "{}").items() if role.get("table") is None}
-
-
-def _pinned(release: _State | Release, tags: Mapping[str, set[str]]) -> bool:
-    return all(release.tag in tags[name] for name in release.tables)

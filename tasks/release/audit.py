@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -12,7 +11,6 @@ import polars as pl
 from models.encoder import NORM_TOLERANCE
 from storage.errors import TableMissing, Unreachable, words
 from storage.hashing import digest
-from storage.outcome import Outcome
 from storage.registry import Registry
 from storage.tables.chunks import ChunkTable, Span
 from storage.tables.documents import DocumentTable
@@ -23,9 +21,10 @@ from storage.tables.store import Store
 from storage.tables.words import text_statistics
 from tasks.build.index import IndexConfig
 from tasks.build.recall import Probes
+from tasks.release.checks import AuditResult, Check
 from tasks.stage import stage
 
-__all__ = ["BACK", "AuditResult", "Check", "Snapshot", "audit", "examine", "examine_deeply", "pinned"]
+__all__ = ["BACK", "Snapshot", "audit", "examine", "examine_deeply", "pinned"]
 
 COVERAGE_FLOOR = 0.95
 # Rounding to eleven bits moves a coordinate by a 2,048th at most, and a norm by no more than that.
@@ -33,68 +32,6 @@ NORM_TOLERANCES: dict[Precision, float] = {"float32": NORM_TOLERANCE, "float16":
 AGAIN = "run `tidemark refresh`: it starts again from the last good release"
 ANEW = "`tidemark refresh --rebuild` makes everything anew from the sources"
 BACK = f"go back with `tidemark rollback` and run `tidemark refresh`; where no earlier release is whole, {ANEW}"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that must hold.
-
-    Attributes:
-        name: What was checked, `table.property`.
-        ok: Whether it holds.
-        detail: The figures; where it does not hold, what is wrong and how to repair it.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """The check as JSON-able values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class AuditResult:
-    """All checks of one state.
-
-    Attributes:
-        checks: In the order in which they were made.
-        recall: Recall@10 of the index against exact search; None where there is no index.
-        ok: Whether every check holds.
-    """
-
-    checks: tuple[Check, ...]
-    recall: float | None = None
-    ok: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ok", all(check.ok for check in self.checks))
-
-    @property
-    def failed(self) -> list[Check]:
-        """The checks that do not hold."""
-        return [check for check in self.checks if not check.ok]
-
-    @property
-    def outcome(self) -> Outcome:
-        """Passed where every check holds, else failed."""
-        return Outcome.PASSED if self.ok else Outcome.FAILED
-
-    @property
-    def message(self) -> str:
-        """The checks that do not hold, or how many do."""
-        failed = "; ".join(f"{check.name}: {check.detail}" for check in self.failed)
-        return failed or f"{len(self.checks)} checks hold"
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Checks made and failed."""
-        return {"checks": len(self.checks), "failed": len(self.failed)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON-able values."""
-        return {"ok": self.ok, "checks": [check.to_dict() for check in self.checks], "recall": self.recall}
 
 
 @dataclass(frozen=True)

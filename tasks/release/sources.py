@@ -7,7 +7,7 @@ import polars as pl
 from tasks.context import Context
 from tasks.ingest.read import identified
 from tasks.ingest.scan import scan
-from tasks.release.audit import Check
+from tasks.release.checks import Check
 
 __all__ = ["examine_sources"]
 

@@ -19,7 +19,7 @@ from prefect.server.schemas.schedules import CronSchedule
 from flows.dashboard.deployed import STATES, call, concluded
 from storage.errors import InputError, LeaseHeld, NothingBefore
 from storage.outcome import Outcome
-from tasks.release.audit import AuditResult, Check
+from tasks.release.checks import AuditResult, Check
 
 DEPLOYMENTS = Path(__file__).parents[3] / "deployments" / "prefect.yaml"
 

@@ -27,7 +27,7 @@ from flows.views.run import CAUSES, audit_view, plan_view, refresh_view, rollbac
 from storage.diff import Difference
 from storage.outcome import Outcome
 from storage.reader import Hit
-from tasks.release.audit import AuditResult, Check
+from tasks.release.checks import AuditResult, Check
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 COUNTS = {
