@@ -26,7 +26,7 @@ PACKAGES = (
 SHORTEST, LONGEST = 20, 250  # characters of a question
 WORDS = 4
 REST = 60  # characters that must be left of a document without its question
-CUT = 400  # characters of a document
+CUT = 300  # characters of a document
 # Packages are told apart as wholes: a question must not be judged by the package that its like were trained on.
 TEST, DEV = 0.25, 0.1
 _SENTENCE = re.compile(r"\A\s*(.{1,400}?[.!?])(?:\s|\Z)", re.DOTALL)

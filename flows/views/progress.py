@@ -32,11 +32,13 @@ class Rate:
         """Begin a stage."""
         self._began = self._clock()
         self._first: tuple[float, int, int] | None = None
+        self._last = 0
 
     def note(self, done: int, tokens: int) -> None:
-        """Remember the first report of the stage."""
-        if self._first is None:
+        """Remember the first report of the stage, and of each part of it: where fewer are done, another has begun."""
+        if self._first is None or done < self._last:
             self._first = (self._clock(), done, tokens)
+        self._last = done
 
     def told(self, done: int, total: int | None, tokens: int) -> str:
         """Write tokens a second and the time left, as far as they are known."""

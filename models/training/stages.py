@@ -197,5 +197,5 @@ class Training:
             dev=None,
             folder=self.work / stage,
             saving=stage != "timing",
-            progress=self.progress if stage != "timing" else None,
+            progress=self.progress,
         )

@@ -13,7 +13,7 @@ from models.encoder import Encoder, EncoderFolder
 from models.statistics import Paired, paired
 from tasks.learn.config import QualityConfig
 from tasks.learn.cost import costs
-from tasks.learn.evaluate import Measured, measure
+from tasks.learn.evaluate import Measured, Mode, measure
 from tasks.learn.pool import Pool, pool_scores
 from tasks.learn.promote import Comparison, Promotion, judge
 from tasks.learn.questions import Purpose, QuestionSet
@@ -101,9 +101,10 @@ def trial(
         config: The bars.
         progress: Where it says how far it is.
     """
+    # Both were asked the same, so the parts are told by one of them.
     first, second = (
-        measure(side.subject, side.encoder, sets, what=_what(side, config), progress=progress)
-        for side in (champion, challenger)
+        measure(side.subject, side.encoder, sets, what=_what(side, config, parts), progress=progress)
+        for side, parts in ((champion, False), (challenger, True))
     )
     dense = {
         after.name: paired(_figures(before, "dense"), _figures(after, "dense"), config.confidence)
@@ -160,9 +161,10 @@ def _comparison(before: SetResult, after: SetResult) -> Comparison:
     return Comparison(after.name, role, _figures(before, before.sliced), _figures(after, after.sliced), masks)
 
 
-def _what(side: Side, config: QualityConfig) -> Measured:
+def _what(side: Side, config: QualityConfig, parts: bool) -> Measured:
     """By vectors, and by both where that is what readers of the side get."""
-    return Measured(("dense", "hybrid") if side.subject.role.hybrid else ("dense",), confidence=config.confidence)
+    modes: tuple[Mode, ...] = ("dense", "hybrid") if side.subject.role.hybrid else ("dense",)
+    return Measured(modes, parts=parts, confidence=config.confidence)
 
 
 def _figures(found: SetResult, mode: str) -> Any:

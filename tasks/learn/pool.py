@@ -37,6 +37,7 @@ class Pool:
         relevant: Of each question the contents that answer it, and their grades.
         passages: key, content and text of chunks; those that answer stand first.
         answers: How many of the passages are of documents that answer a question.
+        vectors: What the release has for the passages, shape (passages, dimension); None where it has them not.
     """
 
     questions: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Pool:
         default_factory=lambda: pl.DataFrame(schema={"key": pl.String, "content": pl.String, "text": pl.String})
     )
     answers: int = 0
+    vectors: npt.NDArray[np.float32] | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, subject: Subject, sets: Sequence[QuestionSet], *, questions: int, passages: int) -> Self:
@@ -66,7 +68,8 @@ class Pool:
         texts, relevant = [texts[at] for at in sorted(kept)], [relevant[at] for at in sorted(kept)]
         wanted = {content for grades in relevant for content, grade in grades.items() if grade > 0}
         found, answers = _passages(subject, catalogue, wanted, passages)
-        return cls(tuple(texts), tuple(relevant), found, answers)
+        vectors = _vectors(subject, found["id"])
+        return cls(tuple(texts), tuple(relevant), found.drop("id"), answers, vectors)
 
     @classmethod
     def of_pairs(cls, pairs: pl.DataFrame, others: pl.DataFrame, passages: int) -> Self:
@@ -109,17 +112,27 @@ class Pool:
         return DevQuestions(tuple(text for text, _ in answered), tuple(part["text"]), tuple(at for _, at in answered))
 
 
-def pool_scores(pool: Pool, encoder: Encoder, progress: Progress | None = None) -> Scores:
+def pool_scores(
+    pool: Pool,
+    encoder: Encoder,
+    progress: Progress | None = None,
+    *,
+    name: str = "",
+    vectors: npt.NDArray[np.float32] | None = None,
+) -> Scores:
     """nDCG@10 of each question, by an exact search of the pool: shape (questions,).
 
     Args:
         pool: Questions and passages.
         encoder: What encodes both.
         progress: Where it says how far it is.
+        name: Whose passages it says to encode.
+        vectors: Of the passages, where the encoder's are known; encoded if None.
     """
     texts, total = pool.passages["text"].to_list(), pool.passages.height
-    report = None if progress is None else lambda now: progress.advance(now.texts, total, "passages", now.tokens)
-    passages = encoder.encode_documents(texts, report)
+    unit = f"passages by {name}" if name else "passages"
+    report = None if progress is None else lambda now: progress.advance(now.texts, total, unit, now.tokens)
+    passages = encoder.encode_documents(texts, report) if vectors is None else vectors
     queries = encoder.encode_queries(list(pool.questions))
     contents = pool.passages["content"].to_numpy()
     ranked = []
@@ -168,7 +181,11 @@ def choose(
     if not pool.questions:
         return Choice(preferred, {}, 0)
     encoders = {each.name: each.encoder for each in challengers} | {CHAMPION: champion}
-    scores = {name: pool_scores(pool, encoder.open(), progress) for name, encoder in encoders.items()}
+    scores = {
+        # The pool is of the release that the champion serves, so its vectors are there already.
+        name: pool_scores(pool, encoder.open(), progress, name=name, vectors=pool.vectors if name == CHAMPION else None)
+        for name, encoder in encoders.items()
+    }
     means = {name: round(float(values.mean()), 6) for name, values in scores.items()}
     chosen = best({each.name: scores[each.name] for each in challengers}, preferred, margin)
     reasons: tuple[str, ...] = ()
@@ -209,4 +226,11 @@ def _passages(subject: Subject, catalogue: Catalogue, wanted: set[str], most: in
         parts.append(part.join(chosen, on="key", how="inner"))
     rows = pl.concat(parts).sort("answers", "id", descending=[True, False])
     answers = int(rows["answers"].sum())
-    return rows.select("key", "content", "text").head(max(most, answers)), answers
+    return rows.select("id", "key", "content", "text").head(max(most, answers)), answers
+
+
+def _vectors(subject: Subject, ids: pl.Series) -> npt.NDArray[np.float32]:
+    """The vectors of these chunks, in the order of the ids."""
+    found, vectors = subject.chunks.vectors_of(ids)
+    place = {chunk: at for at, chunk in enumerate(found)}
+    return vectors[[place[chunk] for chunk in ids]]

@@ -130,7 +130,8 @@ def fine_tune(
 
     def report(now: TrainingProgress) -> None:
         alive()
-        progress.advance(now.step, now.steps, f"steps, loss {now.loss:.3f}")
+        steps = "steps" if now.stage != "timing" else "timed steps"
+        progress.advance(now.step, now.steps, f"{steps}, loss {now.loss:.3f}")
 
     trained = train(
         folder,
