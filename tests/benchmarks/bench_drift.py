@@ -2,30 +2,32 @@
 
     python tests/benchmarks/bench_drift.py                 # docstrings of installed packages
     python tests/benchmarks/bench_drift.py --docs FILE...  # JSON lines of id, text, group: a source each, foreign last
+    python tests/benchmarks/bench_drift.py --others --evidently ENV/bin/python  # beside what others do
 
 Each history is eighty nights of several sources whose mix shifts from night to night; the first twenty only fill the
 history. Then each change is made to each of the sixty nights, which is judged against the quiet ones before it. Beside
-our judgement stand a permutation test (p <= .01) and a classifier with a fixed threshold (AUC > .55).
+our judgement stand a permutation test (p <= .01), a classifier with a fixed threshold (AUC > .55), and what Evidently
+does by default, in an environment of its own: a classifier whose area under the curve is held against .55 (with 1,000
+vectors to compare with, else against a bootstrap).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from drift_nights import Brought, Pool, flooded, mixed, pools, quiet, silent
 
-from flows.cli.demo_corpus import PACKAGES
-from models.config import EncoderConfig
-from models.encoder import resolve
-from storage.sources.python import PythonConfig, PythonSource
 from storage.tables.nights import NightSums
 from tasks.watch.classifier import separability
 from tasks.watch.config import DriftConfig
@@ -38,34 +40,6 @@ from tasks.watch.night import ARRIVALS, TEXTS, Night
 WARM, NIGHTS = 20, 60
 START = datetime(2026, 1, 1, 2, tzinfo=UTC)
 SPACE = "0" * 32
-SIZE = 60  # documents of a source in a night, in the middle
-SOURCES = {
-    "language": PACKAGES[:24],
-    "services": ("httpx", "anyio", "starlette", "fastapi", "aiohttp"),
-    "checks": ("pydantic", "hypothesis"),
-    "terminal": ("rich", "typer", "click", "fsspec"),
-}
-FOREIGN = ("networkx",)
-GERMAN = (
-    "Der Lotse wartet hinter der Mole auf die Flut.",
-    "Am Abend liegen die Boote wieder an ihren Bojen.",
-    "Wer den Hafen bei Nebel anläuft, braucht eine gute Karte.",
-    "Die Verwaltung bittet um Verständnis für die Verzögerung.",
-    "Bitte senden Sie das ausgefüllte Formular an die Geschäftsstelle zurück.",
-    "Im Keller des alten Rathauses fanden die Arbeiter eine Truhe voller Briefe.",
-    "Seit dem Umbau fahren die Züge nur noch stündlich.",
-    "Niemand konnte sagen, woher das Geräusch gekommen war.",
-)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Documents with their vectors."""
-
-    texts: list[str]
-    ids: list[str]
-    vectors: np.ndarray
-    groups: list[str]
 
 
 @dataclass
@@ -76,114 +50,6 @@ class Past:
     sums: list[list[NightSums]] = field(default_factory=list)
     words: dict[str, np.ndarray] = field(default_factory=dict)
     centres: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Brought:
-    """The documents of a night: source, id, text and vector of each."""
-
-    sources: list[str]
-    ids: list[str]
-    texts: list[str]
-    vectors: np.ndarray
-
-
-def docstrings(names: Sequence[str], most: int, seed: int) -> list[tuple[str, str, str]]:
-    """Id, text and package of docstrings, as many of each package as of the others."""
-    found = []
-    for name in names:
-        source = PythonSource(PythonConfig(name="docs", kind="python", packages=(name,)), Path.cwd())
-        ids = [part["id"] for part in source.list()]
-        for part in source.read(pl.concat(ids)) if ids else ():
-            rows = part.select("id", "text").drop_nulls().iter_rows()
-            found += [(str(key), str(text)[:1_500], name) for key, text in rows if len(text) > 60]
-    order = np.random.default_rng(seed).permutation(len(found))
-    return [found[at] for at in order[:most]]
-
-
-def pools(files: Sequence[Path], most: int, cache: Path) -> tuple[dict[str, Pool], Pool]:
-    """The documents of each source and the foreign ones, encoded once."""
-    if files:
-        told = {file.stem: [(row["id"], row["text"], row.get("group", "")) for row in _lines(file)] for file in files}
-        named = {name: rows[:most] for name, rows in told.items()}
-    else:
-        named = {name: docstrings(packages, most, 0) for name, packages in SOURCES.items()}
-        named["foreign"] = docstrings(FOREIGN, most, 0)
-    spoken = (" ".join(np.random.default_rng(at).permutation(GERMAN)[:5]) for at in range(200))
-    named["german"] = [(f"g{at}", text, "g") for at, text in enumerate(spoken)]
-    made = {name: _encoded(name, rows, cache) for name, rows in named.items()}
-    german = made.pop("german")
-    foreign = made.pop(list(made)[-1])
-    return made | {"german": german}, foreign
-
-
-def _lines(file: Path) -> Iterator[dict[str, str]]:
-    with file.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
-
-
-def _encoded(name: str, rows: list[tuple[str, str, str]], cache: Path) -> Pool:
-    file = cache / f"{name}-{len(rows)}.npy"
-    if not file.exists():
-        began = time.perf_counter()
-        encoder = resolve(EncoderConfig(threads=1), Path.cwd()).open()
-        cache.mkdir(parents=True, exist_ok=True)
-        np.save(file, encoder.encode_documents([text for _, text, _ in rows]))
-        print(f"  {name}: {len(rows)} texts in {time.perf_counter() - began:.0f} s", file=sys.stderr)
-    return Pool([t for _, t, _ in rows], [key for key, _, _ in rows], np.load(file), [group for _, _, group in rows])
-
-
-def quiet(night: int, sources: dict[str, Pool]) -> Brought:
-    """A night like others: each source brings more or less, and part of it from a few corners of its own."""
-    random = np.random.default_rng(1_000 + night)
-    chosen = {}
-    for name, pool in sources.items():
-        count = int(np.clip(SIZE * random.lognormal(0, 0.6), 5, len(pool.texts) // 2))
-        corners = random.choice(sorted(set(pool.groups)), min(3, len(set(pool.groups))), replace=False)
-        near = np.flatnonzero(np.isin(pool.groups, corners))
-        some = random.choice(near, min(count // 4, len(near)), replace=False)
-        rest = random.choice(len(pool.texts), count - len(some), replace=False)
-        chosen[name] = np.unique(np.concatenate([some, rest]))
-    return Brought(
-        [name for name, at in chosen.items() for _ in at],
-        [sources[name].ids[i] for name, at in chosen.items() for i in at],
-        [sources[name].texts[i] for name, at in chosen.items() for i in at],
-        np.concatenate([sources[name].vectors[at] for name, at in chosen.items()]),
-    )
-
-
-def mixed(brought: Brought, other: Pool, share: float, seed: int, source: str | None = None) -> Brought:
-    """Put documents of another pool in the place of a share of a night's, of all sources or of one."""
-    random = np.random.default_rng(seed)
-    mine = [at for at, each in enumerate(brought.sources) if source in (None, each)]
-    places = random.choice(mine, max(1, round(share * len(mine))), replace=False)
-    drawn = random.choice(len(other.texts), len(places), replace=len(places) > len(other.texts))
-    texts, ids, vectors = list(brought.texts), list(brought.ids), brought.vectors.copy()
-    for place, at in zip(places, drawn, strict=True):
-        texts[place], ids[place], vectors[place] = other.texts[at], f"{other.ids[at]}-{place}", other.vectors[at]
-    return Brought(brought.sources, ids, texts, vectors)
-
-
-def silent(brought: Brought, source: str) -> Brought:
-    """The same night without what a source brought."""
-    keep = [at for at, each in enumerate(brought.sources) if each != source]
-    columns = ([column[at] for at in keep] for column in (brought.sources, brought.ids, brought.texts))
-    return Brought(*columns, brought.vectors[keep])
-
-
-def flooded(brought: Brought, source: str, times: int = 4) -> Brought:
-    """The same night in which a source brings one document again and again, a word changed each time."""
-    first = brought.sources.index(source)
-    many = times * SIZE
-    noise = np.random.default_rng(0).normal(scale=0.01, size=(many, brought.vectors.shape[1]))
-    vectors = brought.vectors[first] + noise
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Brought(
-        [*brought.sources, *[source] * many],
-        [*brought.ids, *(f"flood{at}" for at in range(many))],
-        [*brought.texts, *(f"{brought.texts[first]} number{at}" for at in range(many))],
-        np.concatenate([brought.vectors, vectors]).astype(np.float32),
-    )
 
 
 def measured(
@@ -226,9 +92,14 @@ def judged(number: int, figures: list[Figure], past: Past, config: DriftConfig) 
     return judge(figures, past.nights, config)
 
 
+def reference(past: Past) -> np.ndarray:
+    """The vectors that the last twenty nights kept, shape (vectors, dimension)."""
+    return np.concatenate([sums.kept for night in past.sums[-20:] for sums in night])
+
+
 def permuted(brought: Brought, past: Past, seed: int) -> bool:
     """A permutation test of the difference of means, at p <= .01, as many packages have it."""
-    kept = np.concatenate([sums.kept for night in past.sums[-20:] for sums in night])
+    kept = reference(past)
     now = brought.vectors[: len(kept)]
     both = np.concatenate([now, kept])
     random, n = np.random.default_rng(seed), len(now)
@@ -243,25 +114,72 @@ def permuted(brought: Brought, past: Past, seed: int) -> bool:
 
 def told_apart(brought: Brought, past: Past) -> bool:
     """A classifier with a fixed threshold."""
-    nights = [sums for night in past.sums[-20:] for sums in night]
-    kept, names = np.concatenate([sums.kept for sums in nights]), [name for sums in nights for name in sums.names]
+    kept, names = reference(past), [name for night in past.sums[-20:] for sums in night for name in sums.names]
     auc = separability(brought.vectors, brought.ids, kept, names)
     return auc is not None and auc > 0.55
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--docs", nargs="*", type=Path, default=[])
-    parser.add_argument("--most", type=int, default=800, help="documents of a source")
-    parser.add_argument("--cache", type=Path, default=Path("/tmp/tidemark-bench-drift"))
-    parser.add_argument("--others", action="store_true", help="the permutation test and the classifier too")
-    parser.add_argument("--figures", type=Path, help="where to write every quiet figure, for a closer look")
-    options = parser.parse_args()
-    sources, foreign = pools(options.docs, options.most, options.cache)
-    german, config, names = sources.pop("german"), DriftConfig(), list(sources)
-    one = names[0]
-    changes: dict[str, Callable[[Brought, int], Brought]] = {
+class Evidently:
+    """What Evidently's embedding drift says by default: asked once at the end, in its own environment."""
+
+    # Its report would draw a t-SNE of each case too; the method is what decides.
+    SCRIPT = """
+import json, sys
+from pathlib import Path
+import numpy, pandas
+from evidently.legacy.metrics.data_drift.embedding_drift_methods import model
+found = {}
+for file in sorted(Path(sys.argv[1]).glob("*.npz")):
+    both = numpy.load(file)
+    now, then = (pandas.DataFrame(both[name], columns=map(str, range(both[name].shape[1]))) for name in ("now", "then"))
+    found[file.stem] = bool(model(bootstrap=len(then) < 1000)(now, then)[1])
+print(json.dumps(found))
+"""
+
+    def __init__(self, python: Path, folder: Path) -> None:
+        self.python, self.folder = python, folder
+        self.names: list[str] = []
+
+    def keep(self, name: str, brought: Brought, past: Past) -> None:
+        """Keep a case for the end."""
+        np.savez(self.folder / f"{len(self.names):06d}.npz", now=brought.vectors, then=reference(past))
+        self.names.append(name)
+
+    def told(self) -> Counter[str]:
+        """Alarms by name of the case."""
+        asked = [str(self.python), "-c", self.SCRIPT, str(self.folder)]
+        said = subprocess.run(asked, check=True, capture_output=True, text=True)
+        answers = json.loads(said.stdout.strip().splitlines()[-1])
+        return Counter(self.names[int(stem)] for stem, drifted in answers.items() if drifted)
+
+
+@dataclass
+class Table:
+    """Alarms by case, of each way to judge."""
+
+    columns: dict[str, Counter[str]]
+    alarms: list[str] = field(default_factory=list)
+    figures: list[dict[str, object]] = field(default_factory=list)
+
+    def note(self, column: str, case: str, alarm: bool) -> None:
+        """Count a case that alarmed."""
+        self.columns[column][case] += alarm
+
+    def show(self, cases: Sequence[str], nights: int) -> None:
+        """Print it."""
+        print(f"{f'of {nights} nights':<34}" + "".join(f"{name:>13}" for name in self.columns))
+        for case in cases:
+            print(f"{case:<34}" + "".join(f"{found[case]:>13}" for found in self.columns.values()))
+        print("\n".join(self.alarms))
+
+
+Change = Callable[[Brought, int], Brought]
+
+
+def changes(one: str, foreign: Pool, german: Pool) -> dict[str, Change]:
+    """What is done to a night, by name."""
+    return {
+        "quiet": lambda night, _: night,
         "10 % of another topic": lambda night, seed: mixed(night, foreign, 0.1, seed),
         "20 % of another topic": lambda night, seed: mixed(night, foreign, 0.2, seed),
         "one source silent": lambda night, _: silent(night, one),
@@ -269,42 +187,63 @@ def main() -> None:
         "one source in another language": lambda night, seed: mixed(night, german, 1.0, seed, one),
         "another encoder, same name": lambda night, _: replace(night, vectors=np.roll(night.vectors, 1, axis=1)),
     }
-    past, caught = Past(), {name: [0, 0, 0] for name in ["quiet", *changes]}
-    alarms: list[str] = []
+
+
+def simulate(
+    history: int, sources: Mapping[str, Pool], cases: Mapping[str, Change], table: Table, evidently: Evidently | None
+) -> None:
+    """Live through one history, with every change made to every night of it."""
+    config, names, past = DriftConfig(), list(sources), Past()
     for number in range(WARM + NIGHTS):
-        brought = quiet(number, sources)
+        brought = quiet(1_000 * history + number, sources)
         figures, after = measured(number, brought, names, past, config)
         told = judged(number, figures, past, config)
-        if number >= WARM:
-            found = [each for each in told if each.alarm]
-            named = ((each.figure.name, each.figure.source, each.strength) for each in found)
-            alarms += [f"night {number}: {name} of {source}, {strength:.2f}" for name, source, strength in named]
-            caught["quiet"][0] += bool(found)
-            if options.others:
-                caught["quiet"][1] += permuted(brought, past, number)
-                caught["quiet"][2] += told_apart(brought, past)
-            for name, change in changes.items():
-                other = change(brought, number)
-                moved, _ = measured(number, other, names, past, config)
-                caught[name][0] += any(each.alarm for each in judged(number, moved, past, config))
-                if options.others:
-                    caught[name][1] += permuted(other, past, number)
-                    caught[name][2] += told_apart(other, past)
+        for name, change in cases.items() if number >= WARM else ():
+            other = change(brought, number)
+            moved = measured(number, other, names, past, config)[0] if name != "quiet" else figures
+            found = [each for each in judged(number, moved, past, config) if each.alarm]
+            table.note("ours", name, bool(found))
+            if name == "quiet":
+                said = (f"{each.figure.name} of {each.figure.source}, {each.strength:.2f}" for each in found)
+                table.alarms += [f"history {history}, night {number}: {each}" for each in said]
+            if "permutation" in table.columns:
+                table.note("permutation", name, permuted(other, past, number))
+                table.note("AUC > .55", name, told_apart(other, past))
+            if evidently is not None:
+                evidently.keep(name, other, past)
+        table.figures += [
+            {"history": history, "night": number, **each.to_dict(), "strength": each.strength, "detail": None}
+            for each in told
+        ]
         made = f"run{number:03d}"
         after.nights = [*past.nights, PastNight(made, made, number + 1, START + timedelta(days=number), told)]
         past = after
-    print(f"{'of ' + str(NIGHTS) + ' nights':<34}{'alarms':>8}{'permutation':>13}{'AUC > .55':>11}")
-    for name, (ours, permutation, classifier) in caught.items():
-        beside = f"{permutation:>13}{classifier:>11}" if options.others else ""
-        print(f"{name:<34}{ours:>8}{beside}")
-    print("\n".join(alarms))
+        print(f"\r  history {history}, night {number}", end="", file=sys.stderr)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--docs", nargs="*", type=Path, default=[])
+    parser.add_argument("--most", type=int, default=800, help="documents of a source")
+    parser.add_argument("--histories", type=int, default=1, help="how many, of sixty nights each")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "tidemark-bench-drift")
+    parser.add_argument("--others", action="store_true", help="the permutation test and the classifier too")
+    parser.add_argument("--evidently", type=Path, help="an interpreter that has evidently")
+    parser.add_argument("--figures", type=Path, help="where to write every quiet figure, for a closer look")
+    options = parser.parse_args()
+    sources, foreign = pools(options.docs, options.most, options.cache)
+    cases = changes(next(iter(sources)), foreign, sources.pop("german"))
+    table = Table({name: Counter() for name in ("ours", *(["permutation", "AUC > .55"] if options.others else []))})
+    with tempfile.TemporaryDirectory() as folder:
+        evidently = Evidently(options.evidently, Path(folder)) if options.evidently else None
+        for history in range(options.histories):
+            simulate(history, sources, cases, table, evidently)
+        if evidently is not None:
+            table.columns["Evidently"] = evidently.told()
+    table.show(list(cases), NIGHTS * options.histories)
     if options.figures:
-        rows = [
-            {"night": number, **each.to_dict(), "strength": each.strength, "detail": None}
-            for number, night in enumerate(past.nights)
-            for each in night.figures
-        ]
-        options.figures.write_text("\n".join(json.dumps(row, default=str) for row in rows))
+        options.figures.write_text("\n".join(json.dumps(row, default=str) for row in table.figures))
 
 
 if __name__ == "__main__":
