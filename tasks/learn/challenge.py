@@ -15,7 +15,7 @@ from tasks.learn.config import QualityConfig
 from tasks.learn.cost import costs
 from tasks.learn.evaluate import Measured, Mode, measure
 from tasks.learn.pool import Pool, pool_scores
-from tasks.learn.promote import Comparison, Promotion, judge
+from tasks.learn.promote import FEWEST, Comparison, Promotion, judge
 from tasks.learn.questions import Purpose, QuestionSet
 from tasks.learn.results import Evaluation, SetResult
 from tasks.learn.subject import Subject
@@ -125,7 +125,8 @@ def held_back(pairs: pl.DataFrame, sets: Sequence[QuestionSet]) -> dict[str, Poo
     """Pools of the pairs that were kept from training.
 
     Where judged questions are the target, pairs of other sources only bound forgetting; without judged questions all
-    pairs together are the target.
+    pairs together are the target. A source with fewer than FEWEST questions says nothing: of three of them, one whose
+    answer fell out of the first ten refuses any challenger.
 
     Args:
         pairs: question, source, content_hash and passage of the test pairs.
@@ -143,6 +144,7 @@ def held_back(pairs: pl.DataFrame, sets: Sequence[QuestionSet]) -> dict[str, Poo
     return {
         f"{PAIRS} of {name}": Pool.of_pairs(part, pairs, PASSAGES)
         for (name,), part in sorted(rest.group_by("source"), key=lambda group: str(group[0]))
+        if part["question"].n_unique() >= FEWEST
     }
 
 

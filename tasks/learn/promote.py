@@ -15,7 +15,7 @@ from tasks.learn.config import QualityConfig
 from tasks.learn.questions import Purpose
 from tasks.verdict import Verdict
 
-__all__ = ["Bar", "Comparison", "Cost", "Promotion", "judge"]
+__all__ = ["FEWEST", "Bar", "Comparison", "Cost", "Promotion", "judge"]
 
 FEWEST = 20  # questions of a slice that may stop a challenger: fewer show nothing but luck
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
 from shelf import Paper, asked, read, shelve, stub
 
 from models.config import EncoderConfig
 from models.encoder import resolve
 from storage.tables.roles import Fusion, IndexFacts
-from tasks.learn.challenge import Side, trial
+from tasks.learn.challenge import Side, held_back, trial
 from tasks.learn.config import QualityConfig
 from tasks.learn.questions import QuestionSet
 from tasks.progress import Silent
@@ -60,3 +61,13 @@ def test_a_release_whose_words_have_no_weight_is_judged_by_vectors(side: Side, q
     found = trial(with_words(side, 0.0), with_words(side, 1.0), [questions], {}, QualityConfig(), Silent())
     assert found.metrics["set"]["modes"] == ["dense", "hybrid"]
     assert found.champion.sets[0].modes.keys() == {"dense"}
+
+
+def test_a_source_of_three_questions_bounds_no_forgetting(questions: QuestionSet) -> None:
+    def pairs(source: str, count: int) -> pl.DataFrame:
+        rows = [(f"what is {source} {n}", source, f"{source}{n}", f"it is {n}") for n in range(count)]
+        return pl.DataFrame(rows, schema=["question", "source", "content_hash", "passage"], orient="row")
+
+    target = replace(questions, source="notes")
+    held = pl.concat([pairs("notes", 40), pairs("mails", 3), pairs("pages", 20)])
+    assert list(held_back(held, [target])) == ["pairs of pages"]
