@@ -68,6 +68,7 @@ def log_to_stderr(verbose: bool) -> None:
     logging.getLogger("flows.views.progress").setLevel(logging.INFO)
 
 
+@cache
 def libraries() -> dict[str, str]:
     """Versions of the libraries that results depend on."""
     from importlib.metadata import PackageNotFoundError, version

@@ -121,7 +121,7 @@ def check(
     """
     targets = question_sets([each for each in sets if each.role == "target"], base, "test")
     subject = Subject.drafted(context.store, tables, role)
-    what = Measured(("dense",), index=False, parts=False, confidence=config.confidence)
+    what = Measured(("dense",), index=False, parts=False, confidence=config.confidence, emptied=True)
     measured = measure(subject, encoder.open(), targets, what=what, progress=context.progress)
     found = judge(measured, _before(context), config, since_promoted(context, measured, config))
     passed = found.verdict.outcome is Outcome.PASSED

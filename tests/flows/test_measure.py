@@ -107,6 +107,22 @@ def test_a_least_quality_holds_from_the_first_night(tmp_path: Path) -> None:
     assert "is below quality.min_ndcg 0.99" in result.message
 
 
+def test_a_set_whose_source_is_emptied_answers_nothing_and_no_night_ends_in_an_error(tmp_path: Path) -> None:
+    save(tmp_path / "more", {"kept.md": prose("kept")})
+    sources = [NOTES, {"name": "more", "kind": "folder", "path": "more"}]
+    config = made(tmp_path, sources=sources)
+    assert refresh(config).outcome == "published"
+    save(tmp_path / "notes", {f"{name}.md": None for name in NAMES})
+    result = refresh(config, accept_deletions=True)
+    assert (result.outcome, result.release) == ("refused", 1)
+    assert "fell by 1.000" in result.message
+    loose = made(tmp_path, sources=sources, quality={"max_drop": 1.0})
+    save(tmp_path / "notes", {f"{name}.md": None for name in NAMES})
+    assert refresh(loose, accept_deletions=True).outcome == "published"
+    with pytest.raises(InputError, match="holds no document of source 'notes'"):
+        evaluate(loose)
+
+
 def test_diff_asks_both_releases(base: Path, tmp_path: Path) -> None:
     config = configure(base, {"gale.md": None})
     assert refresh(config).release == 2

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,7 +78,6 @@ def render(verdict: BatchVerdict, run: str, now: datetime) -> str:
             ExpectationConfiguration,
         )
         from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
-        from great_expectations.render.view.view import DefaultJinjaPageView
 
         results = [
             ExpectationValidationResult(
@@ -109,8 +109,15 @@ def render(verdict: BatchVerdict, run: str, now: datetime) -> str:
             },
         )
         content = ValidationResultsPageRenderer().render(whole)
-        view: Any = DefaultJinjaPageView()
-        return str(view.render(content))
+        return str(_view().render(content))
+
+
+@cache
+def _view() -> Any:
+    """Great Expectations' page, once a process: each one compiles its templates anew."""
+    from great_expectations.render.view.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView()
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_hundreds_of_nights_leave_few_files_and_every_record(store: Store, monke
     monkeypatch.setattr(module, "_YOUNG", timedelta(0))
     made = nights(store, 60)
     early = files(store)
-    made += nights(store, 190)
+    made += nights(store, 90)
     for name in ("runs", "leases"):
         fragments, versions = size(store, name)
         assert fragments <= module._FRAGMENTS + 2
@@ -77,10 +77,10 @@ def test_hundreds_of_nights_leave_few_files_and_every_record(store: Store, monke
     assert [row["run"] for row in Runs(store).all()] == made[::-1]
     assert {row["outcome"] for row in Runs(store).all(columns=("outcome",))} == {"unchanged"}
     tokens = sorted(row["token"] for row in store.open("leases").to_table().to_pylist())
-    assert tokens[-1] == 250
+    assert tokens[-1] == 150
     assert len(tokens) <= module._LEASES + 2 * module._FRAGMENTS
     with Lease(store, "next") as lease:
-        assert lease.token == 251
+        assert lease.token == 151
 
 
 def test_young_versions_stay_for_who_still_reads_them(store: Store) -> None:
