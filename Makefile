@@ -22,11 +22,12 @@ install: .venv/.installed
 demo: install
 	$(BIN)/python -m flows.cli.demo
 
+# The tests of a file share what is made once: trained models, built stores.
 test: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: install
-	$(BIN)/python -m pytest -n 2 -m slow --timeout=3600
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout=3600
 
 check: install
 	$(BIN)/ruff check .

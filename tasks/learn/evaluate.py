@@ -88,7 +88,9 @@ def measure(
     catalogue = Catalogue(subject.documents)
     prepared = [_prepared(each, (dev or {}).get(each.name), subject, catalogue, asking, what) for each in sets]
     nearest_documents(subject.chunks, catalogue.keys, [asked for each in prepared for asked in each.all])
-    return Evaluation(subject.release, tuple(_measured(each, subject, catalogue, what) for each in prepared))
+    return Evaluation(
+        subject.release, tuple(_measured(each, subject, catalogue, what, asking.progress) for each in prepared)
+    )
 
 
 # Measuring is a step of other stages too; where it is one by itself, the dashboard shows it under this name.
@@ -158,10 +160,10 @@ def _prepared(
     return _Prepared(each, judged, pool, asked(texts), noise, fitting)
 
 
-def _measured(each: _Prepared, subject: Subject, catalogue: Catalogue, what: Measured) -> SetResult:
+def _measured(each: _Prepared, subject: Subject, catalogue: Catalogue, what: Measured, progress: Progress) -> SetResult:
     exact = each.plain.ranking()
     by_exact = mode_result(_scores(catalogue, exact, each.judged), what.confidence)
-    modes, weighed = _modes(each, exact, by_exact, subject, catalogue, what)
+    modes, weighed = _modes(each, exact, by_exact, subject, catalogue, what, progress)
     sliced: Mode = "hybrid" if subject.role.hybrid and "hybrid" in modes else "dense"
     figures = modes[sliced].figures if sliced in modes else by_exact.figures
     return SetResult(
@@ -183,19 +185,25 @@ def _measured(each: _Prepared, subject: Subject, catalogue: Catalogue, what: Mea
 
 
 def _modes(
-    each: _Prepared, exact: Ranking, by_exact: ModeResult, subject: Subject, catalogue: Catalogue, what: Measured
+    each: _Prepared,
+    exact: Ranking,
+    by_exact: ModeResult,
+    subject: Subject,
+    catalogue: Catalogue,
+    what: Measured,
+    progress: Progress,
 ) -> tuple[dict[str, ModeResult], _Weighed | None]:
     """Measure every mode that is wanted and that the release has, and say how words were weighed."""
     modes: dict[str, ModeResult] = {}
     dense, approximate = exact, what.index and subject.role.index.approximate
     if approximate and what.modes != ("text",):
-        dense = through_index(subject, catalogue, each.plain.queries, each.pool)
+        dense = through_index(subject, catalogue, each.plain.queries, each.pool, progress)
     if "dense" in what.modes:
         found = _scores(catalogue, dense, each.judged) if approximate else None
         modes["dense"] = by_exact if found is None else mode_result(found, what.confidence)
     if what.modes == ("dense",) or not subject.worded:
         return modes, None
-    text = through_words(subject, catalogue, each.texts(each.judged), each.pool)
+    text = through_words(subject, catalogue, each.texts(each.judged), each.pool, progress)
     if "text" in what.modes:
         modes["text"] = mode_result(_scores(catalogue, text, each.judged), what.confidence)
     if "hybrid" not in what.modes:

@@ -11,6 +11,7 @@ import polars as pl
 from storage.tables.index import nearest
 from tasks.learn.nearest import DIGITS, NONE, Ranking
 from tasks.learn.subject import Catalogue, Subject
+from tasks.progress import Progress, Silent
 from tasks.search.fuse import DEPTH
 
 __all__ = ["DEPTH", "through_index", "through_words"]
@@ -20,7 +21,11 @@ _BATCH = 256  # questions whose chunks are held at once
 
 
 def through_index(
-    subject: Subject, catalogue: Catalogue, queries: npt.NDArray[np.float32], pool: npt.NDArray[np.bool_]
+    subject: Subject,
+    catalogue: Catalogue,
+    queries: npt.NDArray[np.float32],
+    pool: npt.NDArray[np.bool_],
+    progress: Progress | None = None,
 ) -> Ranking:
     """The nearest documents by the index of a release, as its readers ask it.
 
@@ -29,6 +34,7 @@ def through_index(
         catalogue: Its documents.
         queries: float32 of shape (n, dimension), of unit norm.
         pool: Whether each document may be found.
+        progress: Where it says how far it is.
     """
     wanted = _chunks(subject, catalogue, pool)
 
@@ -41,17 +47,34 @@ def through_index(
             parts.append(rows.select(pl.lit(number, pl.UInt32).alias("query"), "key", similarity))
         return pl.concat(parts)
 
-    return _batched(len(queries), asked, catalogue, pool)
+    return _batched(len(queries), asked, catalogue, pool, _told(progress, len(queries), "index"))
 
 
-def through_words(subject: Subject, catalogue: Catalogue, texts: Sequence[str], pool: npt.NDArray[np.bool_]) -> Ranking:
+def through_words(
+    subject: Subject,
+    catalogue: Catalogue,
+    texts: Sequence[str],
+    pool: npt.NDArray[np.bool_],
+    progress: Progress | None = None,
+) -> Ranking:
     """The documents that the full-text index of a release finds; the arguments are those of `through_index`."""
     wanted = _chunks(subject, catalogue, pool)
-    return _batched(len(texts), lambda at, end: subject.words(texts[at:end], wanted), catalogue, pool)
+    told = _told(progress, len(texts), "words")
+    return _batched(len(texts), lambda at, end: subject.words(texts[at:end], wanted), catalogue, pool, told)
+
+
+def _told(progress: Progress | None, questions: int, side: str) -> Callable[[int], None]:
+    """Say after how many questions a side stands."""
+    silent = Silent() if progress is None else progress
+    return lambda done: silent.advance(done, questions, f"questions by {side}")
 
 
 def _batched(
-    questions: int, asked: Callable[[int, int], pl.DataFrame], catalogue: Catalogue, pool: npt.NDArray[np.bool_]
+    questions: int,
+    asked: Callable[[int, int], pl.DataFrame],
+    catalogue: Catalogue,
+    pool: npt.NDArray[np.bool_],
+    told: Callable[[int], None],
 ) -> Ranking:
     """Rank the documents of some questions at a time: names of chunks are what takes memory.
 
@@ -60,11 +83,13 @@ def _batched(
         asked: Gives the chunks of the questions from one number up to another: query from 0, key and score.
         catalogue: The documents.
         pool: Whether each may be found.
+        told: Called with the number of questions that are done.
     """
     parts = [_ranking(pl.DataFrame(schema={"query": pl.UInt32, "document": pl.Int32, "score": pl.Float32}), 0)]
     for at in range(0, questions, _BATCH):
         end = min(at + _BATCH, questions)
         parts.append(_ranking(_of_pool(asked(at, end), catalogue, pool), end - at))
+        told(end)
     return Ranking(np.concatenate([part.documents for part in parts]), np.concatenate([part.scores for part in parts]))
 
 

@@ -128,7 +128,8 @@ def _judged(figure: Figure, history: Sequence[PastNight], config: DriftConfig) -
     recent = history[-(config.of_nights - 1) :] if config.of_nights > 1 else ()
     before = sum(past.over for past in (night.find(figure) for night in recent) if past is not None)
     nights = before + over
-    often = strength >= config.at_once or nights >= config.alarm_after or rule.fixed is not None
+    at_once = config.at_once if rule.at_once is None or figure.source else rule.at_once
+    often = strength >= at_once or nights >= config.alarm_after or rule.fixed is not None
     return Judged(figure, band, over, over and often, nights, rule.advice, strength)
 
 

@@ -38,6 +38,7 @@ from tasks.watch.judge import PastNight, judge
 from tasks.watch.night import ARRIVALS, TEXTS, Night
 
 WARM, NIGHTS = 20, 60
+NIGHTS_LATER = 3
 START = datetime(2026, 1, 1, 2, tzinfo=UTC)
 SPACE = "0" * 32
 
@@ -95,6 +96,15 @@ def judged(number: int, figures: list[Figure], past: Past, config: DriftConfig) 
 def reference(past: Past) -> np.ndarray:
     """The vectors that the last twenty nights kept, shape (vectors, dimension)."""
     return np.concatenate([sums.kept for night in past.sums[-20:] for sums in night])
+
+
+def lived(number: int, brought: Brought, names: Sequence[str], past: Past, config: DriftConfig) -> Past:
+    """The past after a night was measured and judged."""
+    figures, after = measured(number, brought, names, past, config)
+    made = f"run{number:03d}"
+    told = judged(number, figures, past, config)
+    after.nights = [*past.nights, PastNight(made, made, number + 1, START + timedelta(days=number), told)]
+    return after
 
 
 def permuted(brought: Brought, past: Past, seed: int) -> bool:
@@ -165,6 +175,13 @@ class Table:
         """Count a case that alarmed."""
         self.columns[column][case] += alarm
 
+    def keep(self, case: str, history: int, night: int, figures: Sequence[Judged]) -> None:
+        """Keep the figures of a case, for a closer look."""
+        about = {"case": case, "history": history, "night": night}
+        self.figures += [
+            {**about, **each.to_dict(), "strength": each.strength, "detail": None} for each in figures if each.band
+        ]
+
     def show(self, cases: Sequence[str], nights: int) -> None:
         """Print it."""
         print(f"{f'of {nights} nights':<34}" + "".join(f"{name:>13}" for name in self.columns))
@@ -189,6 +206,15 @@ def changes(one: str, foreign: Pool, german: Pool) -> dict[str, Change]:
     }
 
 
+def lasting(history: int, number: int, sources: Mapping[str, Pool], change: Change, past: Past) -> list[Judged]:
+    """The alarms of three nights, where a change that begins in one stays."""
+    config, found = DriftConfig(), list[Judged]()
+    for night in range(number, number + NIGHTS_LATER):
+        past = lived(night, change(quiet(1_000 * history + night, sources), night), list(sources), past, config)
+        found += [each for each in past.nights[-1].figures if each.alarm]
+    return found
+
+
 def simulate(
     history: int, sources: Mapping[str, Pool], cases: Mapping[str, Change], table: Table, evidently: Evidently | None
 ) -> None:
@@ -196,14 +222,17 @@ def simulate(
     config, names, past = DriftConfig(), list(sources), Past()
     for number in range(WARM + NIGHTS):
         brought = quiet(1_000 * history + number, sources)
-        figures, after = measured(number, brought, names, past, config)
-        told = judged(number, figures, past, config)
+        figures, _ = measured(number, brought, names, past, config)
         for name, change in cases.items() if number >= WARM else ():
             other = change(brought, number)
             moved = measured(number, other, names, past, config)[0] if name != "quiet" else figures
-            found = [each for each in judged(number, moved, past, config) if each.alarm]
+            seen = judged(number, moved, past, config)
+            found = [each for each in seen if each.alarm]
             table.note("ours", name, bool(found))
-            if name == "quiet":
+            table.keep(name, history, number, seen)
+            if name != "quiet":
+                table.note("in 3 nights", name, bool(found or lasting(history, number, sources, change, past)))
+            else:
                 said = (f"{each.figure.name} of {each.figure.source}, {each.strength:.2f}" for each in found)
                 table.alarms += [f"history {history}, night {number}: {each}" for each in said]
             if "permutation" in table.columns:
@@ -211,13 +240,7 @@ def simulate(
                 table.note("AUC > .55", name, told_apart(other, past))
             if evidently is not None:
                 evidently.keep(name, other, past)
-        table.figures += [
-            {"history": history, "night": number, **each.to_dict(), "strength": each.strength, "detail": None}
-            for each in told
-        ]
-        made = f"run{number:03d}"
-        after.nights = [*past.nights, PastNight(made, made, number + 1, START + timedelta(days=number), told)]
-        past = after
+        past = lived(number, brought, names, past, config)
         print(f"\r  history {history}, night {number}", end="", file=sys.stderr)
 
 
@@ -234,7 +257,9 @@ def main() -> None:
     options = parser.parse_args()
     sources, foreign = pools(options.docs, options.most, options.cache)
     cases = changes(next(iter(sources)), foreign, sources.pop("german"))
-    table = Table({name: Counter() for name in ("ours", *(["permutation", "AUC > .55"] if options.others else []))})
+    table = Table(
+        {name: Counter() for name in ("ours", "in 3 nights", *(["permutation", "AUC > .55"] if options.others else []))}
+    )
     with tempfile.TemporaryDirectory() as folder:
         evidently = Evidently(options.evidently, Path(folder)) if options.evidently else None
         for history in range(options.histories):

@@ -110,6 +110,17 @@ def test_far_out_is_an_alarm_at_once_and_near_only_when_it_stays() -> None:
     assert not any(each.alarm for each in told(*[0.0] * 8, 0.15, 0.0, 0.0, 0.15, 0.0))
 
 
+def test_vectors_of_the_whole_alarm_at_once_and_those_of_one_source_when_it_stays() -> None:
+    def vectors(value: float, source: str | None) -> Figure:
+        return Figure(Family.EMBEDDINGS, "mean_difference", value, source)
+
+    history = [night(at, vectors(0.0, None), vectors(0.0, "notes")) for at in range(8)]
+    least = rule_of(vectors(0.0, None)).least
+    whole, one = judge([vectors(1.2 * least, None), vectors(1.2 * least, "notes")], history, CONFIG)
+    assert (whole.over, whole.alarm) == (True, True)
+    assert (one.over, one.alarm) == (True, False)
+
+
 def test_what_stays_is_told_once_and_becomes_the_usual() -> None:
     nights = told(*[0.0] * 8, *[0.5] * 20)
     assert sum(each.alarm for each in nights) == 1
