@@ -88,14 +88,14 @@ def _happened(store: Store, config: Config, now: datetime) -> Iterator[tuple[Not
                 yield notice, asked(row, notice)
     release = Releases(store).newest()
     for notice in (
-        outdated(_renewed(store), now, config.limits.stale_hours, release),
+        outdated(renewed(store), now, config.limits.stale_hours, release),
         grown(_size(store, config), config.limits.max_store_gb, now, release),
     ):
         if notice is not None:
             yield notice, [each for each in config.notify if notice.event in each.on]
 
 
-def _renewed(store: Store) -> datetime | None:
+def renewed(store: Store) -> datetime | None:
     """When a refresh last ended well; None where none ever did."""
     well = {Outcome.PUBLISHED.value, Outcome.UNCHANGED.value}
     found = Runs(store).all(10 * RUNS, columns=("kind", "finished"), outcomes=well)

@@ -18,6 +18,7 @@ from flows.cli import hold, init, look
 from flows.cli.models import models
 from flows.cli.report import report
 from flows.cli.run import add_flow
+from flows.cli.status import status
 from flows.environment import log_to_stderr, set_up
 from flows.exits import exit_code
 from flows.table import FLOWS, RUN
@@ -81,6 +82,7 @@ for name, row in FLOWS.items():
     add_flow(app, name, row)
 app.command("hold", rich_help_panel=RUN)(hold.hold)
 app.command("unhold", rich_help_panel=RUN)(hold.unhold)
+app.command("status", rich_help_panel=READ)(status)
 app.command("report", rich_help_panel=READ)(report)
 app.command("search", rich_help_panel=READ)(look.search)
 app.command("releases", rich_help_panel=READ)(look.releases)
