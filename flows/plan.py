@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from flows.config.schema import Config
 from flows.context import opened, rebased
@@ -18,6 +18,7 @@ from storage.tables.releases import Releases
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
 from tasks.build.index import reindexes
+from tasks.changes import named
 from tasks.context import Context
 from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
@@ -47,6 +48,10 @@ class Forecast:
         seconds: That the plan itself took, a stage.
         message: One line for people.
         sources: Source to its number of documents.
+        documents: change (+ added, ~ changed, > moved, - deleted, ! refused, = a duplicate), source, document, rule
+            and reason of every document that changes.
+        every: Whether a terminal shows all of them.
+        flow: The flow whose exit code it ends with.
         retrain: What a `retrain` would cost on top of the release; None before the first, and where another question
             was asked.
     """
@@ -61,6 +66,9 @@ class Forecast:
     seconds: dict[str, float]
     message: str
     sources: dict[str, int]
+    documents: tuple[dict[str, Any], ...] = ()
+    every: bool = False
+    flow: str = "plan"
     retrain: Retraining | None = None
 
 
@@ -70,6 +78,8 @@ def plan(
     rebuild: bool = False,
     encoder: Annotated[str | None, Option(metavar="NAME")] = None,
     revision: Annotated[str | None, Option(metavar="COMMIT")] = None,
+    names: bool = False,
+    exit_code: bool = False,
     console: Progress | None = None,
 ) -> Forecast:
     """Show what a refresh would do, by cause, with tokens, time and bytes; writes nothing.
@@ -81,6 +91,8 @@ def plan(
         rebuild: Take nothing over from earlier releases: embed everything again.
         encoder: Show what a `reembed` with this encoder would do instead.
         revision: Commit, tag or branch of that encoder, where it is a hub model.
+        names: Name every document that would change; else the first twenty. JSON names all.
+        exit_code: End with the exit code that the refresh would end with.
         console: Where it says how far it is.
 
     Raises:
@@ -106,7 +118,14 @@ def plan(
         ending = Outcome.PUBLISHED if publishes else Outcome.UNCHANGED
         outcome = ending if verdict.outcome is Outcome.PASSED else verdict.outcome
         forecast = replace(_forecast(context, wanted, done, clock, outcome), retrain=_retraining(context, config))
-        forecast = replace(forecast, message="; ".join(verdict.reasons) or _message(forecast.counts, outcome))
+        told = "; ".join(verdict.reasons) or _message(forecast.counts, outcome)
+        forecast = replace(
+            forecast,
+            message=told + _taken_back(context, outcome),
+            documents=tuple(named(context, done).to_dicts()),
+            every=names,
+            flow="refresh" if exit_code else "plan",
+        )
         return _held(context.store, forecast)
 
 
@@ -122,6 +141,14 @@ def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> F
         told = f"a reembed would embed {embedded:,} chunks with {wanted.space.name} and re-use {reused:,}"
         forecast = replace(forecast, message=f"nothing to do: release {base.seq} has that encoder" if there else told)
         return _held(context.store, forecast)
+
+
+def _taken_back(context: Context, outcome: Outcome) -> str:
+    """What becomes of a rollback: the next release is made of the sources, which hold what was taken back."""
+    base = context.base
+    if base is None or base.restored is None or outcome is not Outcome.PUBLISHED:
+        return ""
+    return f"; release {base.seq} gives release {base.restored} back, and this would publish again what it took back"
 
 
 def _held(store: Store, forecast: Forecast) -> Forecast:

@@ -92,7 +92,7 @@ def _run(name: str, row: FlowRow, ctx: typer.Context, as_json: bool, options: di
                 output.line(_failure(config, name, error, began))
             raise
         output.show(shown(result), lambda: row.draw(result))
-    raise typer.Exit(exit_code(result.outcome, name))
+    raise typer.Exit(exit_code(result.outcome, getattr(result, "flow", name)))
 
 
 def _called(name: str, row: FlowRow, config: Config, file: Path | None, options: dict[str, Any]) -> Result:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from flows.views.parts import COLOURS, bars, clean, grid, heading, size, steps, table
@@ -44,6 +45,8 @@ CAUSES = {
     "moved-chunks": "chunks that move with their document",
 }
 CHUNKS = ("moved-chunks",)
+NAMED = 20  # documents that a plan names unasked
+SIGNS = {"+": "green", "~": "yellow", ">": "cyan", "-": "red", "!": "red", "=": "dim"}
 UNHELD = 'the next refresh publishes those changes again; to keep readers here: tidemark hold "why"'
 DOCUMENTS = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
 
@@ -80,10 +83,29 @@ def plan_view(found: Forecast) -> RenderableType:
         heading("plan", base, would, COLOURS[found.outcome]),
         *_message(found.message, found.outcome),
         causes,
+        *_named(found),
         grid(costs),
         *([] if found.retrain is None else [grid(_retraining(found.retrain))]),
         steps(next_steps.get(found.outcome, []), "nothing was written; to go on:"),
     )
+
+
+def _named(found: Forecast) -> list[RenderableType]:
+    """The documents that change, by name, the first of them where not all are asked for."""
+    if not found.documents:
+        return []
+    shown = found.documents if found.every else found.documents[:NAMED]
+    lines = [
+        Text.assemble(
+            (f"  {each['change']} ", SIGNS[each["change"]]),
+            clean(f"{each['source']}/{each['document']}"),
+            (clean("".join(f"  {each[name]}" for name in ("rule", "reason") if each[name])), "dim"),
+        )
+        for each in shown
+    ]
+    more = len(found.documents) - len(shown)
+    rest = [Text(f"    and {more:,} more: tidemark plan --names", style="dim")] if more else []
+    return [Padding(Group(*lines, *rest), (1, 0, 0, 0), expand=False)]
 
 
 def _retraining(found: Retraining) -> list[tuple[str, ...]]:

@@ -6,6 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from commands import corpus, tidemark, told
 from corpus import configure, context, prose, save
 from rich.console import Console
 
@@ -62,6 +63,44 @@ def test_a_plan_foretells_every_kind_of_change_and_writes_nothing(tmp_path: Path
     nothing = agreed(config)
     assert (nothing.outcome, nothing.message) == ("unchanged", "nothing to do: a refresh would embed 0 chunks")
     assert (nothing.tokens, nothing.bytes, nothing.causes) == (0, 0, {"held": 1, "duplicate": 1})
+
+
+def test_a_plan_names_every_document_that_changes(tmp_path: Path) -> None:
+    names = ["anchor", "buoy", "chart", "dock", "ebb"]
+    config = configure(tmp_path, {f"{name}.md": prose(name, 4) for name in names} | {"bad.md": ""})
+    agreed(config)
+    notes = tmp_path / "notes"
+    (notes / "buoy.md").rename(notes / "moved.md")
+    save(notes, {"chart.md": None, "dock.md": prose("dock", 5), "ebb2.md": prose("ebb", 4), "new.md": prose("new")})
+    save(notes, {"bad.md": "\x01", "anchor.md": ""})
+    told = {(each["change"], each["document"]): each for each in plan(config).documents}
+    assert list(told) == [
+        *[("+", "new.md"), ("~", "dock.md"), (">", "moved.md"), ("-", "chart.md")],
+        *[("!", "anchor.md"), ("!", "bad.md"), ("=", "ebb2.md")],
+    ]
+    assert told[">", "moved.md"]["reason"] == "from buoy.md"
+    assert told["=", "ebb2.md"]["reason"] == "the same as ebb.md"
+    assert told["-", "chart.md"]["reason"] == "gone from the source"
+    assert told["!", "anchor.md"]["rule"]
+    assert "the last version stays" in told["!", "anchor.md"]["reason"]
+    refresh(config)
+    assert plan(config).documents == ()
+
+
+def test_a_plan_says_what_would_undo_a_rollback_and_ends_as_the_refresh_where_asked(tmp_path: Path) -> None:
+    corpus(tmp_path, 3)
+    assert tidemark(tmp_path, "refresh").exit_code == 0
+    save(tmp_path / "notes", {"c.md": prose("chart")})
+    assert tidemark(tmp_path, "refresh").exit_code == 0
+    assert tidemark(tmp_path, "rollback").exit_code == 0
+    found = told(tmp_path, "plan")
+    assert "release 3 gives release 1 back, and this would publish again what it took back" in found["message"]
+    assert [each["document"] for each in found["documents"]] == ["c.md"]
+    save(tmp_path / "notes", {"n0.md": None, "n1.md": None, "c.md": None})
+    assert tidemark(tmp_path, "plan").exit_code == 0
+    shown = tidemark(tmp_path, "plan", "--exit-code")
+    assert shown.exit_code == 3
+    assert "- notes/n0.md" in shown.stdout
 
 
 def test_a_plan_foretells_another_encoder_and_another_chunker(tmp_path: Path) -> None:
