@@ -9,6 +9,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pyarrow.compute as pc
 
 from storage.tables.chunks import ChunkTable
 from storage.tables.roles import IndexFacts, Precision
@@ -140,7 +141,12 @@ def compact(store: Store, table: str, *, fragments: int, dead: float) -> None:
 
 
 def nearest(
-    chunks: ChunkTable, query: np.ndarray, k: int, columns: Sequence[str], index: IndexFacts | None
+    chunks: ChunkTable,
+    query: np.ndarray,
+    k: int,
+    columns: Sequence[str],
+    index: IndexFacts | None,
+    source: str | None = None,
 ) -> pa.Table:
     """The k rows of highest cosine similarity to a query, best first.
 
@@ -152,13 +158,15 @@ def nearest(
         k: How many rows.
         columns: Columns to return; `_distance` (1 - cosine) is added.
         index: How the index is searched; None to compare with every row.
+        source: Search its rows alone, as a reader who asks for one source does.
     """
     wanted: dict[str, Any] = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
     if index is None:
         wanted["use_index"] = False
     else:  # codes of few bits rank too coarsely by themselves: always compare the best again with full vectors
         wanted |= {"nprobes": index.nprobes, "refine_factor": index.refine_factor}
+    few: dict[str, Any] = {} if source is None else {"filter": pc.field("source") == source, "prefilter": True}
     scanner = chunks.dataset.scanner(
-        columns=[*columns, "_distance"], nearest=wanted, disable_scoring_autoprojection=True
+        columns=[*columns, "_distance"], nearest=wanted, disable_scoring_autoprojection=True, **few
     )
     return scanner.to_table()

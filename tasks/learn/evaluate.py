@@ -197,7 +197,7 @@ def _modes(
     modes: dict[str, ModeResult] = {}
     dense, approximate = exact, what.index and subject.role.index.approximate
     if approximate and what.modes != ("text",):
-        dense = through_index(subject, catalogue, each.plain.queries, each.pool, progress)
+        dense = through_index(subject, catalogue, each.plain.queries, each.pool, progress, each.asked.source)
     if "dense" in what.modes:
         found = _scores(catalogue, dense, each.judged) if approximate else None
         modes["dense"] = by_exact if found is None else mode_result(found, what.confidence)

@@ -26,6 +26,7 @@ def through_index(
     queries: npt.NDArray[np.float32],
     pool: npt.NDArray[np.bool_],
     progress: Progress | None = None,
+    source: str | None = None,
 ) -> Ranking:
     """The nearest documents by the index of a release, as its readers ask it.
 
@@ -35,13 +36,15 @@ def through_index(
         queries: float32 of shape (n, dimension), of unit norm.
         pool: Whether each document may be found.
         progress: Where it says how far it is.
+        source: The source that the pool is, where it is one: it is searched alone, as readers do who ask for it. Else
+            chunks that are not of the pool are found too, so many more are asked for.
     """
-    wanted = _chunks(subject, catalogue, pool)
+    wanted = _chunks(subject, catalogue, pool if source is None else np.ones_like(pool))
 
     def asked(at: int, end: int) -> pl.DataFrame:
         parts = []
         for number, query in enumerate(queries[at:end]):
-            table = nearest(subject.chunks, query, wanted, ["key"], subject.role.index)
+            table = nearest(subject.chunks, query, wanted, ["key"], subject.role.index, source)
             rows = pl.DataFrame(pl.from_arrow(table))
             similarity = (1 - pl.col("_distance")).round(DIGITS).alias("score")
             parts.append(rows.select(pl.lit(number, pl.UInt32).alias("query"), "key", similarity))

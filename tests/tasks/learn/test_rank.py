@@ -50,6 +50,10 @@ def test_the_index_is_asked_as_readers_ask_it_and_exactly_beside(indexed: Path) 
     found = through_index(subject, catalogue, queries, pool)
     assert (found.documents[:, 0] == exact.documents[:, 0]).mean() >= 0.9
     assert [len(set(row)) for row in best(found)] == [100] * 20
+    alone = through_index(subject, catalogue, queries, pool, source="notes")
+    assert (alone.documents[:, 0] == exact.documents[:, 0]).mean() >= 0.9
+    nothing = through_index(subject, catalogue, queries, np.zeros_like(pool), source="elsewhere")
+    assert best(nothing) == [[]] * 20
     (told,) = measure(subject, stub(), [asked({f"item{n}": {f"d{n}": 1} for n in range(20)})], what=Measured()).sets
     assert told.exact is not None and told.exact is not told.modes["dense"]
     (plain,) = measure(subject, stub(), [asked({"item3": {"d3": 1}})], what=Measured(index=False, parts=False)).sets
