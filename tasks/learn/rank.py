@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from tasks.search.fuse import DEPTH
 __all__ = ["DEPTH", "through_index", "through_words"]
 
 _MOST = 2_000  # chunks that are asked for, to find so many documents
+_READ = 10  # hits that a reader asks for
 _BATCH = 256  # questions whose chunks are held at once
 
 
@@ -39,12 +42,19 @@ def through_index(
         source: The source that the pool is, where it is one: it is searched alone, as readers do who ask for it. Else
             chunks that are not of the pool are found too, so many more are asked for.
     """
+    if pool.all():  # then a filter would only take time
+        source = None
     wanted = _chunks(subject, catalogue, pool if source is None else np.ones_like(pool))
+
+    facts = subject.role.index
+    # A reader's few hits are chosen among `refine_factor` times as many whole vectors. So many times a deep ranking
+    # would look at far more of them than any reader does: it would be slower, and the figure too good.
+    index = replace(facts, refine_factor=max(2, math.ceil(_READ * facts.refine_factor / wanted)))
 
     def asked(at: int, end: int) -> pl.DataFrame:
         parts = []
         for number, query in enumerate(queries[at:end]):
-            table = nearest(subject.chunks, query, wanted, ["key"], subject.role.index, source)
+            table = nearest(subject.chunks, query, wanted, ["key"], index, source)
             rows = pl.DataFrame(pl.from_arrow(table))
             similarity = (1 - pl.col("_distance")).round(DIGITS).alias("score")
             parts.append(rows.select(pl.lit(number, pl.UInt32).alias("query"), "key", similarity))
