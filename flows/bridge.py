@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flows.build import Built, finish, publish_built
 from flows.config.schema import Config
-from flows.reembed import PATIENCE, on_current
 from flows.run import Run
+from flows.switch import PATIENCE, on_current
 from models.encoder import EncoderFolder
 from storage.outcome import Outcome
 from storage.reader import Reader

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
+from flows.bridge import bridge_release
 from flows.build import publish_built, stage_space
 from flows.config.schema import Config
-from flows.context import opened, rebased
-from flows.prepare import prepare_stored
+from flows.context import opened
 from flows.run import Run, RunResult, recorded
+from flows.shorten import judges, shorten_release
+from flows.switch import PATIENCE, embed_beside, on_current
 from flows.table import Option
 from models.encoder import EncoderFolder, resolve
 from storage.errors import InputError
@@ -17,16 +19,12 @@ from storage.outcome import Outcome
 from storage.tables.releases import Release, Releases
 from storage.tables.runs import new_run
 from storage.tables.store import Store
-from tasks.build.embed import embed_ahead
 from tasks.context import Context
 from tasks.progress import Progress, Silent
 from tasks.release.publish import clean_up
 from tasks.release.serving import chosen, described
 
-__all__ = ["PATIENCE", "embed_beside", "on_current", "reembed"]
-
-PATIENCE = 900.0  # seconds that it waits for a night to end: hours of embedding are not to fail for that
-FEW = 2_048  # chunks that came meanwhile and may as well be embedded under the lease
+__all__ = ["reembed"]
 
 
 def reembed(
@@ -64,9 +62,6 @@ def reembed(
         ModelError: The encoder cannot be used; nothing was recorded.
         LeaseHeld: Another run held the store for too long; finished vectors are kept.
     """
-    from flows.bridge import bridge_release  # both go the same way, and so import this file
-    from flows.shorten import judges, shorten_release
-
     progress, name, store = console or Silent(), new_run(), Store(config.store.uri)
     configured = resolve(config.encoder, config.base)
     if dimensions is not None and encoder is not None:
@@ -111,29 +106,9 @@ def _reembed(context: Context, wanted: EncoderFolder, configured: EncoderFolder,
         clean_up(context.store, config.releases, wanted.space.id)
 
 
-def on_current(context: Context, run: Run) -> tuple[Context, Release]:
-    """The run on top of the release that is current now."""
-    context = rebased(context)
-    base = context.base or Releases(context.store).get()
-    run.base = base.seq
-    return context, base
-
-
 def _is_there(base: Release, wanted: EncoderFolder, run: Run) -> bool:
     """Whether readers have the encoder's own vectors already; concludes the run if so."""
     if base.space != wanted.space.id or base.text.bridge is not None:
         return False
     run.conclude(Outcome.UNCHANGED, f"release {base.seq} has that encoder already: 0 chunks embedded", base.seq)
     return True
-
-
-def embed_beside(context: Context, wanted: EncoderFolder, config: Config, run: Run) -> None:
-    """Embed beside nights and readers until little or nothing is left to do."""
-    while True:
-        before = context.base
-        done = prepare_stored(context, wanted, config, run.clock)
-        with run.clock.stage("embed"):
-            embedded = embed_ahead(context, wanted, done.changes, done.pending).embedded
-        context = rebased(context)
-        if embedded <= FEW or context.base == before:
-            return

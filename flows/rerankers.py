@@ -10,8 +10,8 @@ from pathlib import Path
 from flows.build import Built
 from flows.config.schema import Config
 from flows.environment import code, libraries
-from flows.reembed import PATIENCE, on_current
 from flows.run import Run
+from flows.switch import PATIENCE, on_current
 from models.encoder import EncoderFolder
 from models.rerank.train_cross import CrossRecipe
 from storage.outcome import Outcome

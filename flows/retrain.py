@@ -11,9 +11,9 @@ from flows.build import Built, publish_built, stage_space
 from flows.config.schema import Config
 from flows.context import opened
 from flows.loop import DRIFT, barred
-from flows.reembed import PATIENCE, embed_beside, on_current
 from flows.rerankers import adopted, keep_champion, trained, with_reranker
 from flows.run import Run, recorded
+from flows.switch import PATIENCE, embed_beside, on_current
 from flows.table import Option
 from models.encoder import EncoderFolder, resolve
 from models.errors import ModelError

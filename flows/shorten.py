@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flows.build import Built, publish_built, stage_space
 from flows.config.schema import Config
-from flows.reembed import PATIENCE, embed_beside, on_current
 from flows.run import Run
+from flows.switch import PATIENCE, embed_beside, on_current
 from models.encoder import EncoderFolder
 from storage.errors import InputError
 from storage.outcome import Outcome

@@ -47,7 +47,8 @@ STAGES = {
     "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "find_pending"),
     "flows.build": ("embed", "write", "index", "audit", "publish"),
     "flows.refresh": ("gate", "clean_up"),
-    "flows.reembed": ("embed_ahead", "clean_up"),
+    "flows.reembed": ("clean_up",),
+    "flows.switch": ("embed_ahead",),
 }
 COMMITS = {
     "lance:LanceDataset": (
