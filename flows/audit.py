@@ -11,7 +11,8 @@ from flows.table import Option
 from storage.tables.releases import Releases
 from storage.tables.store import Store
 from tasks.progress import Progress
-from tasks.release.audit import BACK, AuditResult, Check, Snapshot, examine, examine_deeply, pinned
+from tasks.release.audit import BACK, AuditResult, Check, Snapshot, examine, examine_deeply
+from tasks.release.proof import examine_release
 from tasks.release.sources import examine_sources
 
 __all__ = ["audit"]
@@ -45,7 +46,7 @@ def audit(
         snapshot = Snapshot(store, found.tables, found.roles, found.counts, repair=BACK)
         with run.clock.stage("audit"):
             result = examine(snapshot, config.index)
-            checks = [*result.checks, pinned(store, found)]
+            checks = [*result.checks, *examine_release(store, found, deep=deep)]
         if deep and result.ok:
             checks += _deeper(config, run, snapshot, current=release is None)
         audited = AuditResult(tuple(checks), result.recall)

@@ -22,6 +22,7 @@ from tasks.learn.fusion import fit_words
 from tasks.learn.judged import question_sets
 from tasks.learn.smaller import Smaller, changed, judge_smaller
 from tasks.release.audit import AuditResult, Snapshot, audit
+from tasks.release.proof import taken_over
 from tasks.release.publish import publish
 from tasks.release.serving import carried
 from tasks.tally import Preparation, causes, tally
@@ -122,6 +123,7 @@ def finish(
     roles = {TEXT: role} if reranker is None else {TEXT: role, RERANKER: reranker}
     with clock.stage("audit"):
         audited = audit(Snapshot(context.store, indexed.tables, roles, counts), config.index)
+        audited = replace(audited, checks=(*audited.checks, *taken_over(context, indexed.tables)))
     if not audited.ok:
         raise Refused(f"the audit failed: {audited.message}")
     role = replace(role, index=replace(role.index, recall=audited.recall))

@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from storage.errors import InputError, NothingBefore, ReleaseMoved, TidemarkError
 from storage.tables.columns import TIME, key_field, strings
+from storage.tables.numbers import last_number
 from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
+from storage.tables.seal import SEAL, intact, sealed
 from storage.tables.store import Store, pick, read, tags_of
 
 __all__ = ["RELEASES", "Draft", "Release", "Releases"]
@@ -25,14 +27,16 @@ RELEASES = pa.schema(
         *strings("outcome", "run", "space", "tag"),
         pa.field("restored", pa.int64()),
         *strings("tables", "encoder", "counts", "audit", "index", "config", "chunker", "code", "message", "roles"),
+        *strings("digests", SEAL),
     ]
 )
 
 _TABLE = "releases"
 _DOCUMENTS = "documents"  # which every release pins
-_JSON = ("tables", "encoder", "counts", "audit", "index", "config", "code", "roles")
-_BULKY = ("audit", "config", "code")
-_DRAFTED = ("outcome", "run", "restored", "tables", "roles", "counts", "audit", "config", "code", "message")
+_JSON = ("tables", "encoder", "counts", "audit", "index", "config", "code", "roles", "digests")
+_BULKY = ("audit", "config", "code", "digests")
+_SHOWN = ("outcome", "run", "restored", "tables", "roles", "counts", "audit", "config", "code", "message")
+_DRAFTED = (*_SHOWN, "digests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,8 @@ class Draft:
         config: The configuration, without secrets.
         code: Versions of the program and of the libraries that results depend on.
         message: One line for people.
+        digests: Table name to the digests of its files, as `storage.digests` gives them; empty in a release of an older
+            format, and where only briefs were read.
     """
 
     run: str
@@ -62,6 +68,7 @@ class Draft:
     config: dict[str, Any] = field(default_factory=dict)
     code: dict[str, Any] = field(default_factory=dict)
     message: str = ""
+    digests: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +79,13 @@ class Release(Draft):
         seq: Number of the release; the highest one is what readers open.
         created: When it was published.
         tag: Name of the tag that keeps its versions from clean-up; empty in one that is not published yet.
+        intact: Whether its row is as it was written; None where that was not looked at, or an older format wrote it.
     """
 
     seq: int
     created: datetime
     tag: str
+    intact: bool | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Release:
@@ -85,8 +94,10 @@ class Release(Draft):
         roles = facts.get("roles")
         facts["roles"] = {n: Role.from_dict(r) for n, r in roles.items()} if roles else {TEXT: _first_role(facts)}
         named = {name: facts.get(name) for name in (*_DRAFTED, "seq", "created", "tag")}
-        empty: dict[str, Any] = {name: {} for name in ("counts", "audit", "config", "code") if named[name] is None}
-        return cls(**named | empty | {"message": named["message"] or ""})
+        lacking = ("counts", "audit", "config", "code", "digests")
+        empty: dict[str, Any] = {name: {} for name in lacking if named[name] is None}
+        whole = intact(row) if row.keys() >= set(RELEASES.names) else None
+        return cls(**named | empty | {"message": named["message"] or "", "intact": whole})
 
     @property
     def text(self) -> Role:
@@ -110,7 +121,7 @@ class Release(Draft):
 
     def to_dict(self) -> dict[str, Any]:
         """The release as JSON-able values; what belongs to the text role stands beside the others too."""
-        plain = {name: getattr(self, name) for name in (*_DRAFTED, "created", "tag")}
+        plain = {name: getattr(self, name) for name in (*_SHOWN, "created", "tag")}
         text = self.text
         plain |= {"space": text.space, "encoder": text.encoder.to_dict(), "index": text.index.to_dict()}
         roles = {name: role.to_dict() for name, role in self.roles.items()}
@@ -219,7 +230,9 @@ class Releases:
         Raises:
             ReleaseMoved: Another release took the number meanwhile; nothing was published.
         """
-        seq = base + 1
+        last = last_number(self.store, self.newest)
+        # Above what an older copy of the table, put back, has forgotten; never above what was published meanwhile.
+        seq = max(base, last if (self.newest() or 0) == base else base) + 1
         tag = f"rel-{seq}-{secrets.token_hex(4)}"  # the suffix keeps a loser of the race from moving the winner's tag
         for name, version in draft.tables.items():
             self.store.open(name, version).tags.create(tag, version)
@@ -227,7 +240,7 @@ class Releases:
         row |= {name: getattr(draft, name) for name in _DRAFTED} | {"space": draft.roles[TEXT].space}
         row["roles"] = {name: role.to_dict() for name, role in draft.roles.items()}
         packed = {k: json.dumps(v, sort_keys=True, default=str) if k in _JSON and v else v for k, v in row.items()}
-        packed = {name: value if value != {} else None for name, value in packed.items()}
+        packed = sealed({name: value if value != {} else None for name, value in packed.items()})
         try:
             if guard is not None:
                 guard()
