@@ -40,7 +40,8 @@ def audit(
         LeaseHeld: The store is of an older format, and another run migrates it right now.
     """
     store = Store(config.store.uri)
-    with recorded(store, "audit", config=config, trigger=trigger, progress=console, lease=False) as run:
+    frame = recorded(store, "audit", config=config, trigger=trigger, progress=console, lease=False, needed=False)
+    with frame as run:
         found = Releases(store).get(release)
         run.base = found.seq
         snapshot = Snapshot(store, found.tables, found.roles, found.counts, repair=BACK)

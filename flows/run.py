@@ -13,7 +13,8 @@ from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING
 
 from flows.environment import code, libraries
-from storage.errors import InputError, LeaseHeld, TidemarkError, summary
+from flows.stop import stopped
+from storage.errors import InputError, LeaseHeld, ReleaseMoved, TidemarkError, summary, words
 from storage.outcome import Outcome
 from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
@@ -183,6 +184,7 @@ def recorded(
     progress: Progress | None = None,
     lease: bool,
     run: str | None = None,
+    needed: bool = True,
 ) -> Iterator[Run]:
     """Frame one run: hold the lease, write its start and its end, whatever ends it.
 
@@ -200,6 +202,7 @@ def recorded(
             the lease nobody could tell whether a run that claims to run still lives, so that is recorded once, at its
             end: a kill cannot leave it running for good. A flow may take it later (`Run.hold`).
         run: Its id; a new one if None.
+        needed: Whether its record must be written; else whoever may only read the store is told that there is none.
 
     Yields:
         The run, to be filled and concluded.
@@ -238,17 +241,38 @@ def recorded(
             _end_early(store, found, config, trigger)
             raise error from left
         except Exception as error:
-            if found.lease is not None or not isinstance(error, InputError):
-                found.break_off(Outcome.FAILED, summary(error))
-                _end_early(store, found, config, trigger)
-                _mark(error)
+            _fail(store, found, config, trigger, error)
             raise
         except BaseException as stop:
-            found.break_off(Outcome.INTERRUPTED, f"stopped from outside ({summary(stop)}); the next run goes on")
-            _end_early(store, found, config, trigger)
+            _interrupt(store, found, config, trigger, stop)
             raise
-        _end(store, found, config, trigger)
+        _conclude(store, found, config, trigger, needed=needed)
     logger.info("run %s: %s (%s)", found.id, found.outcome, found.message)
+
+
+def _conclude(store: Store, run: Run, config: Config, trigger: str, *, needed: bool) -> None:
+    try:
+        _end(store, run, config, trigger)
+    except OSError as error:
+        if needed:
+            raise
+        logger.warning("the %s is not recorded: the store cannot be written (%s)", run.kind, words(error)[:200])
+
+
+def _fail(store: Store, run: Run, config: Config, trigger: str, error: Exception) -> None:
+    """Record an error: as a failure, unless another run was faster or a signal came first."""
+    if stopped() is not None:  # what the signal raised, as the library at work then passed it on
+        _interrupt(store, run, config, trigger, error)
+    elif run.lease is not None or not isinstance(error, InputError):
+        moved = isinstance(error, ReleaseMoved)
+        run.break_off(Outcome.LEASE_HELD if moved else Outcome.FAILED, str(error) if moved else summary(error))
+        _end_early(store, run, config, trigger)
+        _mark(error)
+
+
+def _interrupt(store: Store, run: Run, config: Config, trigger: str, stop: BaseException) -> None:
+    run.break_off(Outcome.INTERRUPTED, f"stopped from outside ({summary(stop)}); the next run goes on")
+    _end_early(store, run, config, trigger)
 
 
 def _begin(store: Store, run: Run, lease: Lease, about: Facts) -> None:
