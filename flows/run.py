@@ -20,6 +20,7 @@ from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
 from storage.tables.housekeeping import keep_small
 from storage.tables.lease import Lease
+from storage.tables.mend import mend
 from storage.tables.runs import Facts, Runs, new_run
 from storage.tables.store import Store
 from tasks.progress import Progress, Silent
@@ -82,6 +83,7 @@ class Run:
         release: The release that readers see after it.
         take: Takes the lease in the frame of the run, and records its start.
         recorded: Its end stands in the store.
+        repaired: What was set aside before it began, a sentence a table.
     """
 
     id: str
@@ -98,6 +100,7 @@ class Run:
     release: int | None = None
     take: Callable[[], Lease] | None = field(default=None, repr=False)
     recorded: bool = False
+    repaired: list[str] = field(default_factory=list)
 
     def hold(self, patience: float = 0.0) -> None:
         """Take the lease for the rest of a run that went without one so far, and record that it runs.
@@ -132,7 +135,8 @@ class Run:
             message: One line for people.
             release: The release that readers see now.
         """
-        self.outcome, self.message, self.release = outcome, message, release
+        self.outcome, self.release = outcome, release
+        self.message = "; ".join([message, *self.repaired])
 
     def break_off(self, outcome: Outcome, message: str) -> None:
         """Say what ended the run against its will; what it had published by then stands."""
@@ -185,6 +189,7 @@ def recorded(
     lease: bool,
     run: str | None = None,
     needed: bool = True,
+    repair: bool = False,
 ) -> Iterator[Run]:
     """Frame one run: hold the lease, write its start and its end, whatever ends it.
 
@@ -203,6 +208,7 @@ def recorded(
             end: a kill cannot leave it running for good. A flow may take it later (`Run.hold`).
         run: Its id; a new one if None.
         needed: Whether its record must be written; else whoever may only read the store is told that there is none.
+        repair: Whether to set aside first what cannot be read of the tables (`storage.tables.mend`).
 
     Yields:
         The run, to be filled and concluded.
@@ -218,7 +224,11 @@ def recorded(
         stack.callback(_tell, store, found, config)  # first in, so last out: the lease was given back by then
 
         def take() -> Lease:
+            if repair:  # without these two nobody could take the lease
+                found.repaired += mend(store, ("leases", "format"))
             taken = stack.enter_context(Lease(store, found.id))
+            if repair:
+                found.repaired += mend(store)
             _begin(store, found, taken, _about(config, trigger))
             return taken
 
@@ -253,7 +263,7 @@ def recorded(
 def _conclude(store: Store, run: Run, config: Config, trigger: str, *, needed: bool) -> None:
     try:
         _end(store, run, config, trigger)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         if needed:
             raise
         logger.warning("the %s is not recorded: the store cannot be written (%s)", run.kind, words(error)[:200])
@@ -307,7 +317,7 @@ def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
 
 def _end_early(store: Store, run: Run, config: Config, trigger: str) -> None:
     """Record an end against the run's will, as far as that is possible."""
-    with suppress(OSError):  # what failed may be the store itself: the first error is the one to tell
+    with suppress(OSError, ValueError):  # what failed may be the store itself: the first error is the one to tell
         _end(store, run, config, trigger)
 
 

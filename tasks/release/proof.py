@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from storage.digests import Proof, digests, prove
 from storage.errors import TableMissing, words
+from storage.tables.mend import ailing
 from storage.tables.numbers import lost_numbers
 from storage.tables.releases import Release, Releases
 from storage.tables.store import Store, tag_versions
 from tasks.context import Context
 from tasks.release.audit import ANEW, BACK, Check
 
-__all__ = ["digested", "examine_release", "taken_over"]
+__all__ = ["digested", "examine_records", "examine_release", "taken_over"]
 
 NAMED = 3  # faults that a check names
 AFTER = "Restore the newer copy, or run `tidemark refresh`: what it publishes takes a number that no release had"
@@ -75,6 +76,13 @@ def examine_release(store: Store, release: Release, *, deep: bool) -> Iterator[C
     detail = "; ".join(wrong) + "; `tidemark maintain` pins what is whole again" if wrong else good
     yield Check("release.pinned", not wrong, detail)
     yield _files(store, release, deep=deep)
+
+
+def examine_records(store: Store) -> Check:
+    """Look whether every table can be read: one that cannot stops commands that have little to do with it."""
+    wrong = [f"{name}: {fault}" for name, fault in ailing(store).items()]
+    bad = "; ".join(wrong[:NAMED]) + "; `tidemark maintain` sets aside what cannot be read, and says what"
+    return Check("store.tables", not wrong, bad if wrong else "every table of the store can be read")
 
 
 def _files(store: Store, release: Release, *, deep: bool) -> Check:
