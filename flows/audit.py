@@ -8,11 +8,13 @@ from flows.config.schema import Config
 from flows.context import opened, rebased
 from flows.run import Run, recorded
 from flows.table import Option
-from storage.tables.releases import Releases
+from storage.outcome import Outcome
+from storage.tables.releases import Release, Releases
 from storage.tables.store import Store
 from tasks.progress import Progress
-from tasks.release.audit import BACK, Snapshot, examine, examine_deeply, pinned
+from tasks.release.audit import BACK, Snapshot, examine, examine_deeply
 from tasks.release.checks import AuditResult, Check
+from tasks.release.proof import examine_records, examine_release
 from tasks.release.sources import examine_sources
 
 __all__ = ["audit"]
@@ -40,18 +42,31 @@ def audit(
         LeaseHeld: The store is of an older format, and another run migrates it right now.
     """
     store = Store(config.store.uri)
-    with recorded(store, "audit", config=config, trigger=trigger, progress=console, lease=False) as run:
-        found = Releases(store).get(release)
+    frame = recorded(store, "audit", config=config, trigger=trigger, progress=console, lease=False, needed=False)
+    with frame as run:
+        records = examine_records(store)
+        found = Releases(store).get(release) if records.ok else _nearest(store, release)
+        if found is None:
+            run.conclude(Outcome.FAILED, records.detail)
+            return AuditResult((records,))
         run.base = found.seq
         snapshot = Snapshot(store, found.tables, found.roles, found.counts, repair=BACK)
         with run.clock.stage("audit"):
             result = examine(snapshot, config.index)
-            checks = [*result.checks, pinned(store, found)]
+            checks = [*result.checks, records, *examine_release(store, found, deep=deep)]
         if deep and result.ok:
             checks += _deeper(config, run, snapshot, current=release is None)
         audited = AuditResult(tuple(checks), result.recall)
         run.conclude(audited.outcome, audited.message, found.seq)
     return audited
+
+
+def _nearest(store: Store, release: int | None) -> Release | None:
+    """The release, or None where what cannot be read in the store hides it."""
+    try:
+        return Releases(store).get(release)
+    except (OSError, ValueError):
+        return None
 
 
 def _deeper(config: Config, run: Run, snapshot: Snapshot, *, current: bool) -> list[Check]:

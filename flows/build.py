@@ -23,6 +23,7 @@ from tasks.learn.judged import question_sets
 from tasks.learn.smaller import Smaller, changed, judge_smaller
 from tasks.release.audit import Snapshot, audit
 from tasks.release.checks import AuditResult
+from tasks.release.proof import taken_over
 from tasks.release.publish import publish
 from tasks.release.serving import carried
 from tasks.tally import Preparation, causes, tally
@@ -123,6 +124,7 @@ def finish(
     roles = {TEXT: role} if reranker is None else {TEXT: role, RERANKER: reranker}
     with clock.stage("audit"):
         audited = audit(Snapshot(context.store, indexed.tables, roles, counts), config.index)
+        audited = replace(audited, checks=(*audited.checks, *taken_over(context, indexed.tables)))
     if not audited.ok:
         raise Refused(f"the audit failed: {audited.message}")
     role = replace(role, index=replace(role.index, recall=audited.recall))

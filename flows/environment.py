@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from models.memory import return_memory
+from storage.redaction import Discreet
 
 __all__ = ["LIBRARIES", "QUIET", "code", "libraries", "log_to_stderr", "set_up"]
 
@@ -60,6 +61,7 @@ def log_to_stderr(verbose: bool) -> None:
         verbose: Show what each stage logs.
     """
     handler = Stderr()
+    handler.addFilter(Discreet())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in OURS:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from flows.stop import Terminated
 from models.errors import ModelError, ProbeMismatch
-from storage.errors import InputError, LeaseHeld, TidemarkError
+from storage.errors import InputError, LeaseHeld, ReleaseMoved, TidemarkError
 from storage.outcome import Outcome
 from tasks.verdict import Held, NeedsApproval, Refused
 
 __all__ = ["EXITS", "exit_code"]
 
 DONE, FAILED, WRONG_INPUT, NEEDS_APPROVAL, LEASE_HELD, REFUSED = range(6)
-INTERRUPTED, PIPE_CLOSED = 130, 141  # as a shell reports any program that Ctrl-C or a closed pipe ended
+# As a shell reports any program that Ctrl-C, a closed pipe or SIGTERM ended.
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
 
 # Of an outcome, of one flow's outcome, or of an error and all below it: the most specific row comes first.
 EXITS: dict[Outcome | tuple[str, Outcome] | type[BaseException], int] = {
@@ -35,8 +37,10 @@ EXITS: dict[Outcome | tuple[str, Outcome] | type[BaseException], int] = {
     NeedsApproval: NEEDS_APPROVAL,
     Held: NEEDS_APPROVAL,
     LeaseHeld: LEASE_HELD,
+    ReleaseMoved: LEASE_HELD,  # two were at work at once, and the other was first
     Refused: REFUSED,
     TidemarkError: FAILED,
+    Terminated: TERMINATED,
     KeyboardInterrupt: INTERRUPTED,
     BrokenPipeError: PIPE_CLOSED,
     BaseException: FAILED,  # nobody foresaw it: it is told with its type

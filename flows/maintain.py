@@ -56,7 +56,8 @@ def maintain(config: Config, *, trigger: str = "manual", console: Progress | Non
         InputError: A later version of the program made the store.
     """
     store = Store(config.store.uri)
-    with recorded(store, "maintain", config=config, trigger=trigger, progress=console, lease=True) as run:
+    frame = recorded(store, "maintain", config=config, trigger=trigger, progress=console, lease=True, repair=True)
+    with frame as run:
         before = volume(store)
         with run.clock.stage("clean_up"):
             released = let_go(store, config.releases, torn=True)

@@ -56,7 +56,7 @@ def refresh(
         accept_deletions: Approve that a source loses more documents than limits.max_lost_share.
         accept_stale: Approve that more of a source breaks at once than limits.max_stale_share; its last versions stay.
         accept_encoder: Approve that another encoder replaces that of the release.
-        rebuild: Take nothing over from earlier releases: embed everything again.
+        rebuild: Take nothing over from earlier releases: embed everything again. What cannot be read is set aside.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
 
@@ -81,7 +81,14 @@ def refresh(
     with (
         opened(config, name, progress, suite) as unbound,  # wrong input is told before anything is written
         recorded(
-            unbound.store, "refresh", config=config, trigger=trigger, progress=progress, lease=True, run=name
+            unbound.store,
+            "refresh",
+            config=config,
+            trigger=trigger,
+            progress=progress,
+            lease=True,
+            run=name,
+            repair=rebuild,
         ) as run,
     ):
         _refresh(replace(rebased(unbound), rebuild=rebuild), configured, suite, config, run, approved)

@@ -13,12 +13,14 @@ from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING
 
 from flows.environment import code, libraries
-from storage.errors import InputError, LeaseHeld, TidemarkError, summary
+from flows.stop import stopped
+from storage.errors import InputError, LeaseHeld, ReleaseMoved, TidemarkError, summary, words
 from storage.outcome import Outcome
 from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
 from storage.tables.housekeeping import keep_small
 from storage.tables.lease import Lease
+from storage.tables.mend import mend
 from storage.tables.runs import Facts, Runs, new_run
 from storage.tables.store import Store
 from tasks.progress import Progress, Silent
@@ -81,6 +83,7 @@ class Run:
         release: The release that readers see after it.
         take: Takes the lease in the frame of the run, and records its start.
         recorded: Its end stands in the store.
+        repaired: What was set aside before it began, a sentence a table.
     """
 
     id: str
@@ -97,6 +100,7 @@ class Run:
     release: int | None = None
     take: Callable[[], Lease] | None = field(default=None, repr=False)
     recorded: bool = False
+    repaired: list[str] = field(default_factory=list)
 
     def hold(self, patience: float = 0.0) -> None:
         """Take the lease for the rest of a run that went without one so far, and record that it runs.
@@ -131,7 +135,8 @@ class Run:
             message: One line for people.
             release: The release that readers see now.
         """
-        self.outcome, self.message, self.release = outcome, message, release
+        self.outcome, self.release = outcome, release
+        self.message = "; ".join([message, *self.repaired])
 
     def break_off(self, outcome: Outcome, message: str) -> None:
         """Say what ended the run against its will; what it had published by then stands."""
@@ -183,6 +188,8 @@ def recorded(
     progress: Progress | None = None,
     lease: bool,
     run: str | None = None,
+    needed: bool = True,
+    repair: bool = False,
 ) -> Iterator[Run]:
     """Frame one run: hold the lease, write its start and its end, whatever ends it.
 
@@ -200,6 +207,8 @@ def recorded(
             the lease nobody could tell whether a run that claims to run still lives, so that is recorded once, at its
             end: a kill cannot leave it running for good. A flow may take it later (`Run.hold`).
         run: Its id; a new one if None.
+        needed: Whether its record must be written; else whoever may only read the store is told that there is none.
+        repair: Whether to set aside first what cannot be read of the tables (`storage.tables.mend`).
 
     Yields:
         The run, to be filled and concluded.
@@ -215,7 +224,11 @@ def recorded(
         stack.callback(_tell, store, found, config)  # first in, so last out: the lease was given back by then
 
         def take() -> Lease:
+            if repair:  # without these two nobody could take the lease
+                found.repaired += mend(store, ("leases", "format"))
             taken = stack.enter_context(Lease(store, found.id))
+            if repair:
+                found.repaired += mend(store)
             _begin(store, found, taken, _about(config, trigger))
             return taken
 
@@ -238,17 +251,38 @@ def recorded(
             _end_early(store, found, config, trigger)
             raise error from left
         except Exception as error:
-            if found.lease is not None or not isinstance(error, InputError):
-                found.break_off(Outcome.FAILED, summary(error))
-                _end_early(store, found, config, trigger)
-                _mark(error)
+            _fail(store, found, config, trigger, error)
             raise
         except BaseException as stop:
-            found.break_off(Outcome.INTERRUPTED, f"stopped from outside ({summary(stop)}); the next run goes on")
-            _end_early(store, found, config, trigger)
+            _interrupt(store, found, config, trigger, stop)
             raise
-        _end(store, found, config, trigger)
+        _conclude(store, found, config, trigger, needed=needed)
     logger.info("run %s: %s (%s)", found.id, found.outcome, found.message)
+
+
+def _conclude(store: Store, run: Run, config: Config, trigger: str, *, needed: bool) -> None:
+    try:
+        _end(store, run, config, trigger)
+    except (OSError, ValueError) as error:
+        if needed:
+            raise
+        logger.warning("the %s is not recorded: the store cannot be written (%s)", run.kind, words(error)[:200])
+
+
+def _fail(store: Store, run: Run, config: Config, trigger: str, error: Exception) -> None:
+    """Record an error: as a failure, unless another run was faster or a signal came first."""
+    if stopped() is not None:  # what the signal raised, as the library at work then passed it on
+        _interrupt(store, run, config, trigger, error)
+    elif run.lease is not None or not isinstance(error, InputError):
+        moved = isinstance(error, ReleaseMoved)
+        run.break_off(Outcome.LEASE_HELD if moved else Outcome.FAILED, str(error) if moved else summary(error))
+        _end_early(store, run, config, trigger)
+        _mark(error)
+
+
+def _interrupt(store: Store, run: Run, config: Config, trigger: str, stop: BaseException) -> None:
+    run.break_off(Outcome.INTERRUPTED, f"stopped from outside ({summary(stop)}); the next run goes on")
+    _end_early(store, run, config, trigger)
 
 
 def _begin(store: Store, run: Run, lease: Lease, about: Facts) -> None:
@@ -283,7 +317,7 @@ def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
 
 def _end_early(store: Store, run: Run, config: Config, trigger: str) -> None:
     """Record an end against the run's will, as far as that is possible."""
-    with suppress(OSError):  # what failed may be the store itself: the first error is the one to tell
+    with suppress(OSError, ValueError):  # what failed may be the store itself: the first error is the one to tell
         _end(store, run, config, trigger)
 
 

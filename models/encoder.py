@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from models.config import EncoderConfig, locate
 from models.errors import DamagedModel, ModelError
+from models.links import refuse_links
 from models.space import Modality, Space
 
 __all__ = [
@@ -215,6 +216,8 @@ def resolve(config: EncoderConfig | Path, base: Path | None = None) -> EncoderFo
         config = EncoderConfig(name=str(config))
     found = locate(config, base)
     folder, revision = (None, None) if found is None else (found.folder, found.revision)
+    if folder is not None:
+        refuse_links(folder)
     kind = _class(ENCODERS[STUB_FILE]) if folder is None else _kind(folder)
     stamp = _stamp(folder)  # before the digest: what changes while it is computed counts as a change
     return EncoderFolder(config, folder, revision, kind.identify(folder, config), kind, stamp)

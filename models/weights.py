@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import DamagedModel
+from models.links import inside
 
 __all__ = ["Tensor", "digest_tensors", "list_tensors", "weight_files"]
 
@@ -54,7 +55,7 @@ def weight_files(folder: Path) -> list[Path]:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DamagedModel(f"{index} is no index of weights: {error}; copy the whole model folder again") from error
-    shards = [folder / name for name in names]
+    shards = [inside(folder, str(name)) for name in names]
     for shard in shards:
         if not shard.is_file():
             raise DamagedModel(f"{index} names {shard.name}, which is missing; copy the whole model folder again")

@@ -43,9 +43,18 @@ class Pinned:
 
         Raises:
             TableMissing: A table or its tag is gone.
+            InputError: The record of the release, or a tag, was changed after it was published.
         """
+        if release.intact is False:
+            raise InputError(_damaged(release, "its record was changed after it was published"))
         chunks = ChunkTable(store, release.chunks, release.at(release.chunks))
-        return cls(store, release, chunks, DocumentTable(store, release.at("documents")))
+        documents = DocumentTable(store, release.at("documents"))
+        for name, found in ((release.chunks, chunks.version), ("documents", documents.version)):
+            if found != release.tables[name]:
+                made = release.tables[name]
+                why = f"its tag names version {found} of {name}, where it was made of {made}"
+                raise InputError(_damaged(release, why))
+        return cls(store, release, chunks, documents)
 
     @classmethod
     def open(cls, uri: str, release: int | None = None) -> Self:
@@ -56,6 +65,10 @@ class Pinned:
                 made the store.
         """
         return found(Store(uri), release, cls.of)
+
+
+def _damaged(release: Release, why: str) -> str:
+    return f"release {release.seq} is damaged: {why}; `tidemark audit` says more and how to repair it"
 
 
 def found(store: Store, seq: int | None, open_: Callable[[Store, Release], T]) -> T:

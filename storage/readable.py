@@ -51,8 +51,6 @@ def readable(store: Store, release: Release) -> str | None:
 def _faults(pinned: Pinned) -> Iterator[str]:
     store, release = pinned.store, pinned.release
     for name, table in ((release.chunks, pinned.chunks), ("documents", pinned.documents)):
-        if table.version != release.tables[name]:
-            yield f"its tag names version {table.version} of {name}, where it was made of {release.tables[name]}"
         yield from _lost(store, name, table.dataset)
     yield from Registry(store).missing(release.space)
     if RERANKER in release.roles:  # every search would fail

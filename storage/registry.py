@@ -90,15 +90,23 @@ class Registry:
         """Look for the kept files without reading them; returns which are not there, empty when all are."""
         if not self.has(space):
             return [f"models/{space} is missing"]
+        try:
+            manifest = self._models.manifest(space)
+        except InputError as error:
+            return [str(error)]
         there = self._models.names(space)
-        return [f"models/{space}/{name} is missing" for name in self._models.manifest(space) if name not in there]
+        return [f"models/{space}/{name} is missing" for name in manifest if name not in there]
 
     def damage(self, space: str) -> list[str]:
         """Compare the kept files with their manifest; returns what is wrong, empty when all is well."""
         if not self.has(space):
             return [f"models/{space} is missing"]
+        try:
+            manifest = self._models.manifest(space)
+        except InputError as error:
+            return [str(error)]
         wrong = []
-        for name, wanted in self._models.manifest(space).items():
+        for name, wanted in manifest.items():
             found = self._models.digest(space, name)
             if found != wanted:
                 wrong.append(f"models/{space}/{name} is {'missing' if found is None else 'changed'}")
@@ -169,7 +177,7 @@ class _Folder:
         return self.root / space
 
     def manifest(self, space: str) -> dict[str, str]:
-        return dict(json.loads((self.root / space / _MANIFEST).read_text()))
+        return _manifest(space, (self.root / space / _MANIFEST).read_bytes())
 
     def names(self, space: str) -> set[str]:
         root = self.root / space
@@ -232,7 +240,8 @@ class _Bucket:
 
     def manifest(self, space: str) -> dict[str, str]:
         with self.reached():
-            return dict(json.loads(self.files.cat_file(self._path(space, _MANIFEST))))
+            content = self.files.cat_file(self._path(space, _MANIFEST))
+        return _manifest(space, content)
 
     def names(self, space: str) -> set[str]:
         root = f"{self.root}/{space}/"
@@ -270,6 +279,22 @@ class _Bucket:
 
     def _path(self, space: str, name: str) -> str:
         return f"{self.root}/{space}/{name}"
+
+
+def _manifest(space: str, content: bytes) -> dict[str, str]:
+    """Read a manifest; a file that it names outside of the model's folder is neither read nor written.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    try:
+        named = dict(json.loads(content))
+        inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in named)
+    except (ValueError, TypeError):
+        inside = False
+    if not inside:
+        raise InputError(f"models/{space}/{_MANIFEST} is damaged; restore that folder")
+    return named
 
 
 def _sha256(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from flows.cli.run import add_flow
 from flows.cli.status import status
 from flows.environment import log_to_stderr, set_up
 from flows.exits import exit_code
+from flows.stop import Terminated, heed, stopped
 from flows.table import FLOWS, RUN
 from storage.errors import TidemarkError, words
 
@@ -28,6 +30,7 @@ __all__ = ["app", "main"]
 
 DEBUG = "TIDEMARK_DEBUG"
 READ, SET_UP = "Look", "Set up"
+STOPPED = "interrupted: what readers see is unchanged and finished vectors are kept; the same command goes on"
 
 
 @contextlib.contextmanager
@@ -42,12 +45,12 @@ def reported() -> Iterator[None]:
         _close_quietly()
         sys.exit(exit_code(error))
     except KeyboardInterrupt as error:
-        typer.echo(
-            "interrupted: what readers see is unchanged and finished vectors are kept; the same command goes on",
-            err=True,
-        )
+        typer.echo(STOPPED, err=True)
         sys.exit(exit_code(error))
     except (Exception, SystemExit) as error:
+        if stopped() is not None:
+            _tell(STOPPED, error)
+            sys.exit(exit_code(Terminated() if stopped() == signal.SIGTERM else KeyboardInterrupt()))
         # typer's own usage errors carry their text and code, and typer prints them.
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             raise
@@ -123,6 +126,7 @@ def _options(
 def main() -> None:
     """Run the command line."""
     set_up()
+    heed()
     app()
 
 
@@ -143,9 +147,20 @@ def _unexpected(error: BaseException) -> str:
     """Describe a fault that nobody foresaw in one line, and say how to see more."""
     if "os error 28" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
         return "the disk is full: free some space and run the command again; what readers see is unchanged"
+    if _forbidden(error):
+        where = getattr(error, "filename", None)
+        place = f"to {where}" if where else "to the store"
+        return f"you may not write {place}: give this user the right to, or run as its owner; reading needs no right"
     hint = "; `tidemark audit` tells whether the store is damaged" if "lance" in str(error).lower() else ""
     where = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows the traceback)"
     return f"{type(error).__name__}: {words(error) or 'no message'}{hint}{where}"
+
+
+def _forbidden(error: BaseException) -> bool:
+    """Tell whether the operating system refused access: to Python, or to Lance, which passes its number on."""
+    said = str(error)
+    refused = "os error 13" in said or "os error 30" in said or getattr(error, "errno", None) == errno.EROFS
+    return isinstance(error, PermissionError) or refused
 
 
 def _close_quietly() -> None:

@@ -14,8 +14,8 @@ from flows.config.explain import explain
 from flows.config.toml import FILE, override, read_toml
 from models.config import EncoderConfig
 from storage.errors import InputError
-from storage.redaction import redact
-from storage.sources import AnySourceConfig
+from storage.redaction import hide, redact, telling
+from storage.sources import AnySourceConfig, CustomConfig
 from tasks.build.chunking.cut import ChunkerConfig
 from tasks.build.index import IndexConfig
 from tasks.curate.gate import LimitsConfig
@@ -117,6 +117,7 @@ class Config(BaseModel):
             config = cls.model_validate(merged)
         except ValidationError as error:
             raise InputError(explain(error, cls, merged, origin, origins)) from error
+        config._hide(environ or os.environ)
         based = config._based(Path(base).resolve())
         if Path(based.store.uri).is_file():
             raise InputError(f"{origin}: store.uri = {based.store.uri!r} is a file; name a folder or a URL")
@@ -129,7 +130,14 @@ class Config(BaseModel):
 
     def to_json(self) -> str:
         """Write the configuration as JSON with sorted keys and without secrets: fit for records and logs."""
-        return json.dumps(redact(self.model_dump(mode="json")), sort_keys=True, ensure_ascii=False)
+        told = self.model_dump(mode="json", context={"discreet": True})
+        return json.dumps(redact(told), sort_keys=True, ensure_ascii=False)
+
+    def _hide(self, environ: Mapping[str, str]) -> None:
+        """Keep what is secret in it out of every message of this process, whoever words that."""
+        own = [text for source in self.sources if isinstance(source, CustomConfig) for text in source.secrets]
+        addresses = [environ[each.url_env] for each in self.notify if each.url_env in environ]
+        hide([*own, *addresses, *telling(self.model_dump(mode="json"))])
 
     def _based(self, base: Path) -> Self:
         """Resolve the paths that start at the file's folder; sources and encoder resolve theirs when they open."""

@@ -77,15 +77,16 @@ def write_learning(report: Mapping[str, Any]) -> str:
         Markdown.
     """
     training = report.get("training") or {}
-    lines = ["# Retraining", "", str(report.get("message", "")), "", "| challenger | space | verdict | why |"]
+    lines = ["# Retraining", "", _text(report.get("message", ""), 600), "", "| challenger | space | verdict | why |"]
     lines.append("|---|---|---|---|")
     for each in report.get("challengers") or []:
-        lines.append(f"| {each['name']} | {each['space'][:12]} | {each['verdict']} | {'; '.join(each['reasons'])} |")
+        why = _text("; ".join(each["reasons"]), 600)
+        lines.append(f"| {_text(each['name'])} | {each['space'][:12]} | {each['verdict']} | {why} |")
     if report.get("rerankers"):
         lines += ["", "| re-ranker | verdict | gain | ms a query | why |", "|---|---|---|---|---|"]
     for each in report.get("rerankers") or []:
         cells = f"{each['kind']} | {each['verdict']} | {each['gain']:+.3f} | {each['milliseconds']:.0f}"
-        lines.append(f"| {cells} | {each['reason']} |")
+        lines.append(f"| {cells} | {_text(each['reason'], 600)} |")
     for name, title in (("losses", "loss"), ("curve", "nDCG@10 on dev questions")):
         if len(training.get(name) or []) > 1:
             lines += ["", f"![{title} by step]({image(curve_chart(training[name], title=title))})"]
@@ -103,7 +104,11 @@ def write_quality(report: Mapping[str, Any]) -> str:
     """
     lines = [f"# Quality of release {report['release']}", ""]
     for each in report["sets"]:
-        lines += [f"## {each['name']}", "", "| mode | nDCG@10 | interval | recall@10 | recall@100 | MRR@10 | MAP |"]
+        lines += [
+            f"## {_text(each['name'])}",
+            "",
+            "| mode | nDCG@10 | interval | recall@10 | recall@100 | MRR@10 | MAP |",
+        ]
         lines += ["|---|---|---|---|---|---|---|"]
         bars = []
         for mode, found in each["modes"].items():

@@ -14,6 +14,7 @@ import numpy as np
 from models.config import EncoderConfig, locate
 from models.encoder import Encoder
 from models.errors import DamagedModel, ModelError, UnknownModel
+from models.links import refuse_links
 from models.rerank.base import SETTINGS_FILE, Candidate, Scores, Side, read_settings, write_settings
 from models.weights import list_tensors, weight_files
 
@@ -85,6 +86,7 @@ def adopt(name: str, destination: Path, revision: str | None = None, window: int
         raise UnknownModel(str(error).replace("encoder.", "reranker.")) from error
     if located is None:
         raise UnknownModel(f"reranker.name {name!r}: a stub is no cross-encoder; give a folder or a hub name")
+    refuse_links(located.folder)
     check(located.folder)
     places = [located.folder, *(file.parent for file in located.folder.glob("*/config.json"))]
     for place in places:

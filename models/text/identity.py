@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from models.config import EncoderConfig
-from models.errors import DamagedModel, ModelError
+from models.errors import DamagedModel
 from models.space import Space, digest
 from models.text.layout import Layout, Module, read_layout
+from models.text.refuse import prompt_tokens, refuse_unusable, refuse_window
 from models.text.tokenizer import tokenizer_digest
 from models.weights import digest_tensors, list_tensors, weight_files
 
@@ -34,15 +35,19 @@ def space_of(folder: Path, config: EncoderConfig) -> Space:
     for module, found in zip(layout.modules, files, strict=True):
         module.refuse_pickles(found)
     tokens = _tokens(layout.tokenizer_file)
+    refuse_unusable(layout, tokens)
+    window = _window(layout, config.window)
+    prompt = layout.document_prompt if config.document_prompt is None else config.document_prompt
+    prompt_tokens(layout, prompt, window)
     return Space(
         name=layout.settings.get("name") or _name(config.name),
         modality="text",
         dimension=_dimension(layout),
-        window=_window(layout, config.window),
+        window=window,
         pooling=layout.pooling,
         normalise=config.normalise or layout.normalises,
         query_prompt=layout.query_prompt if config.query_prompt is None else config.query_prompt,
-        document_prompt=layout.document_prompt if config.document_prompt is None else config.document_prompt,
+        document_prompt=prompt,
         # Two modules may share a folder (a bare transformer and its pooling): their files count once.
         weights=digest([digest_tensors(group) for group in _distinct(files)]),
         tokenizer=tokenizer_digest(tokens),
@@ -87,12 +92,9 @@ def _window(layout: Layout, wanted: int | None) -> int:
     Raises:
         ModelError: the network has not so many positions.
     """
-    if wanted is None:
-        return layout.window
-    positions = layout.modules[0].config.get("max_position_embeddings")
-    if positions is not None and wanted > positions:
-        raise ModelError(f"encoder.window {wanted}: {layout.folder} has {positions} positions; choose at most that")
-    return wanted
+    window = layout.window if wanted is None else wanted
+    refuse_window(layout, window, asked=wanted is not None)
+    return window
 
 
 def _dimension(layout: Layout) -> int:

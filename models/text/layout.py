@@ -22,6 +22,12 @@ LEGACY_MODES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+# Types whose positions are rows of a table, and those of them that leave its first rows to the padding.
+ABSOLUTE = ("albert", "bert", "distilbert", "electra", "ernie", "mobilebert", "splinter")
+AFTER_PADDING = (
+    *("camembert", "data2vec-text", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta"),
+    *("xlm-roberta-xl", "xmod"),
+)
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # the order that sentence-transformers looks in
 # What does not change a vector, and what a re-save adds, drops or spells differently.
 IDLE_KEYS = {
@@ -46,6 +52,24 @@ class Module:
     kind: str
     folder: Path
     config: dict[str, Any]
+
+    @property
+    def tokenizer(self) -> dict[str, Any]:
+        """Its tokenizer_config.json, `{}` if it has none."""
+        return _optional(self.folder / "tokenizer_config.json")
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens that its network has positions for; None where nothing bounds them."""
+        named = self.config.get("max_position_embeddings")
+        kind = self.config.get("model_type")
+        if not isinstance(named, int) or kind not in (*ABSOLUTE, *AFTER_PADDING):
+            return None
+        if self.config.get("position_embedding_type", "absolute") != "absolute":
+            return None
+        # RoBERTa and its kin count positions from behind the number of the padding token.
+        padding = self.config.get("pad_token_id", 1)
+        return named - (padding + 1 if kind in AFTER_PADDING and isinstance(padding, int) else 0)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -118,6 +142,11 @@ class Layout:
         return "+".join(modes) or "none"
 
     @property
+    def positions(self) -> int | None:
+        """Tokens that the network has positions for, special ones included; None where nothing bounds them."""
+        return self.modules[0].positions
+
+    @property
     def normalises(self) -> bool:
         """Whether the chain itself ends in unit vectors."""
         return self.modules[-1].kind == "Normalize"
@@ -182,15 +211,21 @@ def _module(folder: Path, entry: dict[str, Any]) -> Module:
     place = (folder / entry.get("path", "")).resolve()
     if not place.is_relative_to(folder):
         raise DamagedModel(f"{folder / 'modules.json'} names {entry['path']!r}, which is not inside the folder")
-    return Module(entry["type"].rpartition(".")[2], place, _optional(place / "config.json"))
+    package, _, kind = entry["type"].rpartition(".")
+    if package and package.partition(".")[0] != "sentence_transformers":
+        raise DamagedModel(
+            f"{folder / 'modules.json'} names the module {entry['type']!r}, code of the model's own, which Tidemark "
+            "does not run: its vectors would be others without it. Choose an encoder of sentence_transformers alone"
+        )
+    return Module(kind, place, _optional(place / "config.json"))
 
 
 def _window(first: Module, sentence: dict[str, Any]) -> int:
     """Find the window as sentence-transformers does: its own setting, else the smaller limit of model and tokenizer."""
     if sentence.get("max_seq_length"):
         return int(sentence["max_seq_length"])
-    positions = first.config.get("max_position_embeddings")
-    limit = _optional(first.folder / "tokenizer_config.json").get("model_max_length")
+    positions = first.config.get("max_position_embeddings") if first.positions is None else first.positions
+    limit = first.tokenizer.get("model_max_length")
     # Tokenizers without a limit say 1e30.
     limits = [int(value) for value in (positions, limit) if value is not None and value < 1_000_000]
     return min(limits, default=0)

@@ -6,11 +6,20 @@ import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from storage.errors import InputError
+from storage.redaction import leaves, mask
 from storage.sources.base import DOCUMENTS, LISTING, Source, SourceConfig
 
 __all__ = [
@@ -40,7 +49,25 @@ class CustomConfig(SourceConfig):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"shown"})
+
     kind: str = Field(pattern=r"^[\w.]+:\w+$", description="`module:Class`; the module may lie beside the file.")
+    shown: tuple[str, ...] = Field(
+        default=(), description="Further keys whose values records and messages may show; all others are masked."
+    )
+
+    @model_serializer(mode="wrap")
+    def _discreet(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Mask what nobody named harmless, where the configuration is written down (`discreet`)."""
+        told: dict[str, Any] = handler(self)
+        harmless = {*CustomConfig.model_fields, *self.shown}
+        return mask(told, harmless) if (info.context or {}).get("discreet") else told
+
+    @property
+    def secrets(self) -> list[str]:
+        """The texts that may be secrets: every value that nobody named harmless; a path stands in many messages."""
+        harmless, further = {"path", *self.shown}, self.model_extra or {}
+        return [text for name, value in further.items() if name not in harmless for text in leaves(value)]
 
 
 def resolve(reference: str, base_dir: Path | None = None) -> type[Any]:

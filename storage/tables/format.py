@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.errors import InputError
+from storage.errors import InputError, Unreachable
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.lease import Lease
 from storage.tables.store import Store, read
@@ -18,8 +18,9 @@ __all__ = ["FORMAT", "FORMATS", "check", "migrate", "number", "upgrade"]
 _TABLE = "format"
 _FIRST = 1  # what stores had that say nothing of a format
 _BORN = "new"
+_FAR = 100  # formats
 
-FORMAT = 2  # the number of the last migration
+FORMAT = 3  # the number of the last migration
 FORMATS = pa.schema([key_field("number", pa.int64()), *strings("name"), pa.field("applied", TIME), *strings("code")])
 
 
@@ -95,9 +96,15 @@ def _refuse(store: Store, recorded: int | None) -> None:
 
 def _recorded(store: Store) -> int | None:
     """The highest number that the store names; None where it names none."""
-    table = store.find(_TABLE)
-    numbers: list[Any] = [] if table is None else read(table, FORMATS, ["number"])["number"].to_pylist()
-    return max(numbers, default=None)
+    try:
+        table = store.find(_TABLE)
+        numbers: list[Any] = [] if table is None else read(table, FORMATS, ["number"])["number"].to_pylist()
+    except (Unreachable, InputError):
+        raise
+    except (OSError, ValueError):  # damaged: no reason to turn readers away, and `mend` makes it anew
+        return None
+    # A number far beyond is damage: it must not turn every command away, the one that repairs it among them.
+    return max((number for number in numbers if number <= FORMAT + _FAR), default=None)
 
 
 def _written(store: Store) -> bool:

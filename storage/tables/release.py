@@ -8,12 +8,38 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
+from storage.tables.columns import TIME, key_field, strings
 from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
+from storage.tables.seal import SEAL, intact
 
-__all__ = ["DRAFTED", "PACKED", "STATE", "Draft", "Release", "State"]
+__all__ = ["DRAFTED", "PACKED", "RELEASES", "STATE", "Draft", "Release", "State"]
 
-PACKED = ("tables", "encoder", "counts", "audit", "index", "config", "code", "roles")  # which are kept as JSON
-DRAFTED = ("outcome", "run", "restored", "tables", "roles", "counts", "audit", "config", "code", "message")
+RELEASES = pa.schema(
+    [
+        key_field("seq", pa.int64()),
+        pa.field("created", TIME),
+        *strings("outcome", "run", "space", "tag"),
+        pa.field("restored", pa.int64()),
+        *strings("tables", "encoder", "counts", "audit", "index", "config", "chunker", "code", "message", "roles"),
+        *strings("digests", SEAL),
+    ]
+)
+
+PACKED = (
+    "tables",
+    "encoder",
+    "counts",
+    "audit",
+    "index",
+    "config",
+    "code",
+    "roles",
+    "digests",
+)  # which are kept as JSON
+SHOWN = ("outcome", "run", "restored", "tables", "roles", "counts", "audit", "config", "code", "message")
+DRAFTED = (*SHOWN, "digests")
 STATE = ("seq", "tag", "tables", "restored", "roles")  # which a `State` is read from
 
 
@@ -32,6 +58,8 @@ class Draft:
         config: The configuration, without secrets.
         code: Versions of the program and of the libraries that results depend on.
         message: One line for people.
+        digests: Table name to the digests of its files, as `storage.digests` gives them; empty in a release of an older
+            format, and where only briefs were read.
     """
 
     run: str
@@ -44,6 +72,7 @@ class Draft:
     config: dict[str, Any] = field(default_factory=dict)
     code: dict[str, Any] = field(default_factory=dict)
     message: str = ""
+    digests: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +83,13 @@ class Release(Draft):
         seq: Number of the release; the highest one is what readers open.
         created: When it was published.
         tag: Name of the tag that keeps its versions from clean-up; empty in one that is not published yet.
+        intact: Whether its row is as it was written; None where that was not looked at, or an older format wrote it.
     """
 
     seq: int
     created: datetime
     tag: str
+    intact: bool | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Release:
@@ -67,8 +98,10 @@ class Release(Draft):
         roles = facts.get("roles")
         facts["roles"] = {n: Role.from_dict(r) for n, r in roles.items()} if roles else {TEXT: _first_role(facts)}
         named = {name: facts.get(name) for name in (*DRAFTED, "seq", "created", "tag")}
-        empty: dict[str, Any] = {name: {} for name in ("counts", "audit", "config", "code") if named[name] is None}
-        return cls(**named | empty | {"message": named["message"] or ""})
+        lacking = ("counts", "audit", "config", "code", "digests")
+        empty: dict[str, Any] = {name: {} for name in lacking if named[name] is None}
+        whole = intact(row) if row.keys() >= set(RELEASES.names) else None
+        return cls(**named | empty | {"message": named["message"] or "", "intact": whole})
 
     @property
     def text(self) -> Role:
@@ -92,7 +125,7 @@ class Release(Draft):
 
     def to_dict(self) -> dict[str, Any]:
         """The release as JSON-able values; what belongs to the text role stands beside the others too."""
-        plain = {name: getattr(self, name) for name in (*DRAFTED, "created", "tag")}
+        plain = {name: getattr(self, name) for name in (*SHOWN, "created", "tag")}
         text = self.text
         plain |= {"space": text.space, "encoder": text.encoder.to_dict(), "index": text.index.to_dict()}
         roles = {name: role.to_dict() for name, role in self.roles.items()}

@@ -8,29 +8,18 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from storage.errors import InputError, NothingBefore, ReleaseMoved, TidemarkError
-from storage.tables.columns import TIME, key_field, strings
-from storage.tables.release import DRAFTED, PACKED, STATE, Draft, Release, State
+from storage.tables.numbers import last_number
+from storage.tables.release import DRAFTED, PACKED, RELEASES, STATE, Draft, Release, State
 from storage.tables.roles import TEXT
+from storage.tables.seal import sealed
 from storage.tables.store import Store, pick, read, tags_of
 
 __all__ = ["RELEASES", "Draft", "Release", "Releases"]
 
-RELEASES = pa.schema(
-    [
-        key_field("seq", pa.int64()),
-        pa.field("created", TIME),
-        *strings("outcome", "run", "space", "tag"),
-        pa.field("restored", pa.int64()),
-        *strings("tables", "encoder", "counts", "audit", "index", "config", "chunker", "code", "message", "roles"),
-    ]
-)
-
 _TABLE = "releases"
 _DOCUMENTS = "documents"  # which every release pins
-_BULKY = ("audit", "config", "code")
+_BULKY = ("audit", "config", "code", "digests")
 
 
 class Releases:
@@ -106,7 +95,9 @@ class Releases:
         Raises:
             ReleaseMoved: Another release took the number meanwhile; nothing was published.
         """
-        seq = base + 1
+        last = last_number(self.store, self.newest)
+        # Above what an older copy of the table, put back, has forgotten; never above what was published meanwhile.
+        seq = max(base, last if (self.newest() or 0) == base else base) + 1
         tag = f"rel-{seq}-{secrets.token_hex(4)}"  # the suffix keeps a loser of the race from moving the winner's tag
         for name, version in draft.tables.items():
             self.store.open(name, version).tags.create(tag, version)
@@ -114,7 +105,7 @@ class Releases:
         row |= {name: getattr(draft, name) for name in DRAFTED} | {"space": draft.roles[TEXT].space}
         row["roles"] = {name: role.to_dict() for name, role in draft.roles.items()}
         packed = {k: json.dumps(v, sort_keys=True, default=str) if k in PACKED and v else v for k, v in row.items()}
-        packed = {name: value if value != {} else None for name, value in packed.items()}
+        packed = sealed({name: value if value != {} else None for name, value in packed.items()})
         try:
             if guard is not None:
                 guard()

@@ -20,7 +20,7 @@ from storage.errors import TableMissing
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Store", "cache_folder", "filter_in", "pick", "read", "stream", "tags_of"]
+__all__ = ["Store", "cache_folder", "filter_in", "pick", "read", "stream", "tag_versions", "tags_of"]
 
 AHEAD = 8 * 2**20  # bytes
 
@@ -320,7 +320,12 @@ def stream(
 
 
 def tags_of(table: lance.LanceDataset) -> set[str]:
-    """Names of the tags of a table.
+    """Names of the tags of a table."""
+    return set(tag_versions(table))
+
+
+def tag_versions(table: lance.LanceDataset) -> dict[str, int]:
+    """The tags of a table, each with the version that it names.
 
     Lance lists the tags and then reads each: one that another process deletes in between fails the whole call.
     """
@@ -328,7 +333,7 @@ def tags_of(table: lance.LanceDataset) -> set[str]:
     while True:
         attempt += 1
         try:
-            return set(table.tags.list())
+            return {name: int(tag["version"]) for name, tag in table.tags.list().items()}
         except (ValueError, OSError) as error:
             if attempt == _LISTINGS or not _TAG_GONE.search(str(error)):
                 raise

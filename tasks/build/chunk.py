@@ -9,6 +9,7 @@ import polars as pl
 
 from models.encoder import EncoderFolder, TextTokenizer
 from models.space import Space
+from models.text.refuse import room_taken
 from storage.hashing import digest
 from storage.spill import Spill
 from storage.tables.chunks import PLACE, UNITS, ChunkTable
@@ -55,8 +56,9 @@ class Cutter:
 
     @classmethod
     def of(cls, config: ChunkerConfig, tokenizer: TextTokenizer, space: Space) -> Cutter:
-        """The cutter for an encoder: two special tokens go off its window."""
-        return cls(config, tokenizer, space.window - 2 if space.window else UNLIMITED)
+        """The cutter for an encoder: two special tokens go off its window, and the prompt that each chunk gets."""
+        room = space.window - 2 - room_taken(tokenizer, space.document_prompt)
+        return cls(config, tokenizer, room if space.window else UNLIMITED)
 
     @property
     def fingerprint(self) -> str:

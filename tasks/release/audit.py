@@ -15,7 +15,6 @@ from storage.registry import Registry
 from storage.tables.chunks import ChunkTable, Span
 from storage.tables.documents import DocumentTable
 from storage.tables.index import statistics
-from storage.tables.releases import Release, Releases
 from storage.tables.roles import RERANKER, TEXT, Precision, Role
 from storage.tables.store import Store
 from storage.tables.words import text_statistics
@@ -24,7 +23,7 @@ from tasks.build.recall import Probes
 from tasks.release.checks import AuditResult, Check
 from tasks.stage import stage
 
-__all__ = ["BACK", "Snapshot", "audit", "examine", "examine_deeply", "pinned"]
+__all__ = ["BACK", "Snapshot", "audit", "examine", "examine_deeply"]
 
 COVERAGE_FLOOR = 0.95
 # Rounding to eleven bits moves a coordinate by a 2,048th at most, and a norm by no more than that.
@@ -252,15 +251,6 @@ def _recall(recall: float, config: IndexConfig) -> Check:
 def audit(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
     """Examine what the run is about to publish."""
     return examine(snapshot, config)
-
-
-def pinned(store: Store, release: Release) -> Check:
-    """Check that clean-up keeps what a release points to."""
-    ok = release.seq in {kept.seq for kept in Releases(store).retained()}
-    detail = f"tag {release.tag} keeps its {len(release.tables)} tables from clean-up"
-    if not ok:
-        detail = f"tag {release.tag} is gone: clean-up may remove its files; publish it again with `tidemark refresh`"
-    return Check("release.pinned", ok, detail)
 
 
 def examine_deeply(snapshot: Snapshot) -> AuditResult:

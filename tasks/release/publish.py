@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,7 @@ from storage.tables.roles import chunks_table
 from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
+from tasks.release.proof import digested
 from tasks.stage import stage
 from tasks.verdict import Held
 from tasks.watch.plane import fix_plane
@@ -53,7 +55,8 @@ def publish(context: Context, lease: Lease, draft: Draft) -> Release:
 
     guard()  # before tables are pinned in vain
     base = 0 if context.base is None else context.base.seq
-    return Releases(context.store).publish(base, draft, guard)
+    found = digested(context.store, draft.tables, None if context.rebuild else context.base)
+    return Releases(context.store).publish(base, replace(draft, digests=found), guard)
 
 
 def _require_free(store: Store, built: str) -> None:

@@ -12,6 +12,7 @@ import models.errors
 import storage.errors
 import tasks.verdict
 from flows.exits import EXITS, exit_code
+from flows.stop import Terminated
 from storage.outcome import Outcome
 
 CODES = {
@@ -23,7 +24,7 @@ CODES = {
     "Held": 3,
     "LeaseHeld": 4,
     "Refused": 5,
-    "ReleaseMoved": 1,
+    "ReleaseMoved": 4,
     "Unreachable": 1,
     "TidemarkError": 1,
     "ServicesError": 1,
@@ -86,6 +87,7 @@ def test_the_most_specific_row_comes_first() -> None:
         (KeyError("x"), 1),
         (SystemExit(0), 1),
         (KeyboardInterrupt(), 130),
+        (Terminated(), 143),
         (BrokenPipeError(), 141),
     ],
 )

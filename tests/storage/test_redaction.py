@@ -18,9 +18,13 @@ SECRET = "hunter2"
     ("text", "shown"),
     [
         ("http://me:hunter2@host/a.csv", "http://***@host/a.csv"),
-        ("https://host/a?v=1&sig=hunter2%3D&se=2030", "https://host/a?v=1&sig=***&se=2030"),
-        ("nothing is at path 'https://host/a?token=hunter2'", "nothing is at path 'https://host/a?token=***'"),
-        ("https://host/a?X-Amz-Signature=hunter2 in 2 s", "https://host/a?X-Amz-Signature=*** in 2 s"),
+        ("https://host/a?v=1&sig=hunter2%3D&se=2030", "https://host/a?***"),
+        ("nothing is at path 'https://host/a?token=hunter2'", "nothing is at path 'https://host/a?***'"),
+        ("(see https://host/a?auth=hunter2).", "(see https://host/a?***)."),
+        ("https://host/a#access=hunter2: refused", "https://host/a#***: refused"),
+        ("is it there? see s3://bucket/a", "is it there? see s3://bucket/a"),
+        ("/search?api_key=hunter2&q=1", "/search?api_key=***&q=1"),
+        ("https://host/a?X-Amz-Signature=hunter2 in 2 s", "https://host/a?*** in 2 s"),
     ],
 )
 def test_an_address_is_shown_without_its_secrets(text: str, shown: str) -> None:

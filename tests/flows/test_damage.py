@@ -1,0 +1,103 @@
+"""Flipped bytes and lost files: readers answer right or not at all, an audit tells, and a rebuild ends whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus import configure, found, prose, save
+
+from flows.audit import audit
+from flows.config.schema import Config
+from flows.refresh import refresh
+
+INDEX = {"min_rows": 256}
+QUESTIONS = ("word3 of row 2", "night1 of row 1", "fresh2 of row 0")
+SEED = int(os.environ.get("TIDEMARK_SEED", random.SystemRandom().randrange(10**6)))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of three releases with both indexes."""
+    base = tmp_path_factory.mktemp("made")
+    config = configure(base, {f"{n:02}.md": prose(f"word{n}", 8) for n in range(20)}, index=INDEX)
+    for night in range(3):
+        changed = {f"{night:02}.md": prose(f"night{night}", 8), f"new{night}.md": prose(f"fresh{night}", 4)}
+        save(base / "notes", changed)
+        refresh(config)
+    return base
+
+
+def answers(config: Config) -> list[Any]:
+    return [[(hit.document, hit.score, hit.text, hit.title) for hit in found(config, text)] for text in QUESTIONS]
+
+
+def damaged(random_: random.Random, store: Path, *, lost: bool) -> str:
+    """Flip a byte of a file, or lose it; says which."""
+    files = sorted(path for path in store.rglob("*") if path.is_file() and path.stat().st_size)
+    file = random_.choice(files)
+    name = str(file.relative_to(store))
+    if lost:
+        file.unlink()
+        return f"lost {name}"
+    content = bytearray(file.read_bytes())
+    at = random_.randrange(len(content))
+    content[at] ^= 1 << random_.randrange(8)
+    file.write_bytes(content)
+    return f"byte {at} of {name}"
+
+
+def drill(made: Path, place: Path, flips: int, losses: int) -> None:
+    """Damage copies one after the other, and hold each against what was answered before."""
+    print(f"TIDEMARK_SEED={SEED}")
+    random_, wanted = random.Random(SEED), answers(configure(made, index=INDEX))
+    for number in range(flips + losses):
+        base = place / f"{number}"
+        shutil.copytree(made, base)
+        config = configure(base, index=INDEX)
+        told = f"seed {SEED}: {damaged(random_, base / 'store', lost=number >= flips)}"
+        try:
+            right = answers(config) == wanted
+        except Exception:  # noqa: BLE001 - an error is no wrong answer, whichever it is
+            right = True
+        try:
+            whole = audit(config, deep=True).ok
+        except Exception:  # noqa: BLE001
+            whole = False
+        assert right or not whole, f"{told}: a wrong answer, and the deep audit holds"
+        if not whole:
+            result = refresh(config, rebuild=True)
+            assert result.outcome == "published", f"{told}: {result.message}"
+            failed = audit(config, deep=True).failed
+            assert not failed, f"{told}: {[check.to_dict() for check in failed]}"
+            assert answers(config) == wanted, told
+        shutil.rmtree(base)
+
+
+def test_some_damage_is_told_and_mended(made: Path, tmp_path: Path) -> None:
+    drill(made, tmp_path, flips=10, losses=3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_three_hundred_flips_and_fifty_losses_are_told_and_mended(made: Path, tmp_path: Path) -> None:
+    drill(made, tmp_path, flips=300, losses=50)
+
+
+@pytest.mark.parametrize("table", ["runs", "leases", "format", "releases", "quarantine", "holds", "documents"])
+@pytest.mark.parametrize("part", ["data", "_versions"])
+def test_no_damaged_table_makes_every_command_fail(made: Path, tmp_path: Path, table: str, part: str) -> None:
+    place = made / "store" / f"{table}.lance" / part
+    if not place.is_dir():
+        pytest.skip(f"this store has no {table}")
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    config = configure(tmp_path, index=INDEX)
+    for file in (tmp_path / "store" / f"{table}.lance" / part).iterdir():
+        file.write_bytes(file.read_bytes()[:20])
+    assert not audit(config).ok
+    assert refresh(config, rebuild=True).outcome == "published"
+    assert audit(config, deep=True).failed == []

@@ -1,0 +1,89 @@
+"""A command that is told to end does so in order, whatever it was doing; who loses a race has not failed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from corpus import configure, prose
+
+from flows.exits import exit_code
+from flows.refresh import refresh
+from flows.report.markdown import write_learning
+from flows.rollback import rollback
+from storage.errors import ReleaseMoved
+from storage.tables.lease import holder
+from storage.tables.releases import Releases
+from storage.tables.runs import Runs
+from storage.tables.store import Store
+
+SOURCE = """
+import time
+import polars as pl
+from storage.sources.base import LISTING
+
+class Slow:
+    def __init__(self, config, base):
+        self.name = config.name
+    def list(self):
+        open("listing", "w").close()
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt as stop:  # as some libraries do
+            raise RuntimeError("KeyboardInterrupt") if self.name == "wraps" else stop
+        yield pl.DataFrame(schema=LISTING)
+    def read(self, ids):
+        yield from ()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("name", ["wraps", "plain"])
+def test_a_signal_interrupts_a_run_in_order(tmp_path: Path, name: str, number: int, code: int) -> None:
+    (tmp_path / "slow.py").write_text(SOURCE)
+    (tmp_path / "tidemark.toml").write_text(
+        f'[encoder]\nname = "stub"\n[[sources]]\nname = "{name}"\nkind = "slow:Slow"\n'
+    )
+    command = [sys.executable, "-m", "flows.cli.app", "refresh"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "listing").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=120)
+    assert (process.returncode, "interrupted: what readers see is unchanged" in told) == (code, True)
+    [row] = Runs(Store(tmp_path / "store")).all()
+    assert (row["outcome"], holder(Store(tmp_path / "store"))) == ("interrupted", None)
+    assert row["message"].startswith("stopped from outside")
+
+
+def test_a_rollback_that_loses_against_another_run_ends_as_one_that_found_it_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configure(tmp_path, {"a.md": prose("a")})
+    refresh(config)
+    (tmp_path / "notes" / "b.md").write_text(prose("b"))
+    refresh(config)
+    publish = Releases.publish
+
+    def late(self: Releases, base: int, *rest: object) -> object:
+        monkeypatch.setattr(Releases, "publish", publish)
+        rollback(config, 1)  # another one, in between
+        return publish(self, base, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Releases, "publish", late)
+    with pytest.raises(ReleaseMoved) as lost:
+        rollback(config, 1)
+    assert exit_code(lost.value) == 4
+    outcomes = [row["outcome"] for row in Runs(Store(config.store.uri)).all(2)]
+    assert sorted(outcomes) == ["lease-held", "published"]
+
+
+def test_the_message_of_a_retraining_is_text_in_its_report() -> None:
+    message = "'<img src=x onerror=alert(1)>' ![p](http://evil/x.png)"
+    told = write_learning({"message": message, "challengers": [], "rerankers": []})
+    assert not {"<img", "![p]", "](http"} & {mark for mark in ("<img", "![p]", "](http") if mark in told}
