@@ -102,6 +102,19 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
         yield frame.join(wanted, on=["id", "occurrence"], how="inner", maintain_order="left").with_columns(
             pl.lit(source.name).alias("source"), pl.col("problem").is_not_null().alias("passing")
         )
+    # Rows that were listed oftener than read. Left: each row of `wanted` has the count of its id.
+    counts = asked.with_columns(pl.Series("met", met, dtype=pl.Int64))
+    again = wanted.join(counts, on="id", how="left", maintain_order="left").filter(
+        (pl.col("met") > 0) & (pl.col("occurrence") > pl.col("met"))
+    )
+    if again.height:
+        yield _unread(_repeated(candidates.join(again, on="row", how="semi", maintain_order="left")))
+
+
+def _repeated(rows: pl.DataFrame) -> pl.DataFrame:
+    """Tell of rows that only repeat the id of another: without a content of their own they would be in no count."""
+    what = pl.format("id {} is listed {} times and read fewer: the first stands", pl.col("id"), pl.col("occurrence"))
+    return rows.with_columns(what.alias("problem"))
 
 
 def _unread(broken: pl.DataFrame) -> pl.DataFrame:

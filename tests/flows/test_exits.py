@@ -24,6 +24,7 @@ CODES = {
     "LeaseHeld": 4,
     "Refused": 5,
     "ReleaseMoved": 1,
+    "SourceFailed": 1,
     "Unreachable": 1,
     "TidemarkError": 1,
     "ServicesError": 1,
