@@ -29,6 +29,7 @@ __all__ = ["DataFile", "data_files", "text_encoding"]
 _BUFFER = 1024 * 1024
 _DECOMPRESSION = 256 * 1024 * 1024  # bytes of memory that a decoder may take
 _ARCHIVES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+_ABSENT = 404
 _ENCRYPTED = 0x1  # of a zip entry's flags
 
 
@@ -159,6 +160,7 @@ def _remote_files(url: str, source: str) -> Sequence[DataFile]:
             found = sorted(files.glob(path))
         else:
             found = []
+            _reach(files, path)
     except (ImportError, ValueError) as error:
         raise InputError(f"source {source!r}: cannot open path {url!r}: {words(error)}") from error
     except (OSError, BaseError) as error:
@@ -166,6 +168,24 @@ def _remote_files(url: str, source: str) -> Sequence[DataFile]:
     if not found:
         raise InputError(f"source {source!r}: nothing is at path {url!r}")
     return [DataFile(redacted(files.unstrip_protocol(file)), file, files) for file in found]
+
+
+def _reach(files: Any, path: str) -> None:
+    """Raise what the network said where a file seems not to be there: over HTTP that hides in the answer.
+
+    Raises:
+        OSError: The server does not answer, or not with the file.
+    """
+    if "http" not in files.protocol:
+        return
+    try:
+        files.info(path)
+    except FileNotFoundError as error:
+        why = error.__cause__
+        if isinstance(why, OSError):  # no connection
+            raise why from error
+        if (status := getattr(why, "status", _ABSENT)) != _ABSENT:
+            raise OSError(f"it answers with status {status}") from error
 
 
 def _told(url: str, source: str, error: BaseException) -> TidemarkError:
