@@ -25,7 +25,7 @@ from tasks.curate.validation import load_suite
 from tasks.learn.foresee import Retraining, foresee
 from tasks.progress import Progress, Silent
 from tasks.release.serving import chosen, serving
-from tasks.tally import Preparation, causes, stale_note, tally
+from tasks.tally import Preparation, causes, stale_note, tally, time_note
 
 __all__ = ["Forecast", "plan"]
 
@@ -199,6 +199,7 @@ def _pace(context: Context, space: str) -> float:
 
 
 def _message(counts: dict[str, int], outcome: Outcome) -> str:
+    notes = stale_note(counts) + time_note(counts)
     if outcome is Outcome.UNCHANGED:
-        return "nothing to do: a refresh would embed 0 chunks" + stale_note(counts)
-    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}{stale_note(counts)}"
+        return "nothing to do: a refresh would embed 0 chunks" + notes
+    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}{notes}"

@@ -28,7 +28,7 @@ from tasks.progress import Progress, Silent
 from tasks.release.publish import clean_up
 from tasks.release.readable import require_readable
 from tasks.release.serving import described, serving
-from tasks.tally import Preparation, causes, stale_note, tally
+from tasks.tally import Preparation, causes, stale_note, tally, time_note
 from tasks.verdict import Refused
 from tasks.watch.canary import CanaryResult, canary, remember, unmixed
 from tasks.watch.night import Night, night_of
@@ -126,7 +126,7 @@ def _refresh(
         _watch(context, brought(), config, run, beside(context, encoder, config, run, sung))
     verdict.enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
-    stale = stale_note(run.counts)
+    stale = stale_note(run.counts) + time_note(run.counts)
     if not done.publishes and not reindexes(context.base, config.index):
         base = context.base
         if base is not None and is_night(context.store, context.now, config.drift):

@@ -5,6 +5,7 @@ TidemarkError
 │   ├── NothingBefore                there is no release to roll back to: readers see what is meant already
 │   └── TableMissing                 a store has no such table, or not at that version
 ├── LeaseHeld                        another run holds the store
+├── SourceFailed                     a source of the user's own did not keep to its part
 ├── Unreachable (also an OSError)    an object store does not answer: try again
 └── ReleaseMoved                     another release was published while this run worked
 """
@@ -20,6 +21,7 @@ __all__ = [
     "LeaseHeld",
     "NothingBefore",
     "ReleaseMoved",
+    "SourceFailed",
     "TableMissing",
     "TidemarkError",
     "Unreachable",
@@ -70,6 +72,10 @@ class TableMissing(InputError):
 
 class LeaseHeld(TidemarkError):
     """Another run holds the store."""
+
+
+class SourceFailed(TidemarkError):
+    """Code of a source of the user's own raised an error, or gave something of another shape."""
 
 
 class ReleaseMoved(TidemarkError):

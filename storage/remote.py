@@ -67,8 +67,9 @@ def explained(uri: str, error: BaseException) -> TidemarkError:
         )
     said = shorten(text.replace(" - ", ": "), _LENGTH, placeholder=" ...").rstrip(" -:,")
     endpoint = _ENDPOINT.get(_family(uri), "")
+    server = "server" if uri.startswith(("http://", "https://")) else "object store"
     return Unreachable(
-        f"{uri}: the object store does not answer: {said}; check the network{endpoint}, then run the command again"
+        f"{uri}: the {server} does not answer: {said}; check the network{endpoint}, then run the command again"
     )
 
 

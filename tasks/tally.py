@@ -17,7 +17,7 @@ from tasks.ingest.plan import Plan
 from tasks.ingest.read import Reading
 from tasks.ingest.scan import Scan
 
-__all__ = ["Preparation", "causes", "stale_note", "tally"]
+__all__ = ["Preparation", "causes", "stale_note", "tally", "time_note"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
         "stale": stale,
         "unlisted": unlisted,
         "flagged": sum(done.validated.flagged.values()),
+        "untimed": done.reading.untimed,
         "tokens": done.pending.tokens,
     }
 
@@ -134,3 +135,12 @@ def stale_note(counts: Mapping[str, int]) -> str:
         else f"{stale:,} documents are stale: their last versions stay"
     )
     return f"; {what} until the source is mended (`tidemark quarantine list`)"
+
+
+def time_note(counts: Mapping[str, int]) -> str:
+    """The end of a run's message where times could not be read, else nothing."""
+    untimed = counts.get("untimed", 0)
+    if not untimed:
+        return ""
+    what = "1 document read tonight has a time" if untimed == 1 else f"{untimed:,} documents read tonight have times"
+    return f"; {what} that cannot be read, and none therefore (the log names the first; set time_format)"

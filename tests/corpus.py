@@ -199,6 +199,7 @@ class Scripted:
             "timestamp": None,
             "queries": [],
             "blob": None,
+            "untimed": None,
         }
         for part in self._script()["read"]:
             rows = [plain | {"revision": "r1", "problem": None} | row for row in part if row["id"] in wanted]

@@ -21,6 +21,7 @@ from pydantic import (
 from storage.errors import InputError
 from storage.redaction import leaves, mask
 from storage.sources.base import DOCUMENTS, LISTING, Source, SourceConfig
+from storage.sources.custom import CheckedSource, called
 
 __all__ = [
     "DOCUMENTS",
@@ -123,11 +124,14 @@ def open_source(config: SourceConfig, base_dir: Path) -> Source:
 
     Raises:
         InputError: If what the configuration names is not there, or is no source.
+        SourceFailed: A class of the user's own failed to make one.
     """
     if config.kind in SOURCES:
         opened: Source = resolve(SOURCES[config.kind])(config, base_dir)
         return opened
-    source = resolve(config.kind, base_dir)(config, base_dir)
-    if not isinstance(source, Source):
-        raise InputError(f"source {config.name!r}: {config.kind} lacks one of name, list() and read(ids)")
-    return source
+    found = resolve(config.kind, base_dir)
+    if not callable(getattr(found, "list", None)) or not callable(getattr(found, "read", None)):
+        raise InputError(f"source {config.name!r}: {config.kind} lacks list() or read(ids)")
+    with called(config.name, f"{config.kind}(config, base_dir)"):
+        source = found(config, base_dir)
+    return CheckedSource(source, config.name, config.kind)

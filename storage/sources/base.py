@@ -16,6 +16,7 @@ __all__ = [
     "DOCUMENTS",
     "LISTING",
     "NO_BLOB",
+    "OPTIONAL",
     "SLICE_BYTES",
     "SLICE_ROWS",
     "Blob",
@@ -45,9 +46,11 @@ _DOCUMENT_FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
     "revision": pl.String,
     "problem": pl.String,
     "blob": pl.String,
+    "untimed": pl.String,  # what is wrong with a time that could not be read, and is null therefore
 }
 DOCUMENTS = pl.Schema(_DOCUMENT_FIELDS)
 NO_BLOB = pl.lit(None, pl.String).alias("blob")  # the column of a source of texts
+OPTIONAL = ("blob", "untimed")  # columns that a source may leave out
 
 SLICE_ROWS = 2_000
 SLICE_BYTES = 16 * 1024 * 1024
@@ -60,6 +63,8 @@ class SourceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     # Settings of how a source is read that change no document.
     WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
+    # Settings that stores of before do not know: at their default, which does what was done then, they say nothing.
+    LATER: ClassVar[frozenset[str]] = frozenset()
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the source: lower-case letters, digits, `_` and `-`."
@@ -69,7 +74,9 @@ class SourceConfig(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """The settings that documents may depend on, as JSON has them: where these change, all are judged anew."""
-        return self.model_dump(mode="json", exclude=set(self.WITHOUT_EFFECT))
+        fields = type(self).model_fields
+        silent = {name for name in self.LATER if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude=silent | self.WITHOUT_EFFECT)
 
 
 @runtime_checkable
@@ -83,7 +90,7 @@ class Source(Protocol):
         ...
 
     def read(self, ids: pl.Series) -> Iterator[pl.DataFrame]:
-        """Yield the documents with these ids as bounded slices of the `DOCUMENTS` shape; `blob` may be left out.
+        """Yield the documents with these ids as bounded slices of the `DOCUMENTS` shape, `OPTIONAL` columns or none.
 
         Ids that are gone since the listing are absent. One call with many ids costs one pass over the source.
         """
@@ -122,6 +129,7 @@ class Document(NamedTuple):
     revision: str
     problem: str | None = None
     blob: Blob | None = None
+    untimed: str | None = None
 
     @property
     def content(self) -> Content:
@@ -148,7 +156,7 @@ class Wanted:
         return pl.Series(self._hashes[at] == hashes) & ids.is_not_null()
 
 
-def digest(*parts: bytes) -> str:
+def digest(*parts: bytes | memoryview) -> str:
     """Hash byte strings, each with its length so that none runs into the next, to 16 hex characters."""
     hasher = hashlib.blake2b(digest_size=8)
     for part in parts:

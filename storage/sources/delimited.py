@@ -10,15 +10,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from storage.errors import InputError
 from storage.sources.base import Item, SourceConfig, digest
+from storage.sources.bounded import Records, TooLarge, too_large
 from storage.sources.files import DataFile, text_encoding
 from storage.sources.rows import Batch, check_columns
 from storage.sources.table import BATCH_BYTES, BATCH_ROWS, TableConfig, TableSource
 
 __all__ = ["CsvConfig", "CsvSource"]
-
-# An unclosed quote would otherwise gather the rest of the file in one cell.
-_CELL_LENGTH = 256 * 1024 * 1024
 
 
 class CsvConfig(TableConfig):
@@ -38,37 +37,52 @@ class CsvSource(TableSource):
         super().__init__(config, base_dir)
 
     def _batches(self) -> Iterator[Batch]:
-        csv.field_size_limit(_CELL_LENGTH)
-        for file in self._files():
+        csv.field_size_limit(2**31 - 1)  # `Records` holds the bound
+        for file in self._members():
             # A cell may hold line breaks of any kind: newline="" leaves them to the parser.
             with (
                 file.open(source=self.name) as stream,
-                io.TextIOWrapper(stream, text_encoding(stream), errors="replace", newline="") as lines,
+                io.TextIOWrapper(stream, text_encoding(stream), errors="replace", newline="") as text,
             ):
-                reader = csv.reader(lines, delimiter=self._separator, strict=True)
-                header = next(reader, [])
+                lines = Records(text, self._max_bytes)
+                parser = csv.reader(lines, delimiter=self._separator, strict=True)
+                header = self._header(file, parser)
                 check_columns(self._columns, header, source=self.name, file=file.label)
-                yield from self._rows(file, reader, header)
+                yield from self._rows(file, parser, lines, header)
 
-    def _rows(self, file: DataFile, reader: Any, header: Sequence[str]) -> Iterator[Batch]:
+    def _header(self, file: DataFile, parser: Any) -> Sequence[str]:
+        try:
+            return next(parser, [])
+        except csv.Error as error:
+            why = f"is not valid CSV: {error}"
+        except TooLarge:
+            why = f"has more than max_bytes = {self._max_bytes:,} bytes"
+        raise InputError(f"source {self.name!r}: the header of {file.label} {why}; mend it, or correct the path")
+
+    def _rows(self, file: DataFile, parser: Any, lines: Records, header: Sequence[str]) -> Iterator[Batch]:
         positions = {column: at for at, column in enumerate(header) if column in self._columns.wanted()}
         rows: list[list[str]] = []
         numbers: list[int] = []
         broken: list[Item] = []
         size = 0
         while True:
-            number = reader.line_num + 1
+            number = lines.begin()
             try:
-                row = next(reader)
+                row = next(parser)
             except StopIteration:
                 break
             except csv.Error as error:
-                broken.append(_broken(file, number, reader.line_num, f"not valid CSV: {error}", ""))
+                broken.append(_broken(file, number, lines.last, f"not valid CSV: {error}", lines.read()))
+                continue
+            except TooLarge:
+                passed = lines.skip(parser)
+                why = f"the record {too_large(passed.size, self._max_bytes)}"
+                broken.append(_broken(file, number, lines.last, why, passed.content.encode(), passed.size))
                 continue
             if len(row) != len(header):
                 if row:
                     why = f"{len(row)} values where the header has {len(header)}"
-                    broken.append(_broken(file, number, reader.line_num, why, self._separator.join(row)))
+                    broken.append(_broken(file, number, lines.last, why, lines.read()))
                 continue
             rows.append(row)
             numbers.append(number)
@@ -84,10 +98,10 @@ def _picked(rows: Sequence[Sequence[str]], positions: dict[str, int]) -> dict[st
     return {column: [row[at] for row in rows] for column, at in positions.items()}
 
 
-def _broken(file: DataFile, first: int, last: int, why: str, content: str) -> Item:
+def _broken(file: DataFile, first: int, last: int, why: str, content: bytes, size: int | None = None) -> Item:
     """Name what is wrong by its lines: a quote that is not closed swallows rows, which nothing else would tell."""
     where, lines = f"{file.label}#L{first}", f"line {first}"
-    revision = digest(content.encode(errors="surrogatepass"), why.encode())
+    revision = digest(content, why.encode())
     if last > first:
         where, lines, why = f"{where}-L{last}", f"{lines} to {last}", f"{why} ({last - first + 1:,} lines)"
-    return Item(where, revision, len(content) or None, f"{file.label} {lines}: {why}")
+    return Item(where, revision, size or len(content) or None, f"{file.label} {lines}: {why}")

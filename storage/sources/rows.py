@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from types import NoneType
 from typing import Any, NamedTuple
-from uuid import UUID
 
-import orjson
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from storage.encoding import decode
 from storage.errors import InputError
-from storage.sources.base import DOCUMENTS, Item, digest, row_revisions
+from storage.sources.base import DOCUMENTS, Item, row_revisions
+from storage.sources.cells import (
+    Convert,
+    Fault,
+    Unfit,
+    content_digest,
+    identity,
+    json_text,
+    plain,
+    queries,
+    shown,
+    text,
+)
+from storage.sources.times import time_of
 
-__all__ = ["Batch", "Columns", "check_columns", "documents_of"]
+__all__ = ["Batch", "Columns", "RowMapping", "check_columns", "documents_of"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+_TIMES = "ISO 8601, RFC 2822, or seconds or milliseconds since 1970, or set time_format"
+_UNITS = {"L": "line", "R": "row"}
 
 
 class Columns(BaseModel):
@@ -30,7 +40,9 @@ class Columns(BaseModel):
     text: str = Field(default="text", description="The document's text.")
     title: str | None = Field(default=None, description="Its title; unless set, `title` where there is such a column.")
     licence: str | None = Field(default=None, description="Its licence (SPDX).")
-    timestamp: str | None = Field(default=None, description="Its time: ISO 8601 (UTC if bare) or seconds since 1970.")
+    timestamp: str | None = Field(
+        default=None, description="Its time; bare ones are in UTC. One that cannot be read costs the time alone."
+    )
     queries: str | None = Field(default=None, description="Queries that it answers: one, or a list of them.")
     metadata: tuple[str, ...] = Field(default=(), description="Columns kept as metadata, beside the text.")
 
@@ -64,8 +76,18 @@ class Batch(NamedTuple):
     broken: Sequence[Item] = ()
 
 
-class _Unfit(ValueError):
-    """A value that cannot become what its column is for."""
+class RowMapping(NamedTuple):
+    """How the rows of a source become documents.
+
+    Attributes:
+        columns: Which column is what.
+        licence: Licence of rows that state none.
+        time_format: The form of times; None tries those that are known.
+    """
+
+    columns: Columns
+    licence: str | None = None
+    time_format: str | None = None
 
 
 def check_columns(columns: Columns, there: Sequence[str], *, source: str, file: str) -> None:
@@ -81,21 +103,18 @@ def check_columns(columns: Columns, there: Sequence[str], *, source: str, file: 
 
 
 def documents_of(
-    batch: Batch,
-    columns: Columns,
-    licence: str | None,
-    keep: Callable[[pl.Series], pl.Series] | None = None,
+    batch: Batch, mapping: RowMapping, keep: Callable[[pl.Series], pl.Series] | None = None
 ) -> pl.DataFrame:
     """Map rows to the `DOCUMENTS` shape; a row with something wrong has it as its problem, and no text.
 
     Args:
         batch: The rows.
-        columns: Which column is what.
-        licence: Licence of rows that state none.
+        mapping: How they become documents.
         keep: Tells by the ids which rows to go on with; None keeps all.
     """
+    columns = mapping.columns
     problems: dict[int, str] = {}
-    ids = _mapped(batch, columns.id, _identity, problems)
+    ids = _mapped(batch, columns.id, identity, problems)
     ids = ids.set(ids.str.strip_chars() == "", None)
     for row in ids.is_null().arg_true():
         problems.setdefault(row, f"no id in column {columns.id!r}")
@@ -109,22 +128,23 @@ def documents_of(
         ids = ids.gather(rows)
         values = {column: [cells[row] for row in picked] for column, cells in batch.values.items()}
         batch = batch._replace(numbers=[batch.numbers[row] for row in picked], values=values)
-    text = _mapped(batch, columns.text, _text, problems)
-    for row in text.is_null().arg_true():
+    texts = _mapped(batch, columns.text, text, problems)
+    for row in texts.is_null().arg_true():
         problems.setdefault(row, f"no text in column {columns.text!r}")
-    licences = _filled(_mapped(batch, columns.licence, _plain, problems))
+    licences = _filled(_mapped(batch, columns.licence, plain, problems))
+    times, untimed = _times(batch, mapping)
     frame = pl.DataFrame(
         {
             "id": ids,
-            "text": text,
-            "title": _filled(_mapped(batch, columns.title or "title", _plain, problems)),
-            "metadata": _metadata(batch, columns),
-            "licence": licences.fill_null(licence) if licence else licences,
-            "timestamp": _mapped(batch, columns.timestamp, _time, problems, DOCUMENTS["timestamp"]),
-            "queries": _mapped(batch, columns.queries, _queries, problems, DOCUMENTS["queries"]).fill_null([]),
+            "text": texts,
+            "title": _filled(_mapped(batch, columns.title or "title", plain, problems)),
+            "metadata": _metadata(batch, columns, problems),
+            "licence": licences.fill_null(mapping.licence) if mapping.licence else licences,
+            "timestamp": times,
+            "queries": _mapped(batch, columns.queries, queries, problems, DOCUMENTS["queries"]).fill_null([]),
         }
     )
-    return _judged(frame, batch, problems)
+    return _judged(frame, batch, problems).with_columns(untimed)
 
 
 def _judged(frame: pl.DataFrame, batch: Batch, problems: Mapping[int, str]) -> pl.DataFrame:
@@ -134,10 +154,8 @@ def _judged(frame: pl.DataFrame, batch: Batch, problems: Mapping[int, str]) -> p
     revisions = revision.to_list()
     reasons: list[str | None] = [None] * len(frame)
     for row, problem in problems.items():
-        offending = {column: cells[row] for column, cells in batch.values.items()}
-        revisions[row] = digest(orjson.dumps(offending, default=str, option=_JSON))
-        unit = {"L": "line", "R": "row"}[batch.unit]
-        reasons[row] = f"{batch.file} {unit} {batch.numbers[row]}: {problem}"
+        revisions[row] = content_digest({column: cells[row] for column, cells in batch.values.items()})
+        reasons[row] = f"{_named(batch, row)}: {problem}"
     wrong = pl.Series("problem", reasons, dtype=pl.String)
     blanked = pl.when(wrong.is_null()).then(pl.col("text")).otherwise(pl.lit("")).alias("text")
     return frame.with_columns(blanked, pl.Series("revision", revisions, dtype=pl.String), wrong)
@@ -147,29 +165,61 @@ def _place(batch: Batch, row: int) -> str:
     return f"{batch.file}#{batch.unit}{batch.numbers[row]}"
 
 
+def _named(batch: Batch, row: int) -> str:
+    return f"{batch.file} {_UNITS[batch.unit]} {batch.numbers[row]}"
+
+
+def _cells(batch: Batch, column: str | None) -> Sequence[Any]:
+    values = batch.values.get(column) if column is not None else None
+    return [None] * len(batch.numbers) if values is None else values
+
+
 def _mapped(
     batch: Batch,
     column: str | None,
-    convert: Callable[[Any], Any],
+    convert: Convert,
     problems: dict[int, str],
     dtype: pl.DataType | type[pl.DataType] = pl.String,
 ) -> pl.Series:
-    values = batch.values.get(column) if column is not None else None
-    if values is None:
-        return pl.Series([None] * len(batch.numbers), dtype=dtype)
-    if dtype == pl.String:
-        try:
-            return pl.Series(values, dtype=pl.String, strict=True)
-        except TypeError:
-            pass  # mixed types: one by one
+    values = _cells(batch, column)
+    # Looked at first: what polars makes of a nested value, before it refuses it, may take a gigabyte.
+    if dtype == pl.String and {str, NoneType}.issuperset(map(type, values)):
+        return pl.Series(values, dtype=pl.String)
     converted: list[Any] = []
     for row, value in enumerate(values):
         try:
-            converted.append(None if value is None else convert(value))
-        except _Unfit as error:
+            converted.append(None if value is None else _sound(value, convert))
+        except Unfit as error:
             converted.append(None)
             problems.setdefault(row, f"column {column!r} {error}")
     return pl.Series(converted, dtype=dtype)
+
+
+def _sound(value: Any, convert: Convert) -> Any:
+    if isinstance(value, Fault):
+        raise Unfit(value.why)
+    return convert(value)
+
+
+def _times(batch: Batch, mapping: RowMapping) -> tuple[pl.Series, pl.Series]:
+    """Read the times; beside them what is wrong with those that are none, which costs a row nothing else."""
+    column = mapping.columns.timestamp
+    if column is None:
+        nothing = pl.Series("untimed", [None] * len(batch.numbers), dtype=pl.String)
+        return nothing.cast(DOCUMENTS["timestamp"]), nothing
+    times: list[Any] = []
+    untimed: list[str | None] = []
+    for row, value in enumerate(_cells(batch, column)):
+        found = wrong = None
+        try:
+            found = None if value is None else time_of(value, mapping.time_format)
+        except ValueError:
+            form = f"{mapping.time_format!r} (time_format)" if mapping.time_format else _TIMES
+            why = value.why if isinstance(value, Fault) else f"is no time: {shown(value)}; write {form}"
+            wrong = f"{_named(batch, row)}: column {column!r} {why}"
+        times.append(found)
+        untimed.append(wrong)
+    return pl.Series(times, dtype=DOCUMENTS["timestamp"]), pl.Series("untimed", untimed, dtype=pl.String)
 
 
 def _filled(values: pl.Series) -> pl.Series:
@@ -177,77 +227,26 @@ def _filled(values: pl.Series) -> pl.Series:
     return values.set(values == "", None)
 
 
-def _identity(value: Any) -> str:
-    if isinstance(value, str | bytes):
-        return _text(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))  # integers turn into floats where a column has gaps
-    if isinstance(value, bool | float) or not isinstance(value, int | UUID):
-        raise _Unfit(f"is no id: {_shown(value)}; write it as a string")
-    return str(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        return decode(value)
-    raise _Unfit(f"is no text: {_shown(value)}")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list | dict):
-        raise _Unfit(f"is no plain value: {_shown(value)}")
-    if isinstance(value, str | bytes):
-        return _text(value)
-    return orjson.dumps(value, default=str).decode().strip('"')
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        if isinstance(value, str):
-            if not value.strip():
-                return None
-            value = datetime.fromisoformat(value.strip())
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            return _EPOCH + timedelta(seconds=value)
-        if isinstance(value, datetime):
-            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-        if isinstance(value, date):
-            return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise _Unfit(f"is no time: {_shown(value)}; write ISO 8601, or seconds since 1970")
-
-
-def _queries(value: Any) -> list[str]:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = orjson.loads(value)  # how a list stands in a CSV cell
-        except orjson.JSONDecodeError:
-            return [value]
-    if isinstance(value, str):
-        return [value] if value.strip() else []
-    if isinstance(value, list) and all(isinstance(query, str) for query in value):
-        return value
-    raise _Unfit(f"is neither a query nor a list of queries: {_shown(value)}")
-
-
-def _metadata(batch: Batch, columns: Columns) -> pl.Series:
+def _metadata(batch: Batch, columns: Columns, problems: dict[int, str]) -> pl.Series:
     kept = [column for column in columns.metadata if column in batch.values]
     if not kept:
         return pl.Series(["{}"], dtype=pl.String).new_from_index(0, len(batch.numbers))
-    rows = zip(*(batch.values[column] for column in kept), strict=True)
-    return pl.Series(
-        [orjson.dumps(dict(zip(kept, row, strict=True)), default=_foreign, option=_JSON).decode() for row in rows],
-        dtype=pl.String,
-    )
+    spelled: list[str] = []
+    for row, cells in enumerate(zip(*(batch.values[column] for column in kept), strict=True)):
+        record = dict(zip(kept, cells, strict=True))
+        try:
+            spelled.append(json_text(record))
+        except Unfit as error:
+            spelled.append("{}")
+            problems.setdefault(row, f"column {_offending(record)!r} {error}")
+    return pl.Series(spelled, dtype=pl.String)
 
 
-def _foreign(value: Any) -> Any:
-    return decode(value) if isinstance(value, bytes) else str(value)
-
-
-def _shown(value: Any) -> str:
-    shown = value if isinstance(value, str) else orjson.dumps(value, default=_foreign, option=_JSON).decode()
-    return repr(shown[:80])
+def _offending(record: Mapping[str, Any]) -> str:
+    """The first column whose value cannot be kept beside the others."""
+    for column, value in record.items():
+        try:
+            json_text({column: value})
+        except Unfit:
+            return column
+    return next(iter(record))

@@ -5,22 +5,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from storage.sources.base import DOCUMENTS, LISTING, NO_BLOB, SourceConfig, Wanted, regrouped
 from storage.sources.files import DataFile, data_files
-from storage.sources.rows import Batch, Columns, documents_of
+from storage.sources.rows import Batch, Columns, RowMapping, documents_of
+from storage.sources.times import check_form
 
 __all__ = ["BATCH_BYTES", "BATCH_ROWS", "TableConfig", "TableSource"]
 
 BATCH_BYTES = 4 * 1024 * 1024
 BATCH_ROWS = 8_192
+MAX_BYTES = 32 * 1024 * 1024
 
 
 class TableConfig(SourceConfig):
     """What tables have in common."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"max_bytes", "time_format"})
 
     path: str = Field(
         min_length=1,
@@ -28,6 +33,21 @@ class TableConfig(SourceConfig):
         "configuration file's folder.",
     )
     columns: Columns = Field(default=Columns(), description="Which column is what.")
+    time_format: str | None = Field(
+        default=None,
+        description="The form of times, such as `%d.%m.%Y`, or their unit since 1970: s, ms, us or ns. Unset: ISO "
+        "8601, RFC 2822, and numbers by their size.",
+    )
+    max_bytes: int = Field(
+        default=MAX_BYTES,
+        gt=0,
+        description="Larger rows (a line of JSON, a record of CSV, a cell of Parquet) are quarantined, not decoded.",
+    )
+
+    @field_validator("time_format")
+    @classmethod
+    def _form(cls, form: str | None) -> str | None:
+        return None if form is None else check_form(form)
 
 
 class TableSource(ABC):
@@ -35,8 +55,10 @@ class TableSource(ABC):
 
     def __init__(self, config: TableConfig, base_dir: Path) -> None:
         self.name = config.name
+        self._kind = config.kind
         self._columns = config.columns
-        self._licence = config.licence
+        self._mapping = RowMapping(config.columns, config.licence, config.time_format)
+        self._max_bytes = config.max_bytes
         self._path = config.path
         self._base_dir = base_dir
         self._files()
@@ -44,7 +66,7 @@ class TableSource(ABC):
     def list(self) -> Iterator[pl.DataFrame]:
         """Yield every row's id and hash, file by file; see `Source.list`."""
         for batch in self._batches():
-            frame = documents_of(batch, self._columns, self._licence)
+            frame = documents_of(batch, self._mapping)
             size = pl.col("text").str.len_bytes().cast(pl.Int64).alias("bytes")
             yield frame.select("id", "revision", size, "problem")
             if batch.broken:
@@ -53,11 +75,16 @@ class TableSource(ABC):
     def read(self, ids: pl.Series) -> Iterator[pl.DataFrame]:
         """Yield the rows with these ids in the order of the files; see `Source.read`."""
         wanted = Wanted(ids)
-        frames = (documents_of(batch, self._columns, self._licence, wanted.mask) for batch in self._batches())
+        frames = (documents_of(batch, self._mapping, wanted.mask) for batch in self._batches())
         return regrouped(frame.with_columns(NO_BLOB).select(DOCUMENTS.names()) for frame in frames if len(frame))
 
     def _files(self) -> Sequence[DataFile]:
-        return data_files(self._path, self._base_dir, source=self.name)
+        return data_files(self._path, self._base_dir, source=self.name, suffix=self._kind)
+
+    def _members(self) -> Iterator[DataFile]:
+        """Yield all files, of archives those inside."""
+        for file in self._files():
+            yield from file.members(source=self.name)
 
     @abstractmethod
     def _batches(self) -> Iterator[Batch]:

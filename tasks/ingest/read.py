@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,14 @@ import polars as pl
 
 from storage.hashing import digest, fingerprint
 from storage.sources import Source
-from storage.sources.base import NO_BLOB
+from storage.sources.base import DOCUMENTS, NO_BLOB, OPTIONAL
 from storage.spill import Spill
 from tasks.context import Context
 from tasks.ingest.normalise import normalise
 from tasks.ingest.plan import Plan
 from tasks.stage import stage
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Reading", "identified", "read", "readings"]
 
@@ -36,12 +39,14 @@ class Reading:
             next one carries them, so that they are not read again every night.
         missing: Rows that were listed and gone when they were read; an old version of them stays for this night.
         absent: How many of the missing have no old version.
+        untimed: How many rows have a time that cannot be read, and therefore none.
     """
 
     documents: Spill
     touched: pl.DataFrame
     missing: pl.Series
     absent: int
+    untimed: int = 0
 
     @property
     def vanished(self) -> int:
@@ -51,7 +56,8 @@ class Reading:
     @property
     def counts(self) -> dict[str, int]:
         """Rows a fate."""
-        return {"read": self.documents.rows, "touched": self.touched.height, "vanished": self.vanished}
+        counts = {"read": self.documents.rows, "touched": self.touched.height, "vanished": self.vanished}
+        return counts | {"untimed": self.untimed}
 
 
 def identified(frame: pl.DataFrame) -> pl.DataFrame:
@@ -85,8 +91,8 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
     for part in source.read(asked["id"]):
         # A source hands on every row of an id: the listing's second row of an id is the second that is read. Inner,
         # since a source may hand on more than it was asked for.
-        content = part if "blob" in part.columns else part.with_columns(NO_BLOB)
-        frame = content.join(asked, on="id", how="inner", maintain_order="left")
+        absent = [pl.lit(None, DOCUMENTS[name]).alias(name) for name in OPTIONAL if name not in part.columns]
+        frame = part.with_columns(absent).join(asked, on="id", how="inner", maintain_order="left")
         at = frame["at"].to_numpy()
         nth = pl.int_range(pl.len()).over("id") + 1 + pl.Series(met[at], dtype=pl.Int64)
         frame = frame.drop("at").with_columns(nth.cast(pl.Int64).alias("occurrence"))
@@ -96,6 +102,19 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
         yield frame.join(wanted, on=["id", "occurrence"], how="inner", maintain_order="left").with_columns(
             pl.lit(source.name).alias("source"), pl.col("problem").is_not_null().alias("passing")
         )
+    # Rows that were listed oftener than read. Left: each row of `wanted` has the count of its id.
+    counts = asked.with_columns(pl.Series("met", met, dtype=pl.Int64))
+    again = wanted.join(counts, on="id", how="left", maintain_order="left").filter(
+        (pl.col("met") > 0) & (pl.col("occurrence") > pl.col("met"))
+    )
+    if again.height:
+        yield _unread(_repeated(candidates.join(again, on="row", how="semi", maintain_order="left")))
+
+
+def _repeated(rows: pl.DataFrame) -> pl.DataFrame:
+    """Tell of rows that only repeat the id of another: without a content of their own they would be in no count."""
+    what = pl.format("id {} is listed {} times and read fewer: the first stands", pl.col("id"), pl.col("occurrence"))
+    return rows.with_columns(what.alias("problem"))
 
 
 def _unread(broken: pl.DataFrame) -> pl.DataFrame:
@@ -109,6 +128,7 @@ def _unread(broken: pl.DataFrame) -> pl.DataFrame:
         pl.lit([], pl.List(pl.String)).alias("queries"),
         pl.lit(value=False).alias("passing"),
         NO_BLOB,
+        pl.lit(None, pl.String).alias("untimed"),
     )
 
 
@@ -125,9 +145,11 @@ def read(context: Context, plan: Plan) -> Reading:
     documents = context.workspace.spill("read")
     touched: list[pl.DataFrame] = []
     met: list[pl.Series] = []
+    untimed = 0
     for frame in _candidates(context, plan, ledger):
         met.append(frame["row"])
         touched.append(frame.filter("alike").select(list(TOUCHED)))
+        untimed += _told(frame, first=not untimed)
         documents.append(frame.filter(~pl.col("alike")).drop("alike", "old_judged"))
         context.progress.advance(sum(map(len, met)), plan.candidates.height, "documents")
     there = pl.DataFrame({"row": pl.concat(met) if met else []}, schema={"row": pl.String})
@@ -139,7 +161,18 @@ def read(context: Context, plan: Plan) -> Reading:
         missing=missing["row"],
         # Of those, the ones without a ledger row: nothing of them is counted anywhere tonight.
         absent=missing.join(ledger, left_on="row", right_on="key", how="anti").height,
+        untimed=untimed,
     )
+
+
+def _told(frame: pl.DataFrame, *, first: bool) -> int:
+    """Count the times that cannot be read, and warn of the first: one costs nothing else, so nothing else tells it."""
+    # Not those of rows that are refused anyway.
+    wrong = frame.filter(pl.col("untimed").is_not_null() & pl.col("problem").is_null())
+    if first and wrong.height:
+        source, what = wrong.row(0, named=True)["source"], wrong["untimed"][0]
+        logger.warning("source %r: %s; the document is taken in without a time", source, what)
+    return wrong.height
 
 
 def _candidates(context: Context, plan: Plan, ledger: pl.DataFrame) -> Iterator[pl.DataFrame]:

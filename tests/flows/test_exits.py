@@ -25,6 +25,7 @@ CODES = {
     "LeaseHeld": 4,
     "Refused": 5,
     "ReleaseMoved": 4,
+    "SourceFailed": 1,
     "Unreachable": 1,
     "TidemarkError": 1,
     "ServicesError": 1,

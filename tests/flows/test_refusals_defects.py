@@ -39,9 +39,9 @@ def every(result: RunResult) -> tuple[str, dict[str, int], int]:
     return result.outcome, counted(result), result.counts["stale"]
 
 
-def test_a_date_that_changes_its_format_in_half_a_table_takes_nothing_out(tmp_path: Path) -> None:
+def test_a_column_that_breaks_in_half_a_table_takes_nothing_out(tmp_path: Path) -> None:
     night(table(tmp_path))
-    config = table(tmp_path, **{f"r{n}": {"t": "05.01.2024"} for n in range(19)})
+    config = table(tmp_path, **{f"r{n}": {"body": {"html": "soon"}} for n in range(19)})
     forecast = plan(config)
     assert (forecast.outcome, forecast.causes) == ("needs-approval", {"stale": 19})
     stopped = night(config)
@@ -69,9 +69,24 @@ def test_a_date_that_changes_its_format_in_half_a_table_takes_nothing_out(tmp_pa
     assert (every(mended), held(config)) == (("unchanged", {"unchanged": 40}, 0), [])
 
 
+def test_a_date_that_changes_its_format_costs_the_date_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    night(table(tmp_path))
+    config = table(tmp_path, **{f"r{n}": {"t": "05.01.2024"} for n in range(19)}, r20={"body": "New.", "t": "soon"})
+    forecast, result = plan(config), night(config)
+    assert every(result) == ("published", {"changed": 1, "unchanged": 39}, 0)
+    told = "; 20 documents read tonight have times that cannot be read, and none therefore"
+    assert told in result.message
+    assert told in forecast.message
+    assert "source 'rows': rows.jsonl line 1: column 't' is no time: '05.01.2024'; write ISO 8601" in caplog.text
+    assert result.counts["flagged"] == 1  # of the one that is judged
+    assert (documents(config)["rows/r0"]["timestamp"], documents(config)["rows/r30"]["timestamp"].year) == (None, 2024)
+
+
 def test_what_is_published_beside_stale_documents_names_them(tmp_path: Path) -> None:
     night(table(tmp_path))
-    config = table(tmp_path, r0={"t": "soon"}, r1={"body": "Another text."})
+    config = table(tmp_path, r0={"body": 12}, r1={"body": "Another text."})
     result = night(config)
     assert every(result) == ("published", {"changed": 1, "unchanged": 39}, 1)
     assert "release 2 is published; 1 document is stale: its last version stays" in result.message
@@ -80,13 +95,13 @@ def test_what_is_published_beside_stale_documents_names_them(tmp_path: Path) -> 
 
 def test_a_table_of_which_every_row_breaks_loses_nothing(tmp_path: Path) -> None:
     night(table(tmp_path))
-    config = table(tmp_path, **{f"r{n}": {"t": "05.01.2024"} for n in range(40)})
+    config = table(tmp_path, **{f"r{n}": {"body": 12} for n in range(40)})
     for accepted in (False, True):
         assert night(config, accept_stale=accepted, accept_deletions=accepted).outcome == "refused"
     assert len(documents(config)) == 40
 
 
-@pytest.mark.parametrize("fault", [{"body": None}, {"body": 12}, {"body": ""}, {"body": "\x01"}, {"t": "soon"}])
+@pytest.mark.parametrize("fault", [{"body": None}, {"body": 12}, {"body": ""}, {"body": "\x01"}, {"body": [["deep"]]}])
 def test_a_row_that_keeps_its_id_and_breaks_keeps_its_document(tmp_path: Path, fault: dict[str, Any]) -> None:
     night(table(tmp_path))
     config = table(tmp_path, r5=fault)

@@ -32,6 +32,7 @@ DOCUMENTS: Final = pl.Schema(
         "queries": pl.List(pl.String),
         "revision": pl.String(),
         "problem": pl.String(),
+        "untimed": pl.String(),
     }
 )
 # lists are no cells of an expectation: queries count as `query_count`

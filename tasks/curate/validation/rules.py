@@ -34,6 +34,9 @@ DEFECTS: Final = frozenset(
     }
 )
 
+# Default rules that only ever flag: no verdict depends on them.
+FLAGS: Final = frozenset({"timestamp-readable"})
+
 
 class ValidationConfig(BaseModel):
     """What a document must be to enter the index."""
@@ -158,7 +161,8 @@ def fingerprint(config: ValidationConfig, suite: Suite) -> str:
     """Identify everything that can change a verdict: rules, arguments, parameters, the user's file by content."""
     # where the user's file lies and how it is spaced does not matter: its entries are among the rules
     parameters = config.model_dump(mode="json", exclude={"expectations"})
-    return hashed([SUITE, parameters, [_judging(rule) for rule in suite.rules]])
+    judging = [rule for rule in suite.rules if rule.name not in FLAGS or (rule.origin, rule.action) != (None, "flag")]
+    return hashed([SUITE, parameters, [_judging(rule) for rule in judging]])
 
 
 def _judging(rule: Rule) -> list[object]:
@@ -214,6 +218,9 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
         between,
         {"column": "controls", "max_value": 0},
         "holds {controls:,} control characters, the first is U+{control_code:04X} at character {control_at:,}",
+    )
+    yield Rule(
+        "timestamp-readable", 1, "expect_column_values_to_be_null", {"column": "untimed"}, "{untimed}", action="flag"
     )
     yield Rule(
         "timestamp-not-before-1970",

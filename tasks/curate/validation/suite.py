@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -15,6 +16,7 @@ from tasks.curate.validation.rules import METADATA, Action, Rule, Suite, Validat
 
 __all__ = ["load_suite"]
 
+MOST_VALUES: Final = 100_000
 ENTRY_KEYS: Final = ("expectation", "kwargs", "name", "reason", "meta", "action", "defect")
 # what Great Expectations itself writes into an exported suite, and what has no meaning here
 EXPORTED_KEYS: Final = ("type", "id", "description", "notes", "rendered_content", "severity")
@@ -62,16 +64,37 @@ def read_entries(path: Path) -> list[Any]:
         raise InputError(f"{path}: is not UTF-8 (byte {error.start})") from error
     except (json.JSONDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: is not valid {path.suffix[1:].upper()}: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: is nested too deep to be read; an entry needs five levels") from error
+    check_size(content, path)
     entries = content.get("expectations") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise InputError(f"{path}: holds no list of entries; each is {{expectation: ..., kwargs: {{...}}}}")
     return entries
 
 
+def check_size(content: Any, path: Path) -> None:
+    """Refuse a file that is small and means something large, as aliases of aliases do.
+
+    Raises:
+        InputError: It has more values than any list of rules, each alias counted where it stands.
+    """
+    pending, count = [content], 0
+    while pending:
+        here = pending.pop()
+        count += 1
+        if count > MOST_VALUES:
+            raise InputError(f"{path}: holds over {MOST_VALUES:,} values once its aliases are followed; write fewer")
+        if isinstance(here, dict):
+            pending.extend(here.values())
+        elif isinstance(here, list):
+            pending.extend(here)
+
+
 def parse_entry(entry: Any, origin: str) -> Rule:
     """Check one entry as far as that goes without Great Expectations."""
     if not isinstance(entry, dict):
-        raise InputError(f"{origin}: is {entry!r}, not a mapping with `expectation` and `kwargs`")
+        raise InputError(f"{origin}: is {reprlib.repr(entry)}, not a mapping with `expectation` and `kwargs`")
     if unknown := [key for key in entry if key not in (*ENTRY_KEYS, *EXPORTED_KEYS)]:
         raise InputError(f"{origin}: unknown key {unknown[0]!r}; valid are {', '.join(ENTRY_KEYS)}")
     expectation = entry.get("expectation", entry.get("type"))
@@ -79,7 +102,7 @@ def parse_entry(entry: Any, origin: str) -> Rule:
         raise InputError(f"{origin}: names no expectation, such as `expectation: expect_column_values_to_not_be_null`")
     kwargs = entry.get("kwargs") or {}
     if not isinstance(kwargs, dict):
-        raise InputError(f"{origin}: kwargs is {kwargs!r}, not a mapping of arguments")
+        raise InputError(f"{origin}: kwargs is {reprlib.repr(kwargs)}, not a mapping of arguments")
     meta = entry.get("meta") or {}
     reason = entry.get("reason") or (meta.get("reason") if isinstance(meta, dict) else None)
     kwargs = {key: zoned(value) for key, value in kwargs.items() if value is not None}

@@ -11,7 +11,7 @@ import fsspec
 import polars as pl
 import pytest
 
-from storage.errors import InputError
+from storage.errors import InputError, Unreachable
 from storage.sources import DOCUMENTS, LISTING, Source, open_source, parse_source
 
 
@@ -78,3 +78,8 @@ def test_a_damaged_archive_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "a.csv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"cannot read a\.csv\.gz"):
         listed(opened(tmp_path, "a.csv.gz"))
+
+
+def test_a_server_that_does_not_answer_is_no_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match=r"source 'rows': http://127.0.0.1:9/x.csv: the server does not answer"):
+        opened(tmp_path, "http://127.0.0.1:9/x.csv")

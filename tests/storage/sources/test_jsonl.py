@@ -85,8 +85,6 @@ def test_utf16_is_read_by_its_mark(tmp_path: Path) -> None:
         ({"id": " "}, "no id in column 'id'"),
         ({"text": 5}, "column 'text' is no text: '5'"),
         ({"text": ["x"]}, "column 'text' is no text: '[\"x\"]'"),
-        ({"when": "yesterday"}, "column 'when' is no time: 'yesterday'; write ISO 8601, or seconds since 1970"),
-        ({"when": 1e300}, "column 'when' is no time: '1e+300'; write ISO 8601, or seconds since 1970"),
         ({"asked": [1]}, "column 'asked' is neither a query nor a list of queries: '[1]'"),
     ],
 )

@@ -21,7 +21,7 @@ class Own:
         self.words = config.model_extra["words"]
 
     def list(self):
-        yield pl.DataFrame({"id": self.words, "revision": self.words})
+        yield pl.DataFrame({"id": self.words, "revision": self.words, "problem": None})
 
     def read(self, ids):
         yield pl.DataFrame({"id": ids, "text": ids})
@@ -77,7 +77,8 @@ def test_a_class_of_the_users_own_is_opened_from_beside_the_file(
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
-        ("own_half:Half", r"own_half:Half lacks one of name, list\(\) and read\(ids\)"),
+        ("own_half:Half", r"own_half:Half lacks list\(\) or read\(ids\)"),
+        ("subprocess:Popen", r"subprocess:Popen lacks list\(\) or read\(ids\)"),
         ("own_half:Nix", "'own_half' has no class 'Nix'"),
         ("no_such_module:Own", "cannot import 'no_such_module'"),
     ],

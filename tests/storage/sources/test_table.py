@@ -77,6 +77,7 @@ def test_every_mapped_column_arrives(tmp_path: Path, kind: str) -> None:
         "queries": ["q"],
         "problem": None,
         "blob": None,
+        "untimed": None,
     }
     # Stored beside every document: this value may never change under the same content.
     assert revision == "da257618bb173318"

@@ -85,6 +85,10 @@ def test_a_condition_brings_its_columns(tmp_path: Path) -> None:
     assert load_suite(config_of(tmp_path, text)).rules[-1].columns == ("title", "chars")
 
 
+LAUGHS = "a0: &a0 [lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+LAUGHS += "expectations: *a9\n"
+
+
 @pytest.mark.parametrize(
     ("text", "name", "message"),
     [
@@ -106,6 +110,10 @@ def test_a_condition_brings_its_columns(tmp_path: Path) -> None:
         ("- {expectation: e, defect: 'yes'}", "rules.yaml", "entry 1: defect is 'yes'; write true"),
         ("- {expectation: e, defect: true, action: flag}", "rules.yaml", "entry 1: a rule that flags refuses nothing"),
         ("x", "rules.txt", "are read from .yaml, .yml and .json"),
+        (LAUGHS, "rules.yaml", "holds over 100,000 values once its aliases are followed"),
+        ("&a [*a]", "rules.yaml", "holds over 100,000 values once its aliases are followed"),
+        ("[" * 3_000, "rules.yaml", "is nested too deep to be read"),
+        ("[" * 100_000, "rules.json", "is nested too deep to be read"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place(tmp_path: Path, text: str, name: str, message: str) -> None:
