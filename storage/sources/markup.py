@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from storage.encoding import decode
+from storage.encoding import UTF_8, decode
 
 __all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page", "tidy"]
 
@@ -40,11 +40,12 @@ _RST_LINE = re.compile(r"([!-/:-@\[-`{-~])\1+\s*$")
 
 
 class Page(NamedTuple):
-    """What a reader of a file sees, or why nothing."""
+    """What a reader of a file sees, or why nothing; `hidden` counts the characters of HTML that its styles hide."""
 
     text: str
     title: str | None
     problem: str | None = None
+    hidden: int = 0
 
 
 def kind_of(name: str) -> str | None:
@@ -55,10 +56,10 @@ def kind_of(name: str) -> str | None:
     return NAMES.get(name.lower())
 
 
-def page(raw: bytes, name: str) -> Page:
+def page(raw: bytes, name: str, encoding: str = UTF_8) -> Page:
     """Decode a file of any kind but HTML, which `storage.sources.worker` reads, and find its title."""
     kind = kind_of(name)
-    text = decode(raw)
+    text = decode(raw, encoding)
     title = None
     if kind == "code":
         title = name
