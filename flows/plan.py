@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from flows.config.schema import Config
@@ -47,6 +47,7 @@ class Forecast:
         seconds: That the plan itself took, a stage.
         message: One line for people.
         sources: Source to its number of documents.
+        passed_over: Source to what it leaves out, how many a reason: unknown suffix, hidden, excluded and the like.
         retrain: What a `retrain` would cost on top of the release; None before the first, and where another question
             was asked.
     """
@@ -61,6 +62,7 @@ class Forecast:
     seconds: dict[str, float]
     message: str
     sources: dict[str, int]
+    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     retrain: Retraining | None = None
 
 
@@ -149,6 +151,7 @@ def _forecast(context: Context, encoder: EncoderFolder, done: Preparation, clock
         seconds=clock.total(),
         message="",
         sources=done.scan.counts,
+        passed_over=done.scan.passed_over,
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from storage.encoding import UTF_8, decode
 
-__all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page", "tidy"]
+__all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page", "tidy", "unknown"]
 
 _KINDS = {
     "markdown": ".md .markdown .mdown .mkd .mdx",
@@ -32,6 +32,7 @@ NAMES: dict[str, str] = {
 # Titles stand at the top; looking further costs time on files that have none.
 _TITLE_WINDOW = 64 * 1024
 _TITLE_LENGTH = 300
+_SUFFIX_LENGTH = 12  # of a suffix that is told; longer ones are parts of names
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
@@ -54,6 +55,13 @@ def kind_of(name: str) -> str | None:
     if dot and stem:
         return SUFFIXES.get("." + suffix.lower())
     return NAMES.get(name.lower())
+
+
+def unknown(name: str) -> str:
+    """Say of a file of no known kind which suffix it has, as a reason to pass it over."""
+    stem, dot, suffix = name.rpartition(".")
+    known_form = dot and stem and suffix.isascii() and suffix.isalnum() and len(suffix) <= _SUFFIX_LENGTH
+    return f"unknown suffix .{suffix.lower()}" if known_form else "no known suffix"
 
 
 def page(raw: bytes, name: str, encoding: str = UTF_8) -> Page:
