@@ -155,9 +155,7 @@ def emptiness(base: Release | None, scan: Scan, documents: int) -> list[str]:
         passed = scan.passed_over.get(source)
         over = f" and passes over {passed_words(passed)}" if passed else ""
         told.append(
-            f"source {source!r} lists {count:,}, of which none is accepted{over}"
-            if count
-            else f"source {source!r} lists nothing{over}"
+            f"source {source!r} lists {count or 'nothing'}{', none of which is accepted' if count else ''}{over}"
         )
     return [f"the first release would hold no document: {'; '.join(told)}"]
 
@@ -241,10 +239,8 @@ def gate(
         "--accept-empty": bool(nothing) or accept_empty,
     }
     options = [option for option, given in approved.items() if given]
-    return Verdict(
-        Outcome.NEEDS_APPROVAL,
-        (*lost, *stale, *changed, *nothing, _way_on(context, options, mend=bool(stale or nothing))),
-    )
+    way_on = _way_on(context, options, mend=bool(stale or nothing))
+    return Verdict(Outcome.NEEDS_APPROVAL, (*lost, *stale, *changed, *nothing, way_on))
 
 
 def _refusals(limits: LimitsConfig, listed: int, refused: int) -> tuple[str, ...]:
