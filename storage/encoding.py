@@ -25,8 +25,10 @@ _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 _META = re.compile(rb"<meta\b[^>]*?\bcharset\s*+=\s*+[\"']?+\s*+([\w.:-]++)", re.IGNORECASE)
 _XML = re.compile(rb"\A\s*+<\?xml\b[^>]*?\bencoding\s*+=\s*+[\"']([\w.:-]++)", re.IGNORECASE)
 _SAMPLE = 64 * 1024  # bytes that detection looks at
-# What texts outside UTF-8 are written in; a detector that may choose among all there are names Balkan ones for Latin-1.
+# What texts outside UTF-8 are written in; a detector that may choose among all there are names rare ones for Latin-1.
 _LIKELY = "cp1252 cp932 euc_jp gb18030 big5 cp949 cp1251 koi8_r cp1250 cp1253 cp1254 cp1255 cp1256 cp1257 cp874"
+_ALIKE = {"cp1250": "cp1252", "cp1257": "cp1252", "cp949": "euc_jp"}
+_NEAR = 0.15  # of the detector's measure of how much a text is like a language, between 0 and 1
 
 
 def decode(raw: bytes, encoding: str = UTF_8) -> str:
@@ -112,5 +114,13 @@ def _detected(raw: bytes) -> str:
 
     # The sample ends at a line, so that no character is cut in two where lines are ended.
     sample = raw[:_SAMPLE].rpartition(b"\n")[0] if len(raw) > _SAMPLE else raw
-    best = from_bytes(sample or raw[:_SAMPLE], cp_isolation=_LIKELY.split()).best()
-    return best.encoding if best is not None else "cp1252"
+    found = from_bytes(sample or raw[:_SAMPLE], cp_isolation=_LIKELY.split())
+    best = found.best()
+    if best is None:
+        return "cp1252"
+    # Where two read alike, the one that more people write in; the detector names the first of the alphabet.
+    alike = _ALIKE.get(best.encoding)
+    for other in found:
+        if other.encoding == alike and other.chaos <= best.chaos and other.coherence >= best.coherence - _NEAR:
+            return alike
+    return best.encoding

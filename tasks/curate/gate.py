@@ -154,9 +154,7 @@ def emptiness(base: Release | None, scan: Scan, documents: int) -> list[str]:
     for source, count in scan.counts.items():
         passed = scan.passed_over.get(source)
         over = f" and passes over {passed_words(passed)}" if passed else ""
-        told.append(
-            f"source {source!r} lists {count or 'nothing'}{', none of which is accepted' if count else ''}{over}"
-        )
+        told.append(f"source {source!r} lists {f'{count:,}, none of them accepted,' if count else 'nothing'}{over}")
     return [f"the first release would hold no document: {'; '.join(told)}"]
 
 
