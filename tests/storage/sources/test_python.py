@@ -166,6 +166,30 @@ def test_the_standard_library_and_distributions_are_found() -> None:
     assert read(source, [*some, "json.nothing"]).equals(documents.filter(pl.col("id").is_in(some)))
 
 
+def test_code_deeper_than_the_interpreters_stack_costs_itself_alone(made: Path) -> None:
+    module(made, "deep/__init__.py", "def f(a=" + "1+" * 500 + '1):\n    "Add."\n\ndef g():\n    "Sound."\n')
+    module(made, "deep/chain.py", "if a: pass\n" + "elif b: pass\n" * 2_000)
+    module(made, "deep/sum.py", "a = " + "1+" * 20_000 + "1\n")
+    source = packages("deep")
+    rows = listed(source)
+    assert rows.filter(pl.col("problem").is_null())["id"].to_list() == ["deep.f", "deep.g"]
+    told = rows.filter(pl.col("problem").is_not_null())["id"].to_list()
+    assert set(told) <= {"deep/chain.py", "deep/sum.py"} and "deep/sum.py" in told
+    assert read(source, ["deep.f"])["text"].to_list() == ["def deep.f(...)\n\nAdd."]
+
+
+def test_a_folder_of_a_package_that_cannot_be_listed_is_named(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module(made, "shut/__init__.py", '"""A."""')
+    source = packages("shut")
+
+    def failing(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("storage.sources.packages.os.scandir", failing)
+    with pytest.raises(InputError, match=r"source '\w+': cannot list '.*shut' of package 'shut': Permission denied"):
+        listed(source)
+
+
 @pytest.mark.parametrize(("name", "what"), [("no_such_package", "no installed package"), ("math", "no Python source")])
 def test_a_missing_package_is_an_input_error(name: str, what: str) -> None:
     with pytest.raises(InputError, match=what):
