@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from flows.config.schema import Config
@@ -52,6 +52,7 @@ class Forecast:
             and reason of every document that changes.
         every: Whether a terminal shows all of them.
         flow: The flow whose exit code it ends with.
+        passed_over: Source to what it leaves out, how many a reason: unknown suffix, hidden, excluded and the like.
         retrain: What a `retrain` would cost on top of the release; None before the first, and where another question
             was asked.
     """
@@ -69,6 +70,7 @@ class Forecast:
     documents: tuple[dict[str, Any], ...] = ()
     every: bool = False
     flow: str = "plan"
+    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     retrain: Retraining | None = None
 
 
@@ -176,6 +178,7 @@ def _forecast(context: Context, encoder: EncoderFolder, done: Preparation, clock
         seconds=clock.total(),
         message="",
         sources=done.scan.counts,
+        passed_over=done.scan.passed_over,
     )
 
 

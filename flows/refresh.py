@@ -45,6 +45,7 @@ def refresh(
     accept_deletions: bool = False,
     accept_stale: bool = False,
     accept_encoder: bool = False,
+    accept_empty: bool = False,
     rebuild: bool = False,
     trigger: str = "manual",
     console: Progress | None = None,
@@ -56,6 +57,7 @@ def refresh(
         accept_deletions: Approve that a source loses more documents than limits.max_lost_share.
         accept_stale: Approve that more of a source breaks at once than limits.max_stale_share; its last versions stay.
         accept_encoder: Approve that another encoder replaces that of the release.
+        accept_empty: Approve that the first release holds no document.
         rebuild: Take nothing over from earlier releases: embed everything again. What cannot be read is set aside.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
@@ -77,6 +79,7 @@ def refresh(
         "accept_deletions": accept_deletions,
         "accept_stale": accept_stale,
         "accept_encoder": accept_encoder,
+        "accept_empty": accept_empty,
     }
     with (
         opened(config, name, progress, suite) as unbound,  # wrong input is told before anything is written

@@ -157,6 +157,7 @@ class RunResult:
         message: One line for people.
         causes: Why there was work: documents a cause.
         space: Vector space of the run.
+        passed_over: Source to what it left out, how many a reason.
     """
 
     run: str
@@ -167,11 +168,16 @@ class RunResult:
     message: str
     causes: dict[str, int] = field(default_factory=dict)
     space: str = ""
+    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run, space: str) -> RunResult:
         """The result of a run that was concluded."""
-        return cls(run.id, run.release, run.outcome, run.counts, run.clock.total(), run.message, run.causes, space)
+        sources = run.facts.get("data", {}).get("sources", {})
+        passed = {name: version["passed_over"] for name, version in sources.items() if version.get("passed_over")}
+        return cls(
+            run.id, run.release, run.outcome, run.counts, run.clock.total(), run.message, run.causes, space, passed
+        )
 
 
 # Is told of each run once it has its id: what shows runs elsewhere, such as the dashboard, sets it.

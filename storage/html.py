@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 import re
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
 import orjson
-from bs4 import BeautifulSoup, Tag
-from bs4.dammit import EncodingDetector
-from bs4.element import NavigableString, PageElement
-from bs4.exceptions import ParserRejectedMarkup
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from storage.encoding import decode
+from storage.css import Look, Sheet
+from storage.encoding import html_text
+from storage.tags import BLOCKS, bounded, closed
 
-__all__ = ["read", "serve"]
+__all__ = ["Read", "read", "serve"]
 
-_BLOCKS = frozenset(
-    """address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure
-    footer form h1 h2 h3 h4 h5 h6 header hgroup html li main menu nav ol p pre section summary table tbody tfoot
-    thead tr ul""".split()  # noqa: SIM905 - a list of fifty quoted words reads worse
-)
 _BREAKS = {"br": "\n", "hr": "\n", "td": " ", "th": " "}
 _SPACES = re.compile(r"\s+")
-_UNSEEN = ["script", "style", "template", "noscript", "head", "svg", "iframe", "object"]
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_UNSEEN = frozenset(["script", "style", "template", "noscript", "head", "svg", "iframe", "object", "noframes"])
+_MEDIA = frozenset(["", "all", "screen"])
+_TEXT = "-text"  # what the parser calls a text
 
 
-def read(raw: bytes) -> tuple[str, str | None]:
-    """Find the visible text of a page, and its title as it stands there.
+class Read(NamedTuple):
+    """What a reader of a page sees, the title as it stands there, and how many characters its styles hide."""
+
+    text: str
+    title: str | None
+    hidden: int = 0
+
+
+def read(raw: bytes) -> Read:
+    """Find the visible text of a page by the rules of HTML 5, as a browser shows it without any script.
 
     Raises:
-        ParserRejectedMarkup: The parser knows no way to go on.
+        ValueError: The parser knows no way to go on.
     """
-    soup = BeautifulSoup(_decoded(raw), "html.parser")
-    title = soup.title.get_text() if soup.title else None
-    for tag in soup.find_all(_UNSEEN):
-        tag.extract()
-    for tag in soup.find_all(_hidden):
-        tag.extract()
-    return _visible_text(soup), title
+    page = html_text(raw)
+    if page.lstrip()[:5] == "<?xml":
+        page = closed(page)
+    # Hostile pages alone are changed by it; lexbor's time would grow with the square of their depth.
+    try:
+        tree = LexborHTMLParser(bounded(page))
+    except SelectolaxError as error:
+        raise ValueError(str(error)) from error
+    if tree.root is None:
+        return Read("", None)
+    titles = (node for node in tree.css("title") if not _in_picture(node))
+    title = next(titles, None)
+    text, hidden = _visible_text(tree.root, _sheet(tree))
+    return Read(text, None if title is None else title.text(), hidden)
 
 
 def serve(asked: BinaryIO, answers: BinaryIO) -> None:
@@ -60,12 +71,13 @@ def serve(asked: BinaryIO, answers: BinaryIO) -> None:
 
 def _answer(raw: bytes) -> bytes:
     try:
-        text, title = read(raw)
-    except (ParserRejectedMarkup, RecursionError, MemoryError) as error:
+        found = read(raw)
+    except (ValueError, RecursionError, MemoryError) as error:
         # Anything else ends this process, which whoever asks takes for a problem with the page, too.
         why = f"cannot be parsed: {str(error) or type(error).__name__}"
-        return orjson.dumps({"text": "", "title": None, "problem": why})
-    return orjson.dumps({"text": _encodable(text), "title": title and _encodable(title), "problem": None})
+        return orjson.dumps({"text": "", "title": None, "problem": why, "hidden": 0})
+    title = found.title and _encodable(found.title)
+    return orjson.dumps({"text": _encodable(found.text), "title": title, "problem": None, "hidden": found.hidden})
 
 
 def _encodable(text: str) -> str:
@@ -75,51 +87,103 @@ def _encodable(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _decoded(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        declared = EncodingDetector.find_declared_encoding(raw[:4096], is_html=True)
-    try:
-        return raw.decode(declared) if declared and declared.lower() not in {"utf-8", "utf8"} else decode(raw)
-    except (LookupError, ValueError):  # no encoding, or not the page's: some say so in errors of their own
-        return decode(raw)
+def _in_picture(node: LexborNode) -> bool:
+    return node.parent is not None and node.parent.tag == "svg"
 
 
-def _hidden(tag: Tag) -> bool:
-    return tag.has_attr("hidden") or bool(_HIDDEN_STYLE.search(str(tag.get("style") or "")))
+def _sheet(tree: LexborHTMLParser) -> Sheet:
+    """The rules of the page's own sheets."""
+    sheet = Sheet()
+    for style in tree.css("style"):
+        if (style.attributes.get("media") or "").strip().lower() in _MEDIA:
+            sheet.add(style.text())
+    return sheet
 
 
-def _visible_text(soup: BeautifulSoup) -> str:
-    """Join the text nodes: a line a block, runs of white space inside a line as one space, `<pre>` as it is."""
+class _Place(NamedTuple):
+    """An element on the way down: its node, its block, its look, and which selectors held above it and at it."""
+
+    node: LexborNode
+    block: LexborNode | None
+    is_pre: bool
+    look: Look
+    above: frozenset[tuple[int, int]] = frozenset()
+    matched: frozenset[tuple[int, int]] = frozenset()
+
+
+def _visible_text(root: LexborNode, sheet: Sheet) -> tuple[str, int]:
+    """Join the text nodes: a line a block, runs of white space inside a line as one space, `<pre>` as it is.
+
+    Returns:
+        The text, and how many characters of other text styles hide.
+    """
     blocks: list[str] = []
     pieces: list[str] = []
-    current: PageElement | None = None
-    for node in soup.descendants:
-        if isinstance(node, Tag):
-            if node.name in _BREAKS:
-                pieces.append(_BREAKS[node.name])
+    current: _Place | None = None
+    hidden = 0
+    for node, place in _walk(root, sheet):
+        tag = node.tag
+        if tag in _BREAKS and not place.look.hidden:
+            pieces.append(_BREAKS[tag])
+        if tag != _TEXT:
             continue
-        # Comments, doctypes and declarations are subclasses; what a reader sees is the class itself.
-        if type(node) is not NavigableString:
+        text = node.text_content or ""
+        if place.look.hidden:
+            hidden += len("".join(text.split()))
             continue
-        block = node.parent
-        while block is not None and block.name not in _BLOCKS:
-            block = block.parent
-        if block is not current:
+        # The block is carried down: to climb to it from each text would cost the square of the depth.
+        if current is None or current.block is not place.block:
             blocks.append(_block_text(pieces, current))
-            pieces, current = [], block
-        pieces.append(str(node) if _preformatted(block) else _SPACES.sub(" ", str(node)))
+            pieces, current = [], place
+        pieces.append(text if place.is_pre else _SPACES.sub(" ", text))
     blocks.append(_block_text(pieces, current))
-    return "\n".join(block for block in blocks if block)
+    return "\n".join(block for block in blocks if block), hidden
 
 
-def _preformatted(block: PageElement | None) -> bool:
-    return isinstance(block, Tag) and block.name == "pre"
+def _walk(root: LexborNode, sheet: Sheet) -> Iterator[tuple[LexborNode, _Place]]:
+    """Yield each text and element with the place it stands in, in the order of the page; unseen elements are left out.
+
+    Goes by links from node to node: a recursion would end at a page as deep as the interpreter's stack.
+    """
+    places = [_entered(root, _Place(root, None, is_pre=False, look=Look()), sheet)]
+    node: LexborNode | None = root.child
+    while True:
+        while node is not None:
+            yield node, places[-1]
+            child = node.child if node.is_element_node and node.tag not in _UNSEEN else None
+            if child is None:
+                node = node.next
+            else:
+                places.append(_entered(node, places[-1], sheet))
+                node = child
+        if len(places) == 1:
+            return
+        node = places.pop().node.next
 
 
-def _block_text(pieces: list[str], block: PageElement | None) -> str:
+def _entered(node: LexborNode, around: _Place, sheet: Sheet) -> _Place:
+    """The place that an element is for what is in it."""
+    tag = node.tag or ""
+    attributes = node.attributes
+    names = attributes.get("class") or ""
+    above = around.above | around.matched if around.matched else around.above
+    matched = sheet.matched(tag, frozenset(names.split()), attributes.get("id") or "", above, around.matched)
+    declared = sheet.declared(matched, attributes.get("style")) if matched or attributes.get("style") else {}
+    if "hidden" in attributes:
+        declared.setdefault("display", "none")
+    is_block = tag in BLOCKS
+    return _Place(
+        node,
+        node if is_block else around.block,
+        tag == "pre" if is_block else around.is_pre,
+        around.look.within(declared) if declared else around.look,
+        above,
+        matched,
+    )
+
+
+def _block_text(pieces: list[str], place: _Place | None) -> str:
     text = "".join(pieces)
-    if _preformatted(block):
+    if place is not None and place.is_pre:
         return text.strip("\n")
     return "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()

@@ -45,7 +45,7 @@ class Preparation:
 
 
 def tally(context: Context, done: Preparation) -> dict[str, int]:
-    """Count documents and chunks.
+    """Count documents and chunks, and what sources left out (`passed_over`), which is in no other count.
 
     documents = added + changed + moved + unchanged + duplicates + quarantined, where the first four are indexed, and
     chunks = embedded + reused.
@@ -92,6 +92,7 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
         "unlisted": unlisted,
         "flagged": sum(done.validated.flagged.values()),
         "untimed": done.reading.untimed,
+        "passed_over": sum(sum(counts.values()) for counts in done.scan.passed_over.values()),
         "tokens": done.pending.tokens,
     }
 

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from flows.views.parts import COLOURS, clean, grid, heading, steps, table
+from flows.views.parts import COLOURS, clean, grid, heading, named, steps, table
 from flows.views.progress import duration
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def hits_view(release: int, query: str, hits: Sequence[Hit]) -> RenderableType:
         made.add_column(justify="right", no_wrap=True, width=3, style="dim")
         made.add_column(no_wrap=True, style="green")
         made.add_column(overflow="fold")
-        made.add_row(f"{rank}", f"{hit.score:.3f}", Text(clean(hit.title or hit.document), style="bold"))
-        where = f"{hit.source}  {hit.document}  characters {hit.start:,} to {hit.end:,}  chunk {hit.chunk}"
+        made.add_row(f"{rank}", f"{hit.score:.3f}", Text(named(hit.title or hit.document), style="bold"))
+        where = f"{hit.source}  {named(hit.document)}  characters {hit.start:,} to {hit.end:,}  chunk {hit.chunk}"
         made.add_row("", "", Text(clean(where), style="dim"))
         made.add_row("", "", excerpt(hit.text, query))
         parts.append(Padding(made, (1, 0, 0, 0), expand=False))
@@ -156,7 +156,7 @@ def quarantine_view(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     for row in rows:
         since = row.get("stale_since")
         stands = f"; last version of {since:%Y-%m-%d} stays" if since else ""
-        cells = (row["document"], row["source"], row["rule"], f"{row['reason']}{stands}")
+        cells = (named(row["document"]), row["source"], row["rule"], f"{row['reason']}{stands}")
         made.add_row(*(clean(cell) for cell in cells), str(row["attempts"]))
     lead = f"{len(rows)} refused; each is tried again when its content or its rule changes"
     stale = sum(row.get("stale_since") is not None for row in rows)
@@ -221,8 +221,8 @@ def age(then: datetime, now: datetime | None = None) -> str:
 
 def _place(row: Mapping[str, Any]) -> str:
     """Name a document, and where it was before it moved."""
-    place = f"{row['source']}: {row['document']}"
-    return f"{row['before']['document']} is now {place}" if "before" in row else place
+    place = f"{row['source']}: {named(row['document'])}"
+    return f"{named(row['before']['document'])} is now {place}" if "before" in row else place
 
 
 def _value(value: Any) -> str:

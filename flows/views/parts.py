@@ -14,7 +14,7 @@ from rich.text import Text
 
 from storage.outcome import Outcome
 
-__all__ = ["COLOURS", "bars", "clean", "grid", "heading", "size", "steps", "table"]
+__all__ = ["COLOURS", "bars", "clean", "grid", "heading", "named", "size", "steps", "table"]
 
 COLOURS: Mapping[str, str] = {
     Outcome.RUNNING: "cyan",
@@ -29,7 +29,12 @@ COLOURS: Mapping[str, str] = {
     Outcome.INTERRUPTED: "red",
 }
 BAR = 32
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Control characters, and those that nobody sees: of no width, turning the direction, ending a line, tags, selectors.
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
+)
+NAMED = 200  # characters of a name that are shown
 
 
 def heading(what: str, about: str, verdict: str, style: str) -> RenderableType:
@@ -95,8 +100,14 @@ def steps(commands: Sequence[str], lead: str) -> RenderableType:
 
 
 def clean(text: object) -> str:
-    """Drop control characters, so that a document cannot steer the terminal."""
+    """Drop control characters and invisible ones, so that a document cannot steer the terminal or turn its lines."""
     return CONTROL.sub("", str(text))
+
+
+def named(name: object) -> str:
+    """Show the id of a document on one line: a name that holds line breaks could otherwise forge a line."""
+    shown = clean(str(name).replace("\n", "\\n").replace("\t", "\\t"))
+    return shown if len(shown) <= NAMED else f"{shown[:NAMED]}..."
 
 
 def size(count: float) -> str:

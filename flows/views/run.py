@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -12,6 +13,7 @@ from rich.text import Text
 from flows.views.parts import COLOURS, bars, clean, grid, heading, size, steps, table
 from flows.views.progress import duration
 from storage.outcome import Outcome
+from tasks.ingest.passed import passed_words
 
 if TYPE_CHECKING:
     from flows.maintain import MaintainResult
@@ -85,6 +87,7 @@ def plan_view(found: Forecast) -> RenderableType:
         causes,
         *_named(found),
         grid(costs),
+        *_passed(found.passed_over),
         *([] if found.retrain is None else [grid(_retraining(found.retrain))]),
         steps(next_steps.get(found.outcome, []), "nothing was written; to go on:"),
     )
@@ -141,6 +144,7 @@ def refresh_view(result: RunResult) -> RenderableType:
             ("chunks", f"{counts.get('chunks', 0):,}", chunks),
         ]
         parts.append(grid(rows))
+    parts += _passed(result.passed_over)
     if result.seconds:
         parts.append(bars(result.seconds))
     parts.append(steps(_next(result), "next:"))
@@ -183,6 +187,12 @@ def _message(message: str, outcome: Outcome) -> list[RenderableType]:
     if not message or outcome in {Outcome.PUBLISHED, Outcome.UNCHANGED}:
         return []
     return [Text(clean(message), style=COLOURS[outcome])]
+
+
+def _passed(passed_over: Mapping[str, Mapping[str, int]]) -> list[RenderableType]:
+    """Draw what the sources left out; nothing where they left out nothing."""
+    rows = [(f"passed over in {name}", passed_words(counts)) for name, counts in passed_over.items()]
+    return [grid(rows)] if rows else []
 
 
 def approval(message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -15,8 +16,9 @@ import orjson
 import polars as pl
 from pydantic import Field, field_validator
 
+from storage.encoding import UTF_8, html_text
 from storage.errors import InputError
-from storage.sources import markup
+from storage.sources import links, markup
 from storage.sources.base import (
     Document,
     Item,
@@ -26,17 +28,16 @@ from storage.sources.base import (
     listing_slices,
     located,
 )
-from storage.sources.patterns import matcher
+from storage.sources.encodings import checked
+from storage.sources.patterns import hidden_names, matcher
+from storage.sources.tree import Entry, Tree
 from storage.sources.worker import HtmlReader
 
 __all__ = ["FolderConfig", "FolderSource"]
 
 # Part of every revision: raise it when the same file yields another text, title or metadata than before.
 READER_VERSION = 1
-
-SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
-# A folder with such a child is a store, which holds pages and texts of its own: indexed, they would change every night.
-STORE_MARK = "leases.lance"
+HTML_VERSION = 2  # the same for HTML alone
 
 # The kernel stamps files by its tick: two writes within one can leave the same times.
 _TICK_NS = 20_000_000
@@ -57,15 +58,29 @@ class FolderConfig(SourceConfig):
         default=(),
         description="Patterns of the files to take, as in .gitignore: `**` crosses folders, a pattern without `/` "
         "holds at any depth, one that names a folder takes all that is below it, and `!` takes back. Files of an "
-        "unknown suffix are then taken as text. Empty: all files of a known suffix.",
+        "unknown suffix are then taken as text, and hidden ones where a pattern names them (`.github/**`). Empty: all "
+        "files of a known suffix.",
     )
     exclude: tuple[str, ...] = Field(
         default=(),
         description="Patterns of files and folders to leave out, as in .gitignore: `name/` is a folder alone, and `!` "
         "takes back, though nothing below a folder that is left out.",
     )
+    encoding: str = Field(
+        default=UTF_8,
+        description="What files without a byte order mark are written in: a label that browsers know (`windows-1252`, "
+        "`shift_jis`), or `detect`. HTML that is valid UTF-8 or says itself what it is written in needs none.",
+    )
+    follow_links: bool = Field(
+        default=False,
+        description="Follow symbolic links that lead out of the folder; else they are quarantined. Whoever may write "
+        "to the folder can then publish every file that this program may read.",
+    )
     max_bytes: int = Field(
-        default=256 * 1024 * 1024, gt=0, description="Larger files are quarantined instead of being read."
+        default=20_000_000,
+        gt=0,
+        description="Larger files are quarantined instead of being read: as many bytes as the text of "
+        "`validation.max_chars` has at most.",
     )
     max_seconds: float = Field(
         default=30.0, gt=0, description="HTML files that take longer to read are quarantined and tried again next time."
@@ -77,6 +92,11 @@ class FolderConfig(SourceConfig):
         matcher(patterns)
         return patterns
 
+    @field_validator("encoding")
+    @classmethod
+    def _encoding(cls, label: str) -> str:
+        return checked(label)
+
 
 class FolderSource:
     """The files below a folder, hidden ones left out; see `FolderConfig`."""
@@ -87,97 +107,46 @@ class FolderSource:
         self.name = config.name
         self._config = config
         self._root = located(config.path, base_dir)
-        self._include = matcher(config.include)
-        self._exclude = matcher(config.exclude)
+        self._tree = Tree(
+            config.name,
+            self._root,
+            include=matcher(config.include),
+            exclude=matcher(config.exclude),
+            hidden=hidden_names(config.include),
+            follow_links=config.follow_links,
+        )
         # What changes the documents beside the files themselves must change their revision too.
-        self._salt = digest(str(READER_VERSION).encode(), (config.licence or "").encode())[:8]
+        parts = [str(READER_VERSION), config.licence or "", *([] if config.encoding == UTF_8 else [config.encoding])]
+        self._salt = digest(*(part.encode() for part in parts))[:8]
+        self._html_salt = digest(*(part.encode() for part in [*parts, f"html {HTML_VERSION}"]))[:8]
         self._check_root()
 
     def list(self) -> Iterator[pl.DataFrame]:
         """Yield the files, folder by folder in the order of their names; see `Source.list`."""
         self._check_root()
-        return listing_slices(self._item(entry) for entry in self._walk())
+        return listing_slices(self._item(entry) for entry in self._tree.walk())
 
     def read(self, ids: pl.Series) -> Iterator[pl.DataFrame]:
         """Yield the documents of these files in the order of `ids`; see `Source.read`."""
         self._check_root()
         return document_slices(self._documents(ids))
 
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """What the last listing left out: how many files or folders a reason."""
+        return dict(sorted(self._tree.passed_over.items()))
+
     def _check_root(self) -> None:
         if not self._root.is_dir():
             what = "is not a folder" if self._root.exists() else "does not exist"
             raise InputError(f"source {self.name!r}: path {str(self._root)!r} {what}")
 
-    def _walk(self) -> Iterator[_Entry]:
-        root = self._root.resolve()
-        visited = {_identity(root.stat())}
-        pending = [_Entry("", str(self._root), is_folder=True)]
-        while pending:
-            entry = pending.pop()
-            if not entry.is_folder:
-                yield entry
-                continue
-            for child in sorted(self._children(entry), reverse=True):
-                if child.is_folder and not self._enters(child, root, visited):
-                    continue
-                pending.append(child)
-
-    def _children(self, folder: _Entry) -> Sequence[_Entry]:
-        try:
-            with os.scandir(folder.path) as scan:
-                found = [_Entry(_join(folder.id, entry.name), entry.path, _is_folder(entry)) for entry in scan]
-        except (FileNotFoundError, NotADirectoryError):
-            return []  # gone since its parent was listed
-        except OSError as error:
-            raise self._unlisted(folder, error) from error
-        if any(child.id.rpartition("/")[2] == STORE_MARK for child in found):
-            return []
-        return [child for child in found if self._takes(child)]
-
-    def _enters(self, folder: _Entry, root: Path, visited: set[tuple[int, int]]) -> bool:
-        """Tell whether the walk goes into a folder: once each, and into a link only if it leads out of the tree.
-
-        A link to a place inside the tree would list the same files twice, one to a parent of the tree would list the
-        world.
-        """
-        path = Path(folder.path)
-        try:
-            identity = _identity(path.stat())
-            if path.is_symlink():
-                target = path.resolve()
-                if target.is_relative_to(root) or root.is_relative_to(target):
-                    return False
-        except (FileNotFoundError, NotADirectoryError, RuntimeError):
-            return False  # gone since its parent was listed, or, as pathlib tells it, a link in a circle
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                return False
-            raise self._unlisted(folder, error) from error
-        if identity in visited:
-            return False
-        visited.add(identity)
-        return True
-
-    def _unlisted(self, folder: _Entry, error: OSError) -> InputError:
-        """What stops the listing: to go on without the folder would make every document below it look deleted."""
-        return InputError(
-            f"source {self.name!r}: cannot list the folder {folder.id or str(self._root)!r}: {error.strerror}; "
-            "make it readable or exclude it"
-        )
-
-    def _takes(self, entry: _Entry) -> bool:
-        name = entry.id.rpartition("/")[2]
-        if name.startswith(".") or (entry.is_folder and name in SKIPPED_FOLDERS):
-            return False
-        if self._exclude is not None and self._exclude(f"{entry.id}/" if entry.is_folder else entry.id):
-            return False
-        if entry.is_folder:
-            return True
-        if self._include is not None:
-            return self._include(entry.id)
-        return markup.kind_of(name) is not None
-
-    def _item(self, entry: _Entry) -> Item:
+    def _item(self, entry: Entry) -> Item:
+        if entry.problem is not None:
+            name = os.fsencode(entry.id).decode("utf-8", errors="backslashreplace")
+            return Item(
+                name, digest(os.fsencode(entry.id), entry.problem.encode(errors="replace")), None, entry.problem
+            )
         try:
             entry.path.encode()
         except UnicodeEncodeError:
@@ -190,27 +159,35 @@ class FolderSource:
         try:
             status = Path(entry.path).stat()
         except OSError as error:
-            # A link to nothing is what the file is; anything else may pass, and is found again when it is read.
-            gone = error.errno == errno.ENOENT
-            problem = _reason(error, Path(entry.path)) if gone else None
+            # A link to nothing and too long a path are what the file is; anything else may pass, and is found again
+            # when it is read.
+            lasting = error.errno in (errno.ENOENT, errno.ENAMETOOLONG)
+            problem = _reason(error, Path(entry.path)) if lasting else None
             return Item(entry.id, digest(entry.id.encode()), problem=problem)
-        return Item(entry.id, self._revision(status), status.st_size, self._problem(status))
+        return Item(entry.id, self._revision(status, entry.name), status.st_size, self._problem(status))
 
     def _problem(self, status: os.stat_result) -> str | None:
         if not stat.S_ISREG(status.st_mode):
             return "not a regular file"
         if status.st_size > self._config.max_bytes:
-            return f"the file has {status.st_size:,} bytes, more than max_bytes = {self._config.max_bytes:,}"
+            return self._too_large(status.st_size)
         return None
 
-    def _revision(self, status: os.stat_result) -> str:
-        parts = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, self._salt)
+    def _too_large(self, size: int) -> str:
+        return (
+            f"the file has {size:,} bytes, more than max_bytes = {self._config.max_bytes:,}: split it, exclude it or "
+            "raise max_bytes, and validation.max_chars with it"
+        )
+
+    def _revision(self, status: os.stat_result, name: str) -> str:
+        salt = self._html_salt if markup.kind_of(name) == "html" else self._salt
+        parts = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, salt)
         return "-".join(map(str, parts))
 
     def _documents(self, ids: pl.Series) -> Iterator[Document]:
         with HtmlReader(self._config.max_seconds) as html:
             for files in _windows(self._opened(identity) for identity in ids):
-                asked = [file.raw for file in files if isinstance(file, _File) and file.is_html]
+                asked = [self._marked(file.raw) for file in files if isinstance(file, _File) and file.is_html]
                 pages = iter(html.pages(asked))
                 for file in files:
                     if isinstance(file, Document):
@@ -218,7 +195,13 @@ class FolderSource:
                     elif file.is_html:
                         yield self._document(file, next(pages))
                     else:
-                        yield self._document(file, markup.page(file.raw, file.path.name))
+                        yield self._document(file, markup.page(file.raw, file.path.name, self._config.encoding))
+
+    def _marked(self, raw: bytes) -> bytes:
+        """A page as its reader understands it without knowing what the source is written in."""
+        if self._config.encoding == UTF_8:
+            return raw
+        return codecs.BOM_UTF8 + html_text(raw, self._config.encoding).encode(errors="replace")
 
     def _opened(self, identity: str) -> _File | Document | None:
         """Read a file; a document that tells what is wrong where that fails, None where it is gone or not taken."""
@@ -231,27 +214,39 @@ class FolderSource:
             if self._problem(status):
                 return None
             _settle(status)
-            with path.open("rb") as file:
+            with links.opened(self._root, relative, follow=self._config.follow_links) as file:
                 # Taken before the bytes: a write in between shows at the next listing.
                 status = os.fstat(file.fileno())
-                return _File(identity, path, status, file.read())
+                raw = file.read(self._config.max_bytes + 1)  # some files say that they are empty, and never end
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            revision = digest(identity.encode())
-            return Document(identity, "", None, "{}", self._config.licence, None, (), revision, _reason(error, path))
+            return self._unread(identity, _reason(error, path))
+        if len(raw) > self._config.max_bytes:
+            return self._unread(identity, self._too_large(len(raw)))
+        return _File(identity, path, status, raw)
+
+    def _unread(self, identity: str, problem: str) -> Document:
+        revision = digest(identity.encode())
+        return Document(identity, "", None, "{}", self._config.licence, None, (), revision, problem)
 
     def _document(self, file: _File, page: markup.Page) -> Document:
-        metadata = {"bytes": len(file.raw), "path": file.id, "suffix": file.path.suffix.lower()}
+        metadata: dict[str, str | int] = {
+            "bytes": len(file.raw),
+            "path": file.id,
+            "suffix": file.path.suffix.lower(),
+        }
+        if page.hidden:  # a rule flags it
+            metadata["hidden_chars"] = page.hidden
         return Document(
             file.id,
             page.text,
             page.title,
             orjson.dumps(metadata, option=orjson.OPT_SORT_KEYS).decode(),
             self._config.licence,
-            datetime.fromtimestamp(file.status.st_mtime, tz=UTC),
+            _time(file.status.st_mtime),
             (),
-            self._revision(file.status),
+            self._revision(file.status, file.path.name),
             page.problem,
         )
 
@@ -284,30 +279,12 @@ def _windows(files: Iterable[_File | Document | None]) -> Iterator[Sequence[_Fil
     yield gathered
 
 
-class _Entry(NamedTuple):
-    """A file or folder of the walk; the order of the fields is the order of the walk."""
-
-    id: str
-    path: str
-    is_folder: bool
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell folders, and links to them, from files; a link in a circle leads nowhere, and is one file that is wrong."""
+def _time(seconds: float) -> datetime | None:
+    """The time of a file; None for those of some file systems and tools that no calendar here can hold."""
     try:
-        return entry.is_dir()
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        return False
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _settle(status: os.stat_result) -> None:

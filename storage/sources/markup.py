@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from storage.encoding import decode
+from storage.encoding import UTF_8, decode
 
-__all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page", "tidy"]
+__all__ = ["NAMES", "SUFFIXES", "Page", "kind_of", "page", "tidy", "unknown"]
 
 _KINDS = {
     "markdown": ".md .markdown .mdown .mkd .mdx",
@@ -32,6 +32,7 @@ NAMES: dict[str, str] = {
 # Titles stand at the top; looking further costs time on files that have none.
 _TITLE_WINDOW = 64 * 1024
 _TITLE_LENGTH = 300
+_SUFFIX_LENGTH = 12  # of a suffix that is told; longer ones are parts of names
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _SETEXT = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
@@ -40,11 +41,12 @@ _RST_LINE = re.compile(r"([!-/:-@\[-`{-~])\1+\s*$")
 
 
 class Page(NamedTuple):
-    """What a reader of a file sees, or why nothing."""
+    """What a reader of a file sees, or why nothing; `hidden` counts the characters of HTML that its styles hide."""
 
     text: str
     title: str | None
     problem: str | None = None
+    hidden: int = 0
 
 
 def kind_of(name: str) -> str | None:
@@ -55,10 +57,17 @@ def kind_of(name: str) -> str | None:
     return NAMES.get(name.lower())
 
 
-def page(raw: bytes, name: str) -> Page:
+def unknown(name: str) -> str:
+    """Say of a file of no known kind which suffix it has, as a reason to pass it over."""
+    stem, dot, suffix = name.rpartition(".")
+    known_form = dot and stem and suffix.isascii() and suffix.isalnum() and len(suffix) <= _SUFFIX_LENGTH
+    return f"unknown suffix .{suffix.lower()}" if known_form else "no known suffix"
+
+
+def page(raw: bytes, name: str, encoding: str = UTF_8) -> Page:
     """Decode a file of any kind but HTML, which `storage.sources.worker` reads, and find its title."""
     kind = kind_of(name)
-    text = decode(raw)
+    text = decode(raw, encoding)
     title = None
     if kind == "code":
         title = name

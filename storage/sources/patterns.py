@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from fnmatch import translate
 
-__all__ = ["Taken", "matcher"]
+__all__ = ["Taken", "hidden_names", "matcher"]
 
 Taken = Callable[[str], bool]
 """Tells whether patterns hold for a path below the root; a folder's path ends in `/`."""
@@ -33,6 +34,20 @@ def matcher(patterns: Sequence[str]) -> Taken | None:
     match = compiled.match_file
     # Without separators: a backslash is a character of a name like any other.
     return lambda path: match(path, ())
+
+
+def hidden_names(patterns: Sequence[str]) -> Taken | None:
+    """Tell which hidden names patterns ask for: those that a part of a pattern matches which begins with a dot.
+
+    Args:
+        patterns: Lines of a `.gitignore`.
+
+    Returns:
+        What tells whether a hidden file or folder is asked for by its name; None where no pattern asks for any.
+    """
+    parts = {part for pattern in patterns if not pattern.startswith("!") for part in pattern.split("/")}
+    named = [re.compile(translate(part)) for part in sorted(parts) if part.startswith(".") and part not in (".", "..")]
+    return (lambda name: any(each.match(name) for each in named)) if named else None
 
 
 def _checked(pattern: str) -> str:

@@ -16,6 +16,7 @@ import orjson
 import polars as pl
 from pydantic import Field
 
+from storage.errors import InputError
 from storage.sources.base import (
     DOCUMENTS,
     SLICE_ROWS,
@@ -74,7 +75,7 @@ class PythonSource:
         homes = None if wanted is None else {home for name in wanted for home in _prefixes(name)}
         seen: set[str] = set()
         for package in self._packages:
-            for module in modules(package):
+            for module in self._modules(package):
                 if homes is not None and module.name not in homes and module.relative not in homes:
                     continue
                 found = [document for document in self._objects(package, module) if document.id not in seen]
@@ -82,6 +83,13 @@ class PythonSource:
                 unique = list({document.id: document for document in reversed(found)}.values())[::-1]
                 seen.update(document.id for document in unique)
                 yield from _revised(unique)
+
+    def _modules(self, package: Package) -> Iterator[Module]:
+        try:
+            yield from modules(package)
+        except OSError as error:  # to go on without the folder would make all that is below it look deleted
+            why = f"cannot list {str(error.filename)!r} of package {package.name!r}: {error.strerror}"
+            raise InputError(f"source {self.name!r}: {why}") from error
 
     def _objects(self, package: Package, module: Module) -> Iterator[Document]:
         licence = package.licence or self._licence
@@ -97,14 +105,14 @@ class PythonSource:
             text = raw.decode(encoding)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # escapes that the package's authors have to mend
-                tree = ast.parse(raw)
+                found = list(_found(module.name, ast.parse(raw)))
         except (SyntaxError, ValueError, RecursionError, MemoryError, LookupError) as error:
             yield _unparsed(module, raw, f"cannot be parsed: {error}")
             return
         # Not splitlines: a form feed or U+2028 is no line break to Python's parser.
         lines = re.split(r"\r\n|\r|\n", text)
-        for found in _found(module.name, tree):
-            yield _document(found, package, module, lines, licence)
+        for each in found:
+            yield _document(each, package, module, lines, licence)
 
 
 class _Found(NamedTuple):
@@ -166,6 +174,14 @@ def _document(found: _Found, package: Package, module: Module, lines: Sequence[s
 
 
 def _signature(found: _Found) -> str:
+    """The first line of a definition; its arguments are left out where they are deeper than the interpreter's stack."""
+    try:
+        return _whole_signature(found)
+    except RecursionError:
+        return f"{'class' if found.kind == 'class' else 'def'} {found.name}(...)"
+
+
+def _whole_signature(found: _Found) -> str:
     node = found.node
     if isinstance(node, ast.Module):
         return f"module {found.name}"

@@ -105,7 +105,7 @@ class HtmlReader:
 
 def _page(answer: bytes) -> Page:
     found = orjson.loads(answer)
-    return Page(found["text"], tidy(found["title"]), found["problem"])
+    return Page(found["text"], tidy(found["title"]), found["problem"], found["hidden"])
 
 
 def _answers(

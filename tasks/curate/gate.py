@@ -16,12 +16,13 @@ from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
 from tasks.curate.validate import ValidationResult
 from tasks.curate.validation.rules import shorten
+from tasks.ingest.passed import passed_words
 from tasks.ingest.plan import Plan
 from tasks.ingest.scan import Scan
 from tasks.stage import stage
 from tasks.verdict import Verdict
 
-__all__ = ["Approvals", "LimitsConfig", "encoder_change", "gate", "losses", "shrinkage", "staleness"]
+__all__ = ["Approvals", "LimitsConfig", "emptiness", "encoder_change", "gate", "losses", "shrinkage", "staleness"]
 
 DIGESTS = {"weights": "weights", "tokenizer": "tokenizer", "network": "modules"}
 SETTINGS = ("dimension", "window", "pooling", "normalise", "query_prompt", "document_prompt")
@@ -77,6 +78,7 @@ class Approvals(TypedDict, total=False):
     accept_deletions: bool
     accept_stale: bool
     accept_encoder: bool
+    accept_empty: bool
 
 
 def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: Mapping[str, int], share: float) -> list[str]:
@@ -138,6 +140,24 @@ def shrinkage(base: Release | None, documents: int, share: float) -> list[str]:
     return [f"the rebuild would hold {documents:,} documents where release {base.seq} holds {before:,}"]
 
 
+def emptiness(base: Release | None, scan: Scan, documents: int) -> list[str]:
+    """Say so where a first release would hold nothing: mostly a path or a pattern is wrong.
+
+    Args:
+        base: The release before.
+        scan: What the sources list and leave out.
+        documents: How many the release would hold.
+    """
+    if base is not None or documents:
+        return []
+    told = []
+    for source, count in scan.counts.items():
+        passed = scan.passed_over.get(source)
+        over = f" and passes over {passed_words(passed)}" if passed else ""
+        told.append(f"source {source!r} lists {f'{count:,}, none of them accepted,' if count else 'nothing'}{over}")
+    return [f"the first release would hold no document: {'; '.join(told)}"]
+
+
 def encoder_change(base: Release | None, encoder: EncoderFolder, pending: Pending) -> list[str]:
     """Say so where the run has another encoder than the release before: by both names, and what it costs.
 
@@ -195,6 +215,7 @@ def gate(
     accept_deletions: bool = False,
     accept_stale: bool = False,
     accept_encoder: bool = False,
+    accept_empty: bool = False,
 ) -> Verdict:
     """Judge the run as a whole: what is refused, leaves or goes stale, expectations on the batch, another encoder."""
     if validated.verdict is not None and not validated.verdict.ok:
@@ -205,16 +226,19 @@ def gate(
     lost = [] if accept_deletions else _losses(context, limits, scan, deduplicated)
     stale = [] if accept_stale else staleness(context.ledger(), deduplicated.newly_stale, limits)
     changed = [] if accept_encoder else encoder_change(context.base, encoder, pending)
-    if not lost and not stale and not changed:
+    nothing = [] if accept_empty else emptiness(context.base, scan, deduplicated.after.height)
+    if not lost and not stale and not changed and not nothing:
         return Verdict(Outcome.PASSED)
     # An approval that was given already stays in the command: without it the next run would wait for that one.
     approved = {
         "--accept-deletions": bool(lost) or accept_deletions,
         "--accept-stale": bool(stale) or accept_stale,
         "--accept-encoder": bool(changed) or accept_encoder,
+        "--accept-empty": bool(nothing) or accept_empty,
     }
     options = [option for option, given in approved.items() if given]
-    return Verdict(Outcome.NEEDS_APPROVAL, (*lost, *stale, *changed, _way_on(context, options, mend=bool(stale))))
+    way_on = _way_on(context, options, mend=bool(stale or nothing))
+    return Verdict(Outcome.NEEDS_APPROVAL, (*lost, *stale, *changed, *nothing, way_on))
 
 
 def _refusals(limits: LimitsConfig, listed: int, refused: int) -> tuple[str, ...]:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 __all__ = ["NORMALISER", "normalise"]
 
 # Raise it with every change of what `normalise` returns: it is in the fingerprint of all that follows.
-NORMALISER = "1"
+NORMALISER = "2"
 
 # Not str.rstrip(): that would also take control characters, which the validation must see and refuse.
 SPACES = " \t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 BYTE_ORDER_MARK = "\ufeff"
+# White space to Unicode that ends a line: pages of pdftotext and RFCs, lines of slides and of mainframes.
+BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85]")
+# How a terminal is told to colour a text and where to write it. What may begin such an order always goes, so that what
+# is left never makes up another one. `ESC $`, which begins Japanese text of another encoding, is none of them.
+ESCAPES = re.compile(
+    "\x1b+(?:"
+    "\\[[0-?]*+[ -/]*+[@-~]?+"  # colours and cursor
+    "|\\](?:[^\x07\x1b\n]*+(?:\x07|\x1b\\\\))?+"  # title of the window, links
+    "|[()][0AB]?+|[=>78cDEHMNOZ\\\\])"  # tables of characters, keypad, kept places
+)
+ENDS = SPACES + "\n\x1a"  # old systems end a text file with the last of them
 
 
 def normalise(text: str) -> str:
     r"""Return a text in the one form in which Tidemark stores, hashes and chunks it.
 
-    Line breaks become `\n`, characters are composed (Unicode NFC), byte order marks at the start go, and so do spaces
-    at the ends of lines and blank lines around the document. Inside lines nothing is touched, since in code and
-    tables it means something; control characters stay, for the validation to see and refuse.
+    Line breaks become `\n`, those of Unicode that are control characters (vertical tab, form feed, next line) with
+    them; characters are composed (Unicode NFC), byte order marks at the start go, and so do spaces at the ends of lines
+    and blank lines around the document. Orders to a terminal go, and a character that a backspace writes over. Nothing
+    else inside lines is touched, since in code and tables it means something; other control characters stay, for the
+    validation to see and refuse.
 
     Args:
         text: Decoded text of a document.
@@ -27,6 +41,21 @@ def normalise(text: str) -> str:
     Returns:
         The normalised text; normalising it again changes nothing.
     """
-    composed = unicodedata.normalize("NFC", text.lstrip(BYTE_ORDER_MARK))
-    lines = composed.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(line.rstrip(SPACES) for line in lines).lstrip(BYTE_ORDER_MARK + "\n").rstrip("\n")
+    plain = BREAKS.sub("\n", text.lstrip(BYTE_ORDER_MARK))
+    if "\b" in plain:
+        plain = "\n".join(_written_over(line) if "\b" in line else line for line in plain.split("\n"))
+    if "\x1b" in plain:
+        plain = ESCAPES.sub("", plain)
+    lines = unicodedata.normalize("NFC", plain).split("\n")
+    return "\n".join(line.rstrip(SPACES) for line in lines).lstrip(BYTE_ORDER_MARK + "\n").rstrip(ENDS)
+
+
+def _written_over(line: str) -> str:
+    """Carry out backspaces: manuals print a letter twice to make it bold, and over a line to underline it."""
+    first, *rest = line.split("\b")
+    kept = list(first)
+    for part in rest:
+        if kept:
+            kept.pop()
+        kept.extend(part)
+    return "".join(kept)

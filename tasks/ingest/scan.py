@@ -30,7 +30,8 @@ class Scan:
 
     Attributes:
         listed: One row an item, LISTED columns.
-        versions: Source to its data version: number of items and a digest over ids and revisions.
+        versions: Source to its data version: number of items, a digest over ids and revisions, and, where it left
+            something out, `passed_over`: how many a reason.
     """
 
     listed: pl.DataFrame
@@ -40,6 +41,12 @@ class Scan:
     def counts(self) -> dict[str, int]:
         """Items a source."""
         return {name: int(str(version["documents"])) for name, version in self.versions.items()}
+
+    @property
+    def passed_over(self) -> dict[str, dict[str, int]]:
+        """Source to what it left out, how many a reason; sources that left nothing out are absent."""
+        found = {name: version.get("passed_over") for name, version in self.versions.items()}
+        return {name: dict(counts) for name, counts in found.items() if isinstance(counts, dict)}
 
 
 def listing(source: Source) -> pl.DataFrame:
@@ -72,6 +79,9 @@ def scan(context: Context) -> Scan:
         frame = listing(source)
         state = "\n".join(f"{row}\x1f{revision}" for row, revision in frame.select("row", "revision").iter_rows())
         versions[source.name] = {"documents": frame.height, "digest": digest(state)}
+        # Not every source leaves things out, and one of a user's own need not know that it may say so.
+        if passed := dict(getattr(source, "passed_over", None) or {}):
+            versions[source.name]["passed_over"] = passed
         frames.append(frame)
         context.progress.advance(sum(f.height for f in frames), None, "documents")
     return Scan(pl.concat(frames) if frames else pl.DataFrame(schema=LISTED), versions)

@@ -40,6 +40,15 @@ DOCUMENT_COLUMNS: Final = tuple(name for name in DOCUMENTS if name != "queries")
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 # C0 without tab and newline, DEL, C1
 CONTROL: Final = r"[\x00-\x08\x0B-\x1F\x7F-\x{9F}]"
+# nobody sees them, and they can hold a text that models read: of no width, turning the direction, tags, selectors;
+# joiners, which emoji and Persian need, are none of them
+UNSEEN: Final = (
+    r"\x{180E}\x{200B}\x{202A}-\x{202E}\x{2060}-\x{206F}\x{FEFF}\x{FFF9}-\x{FFFB}"
+    r"\x{E0000}-\x{E007F}\x{E0100}-\x{E01EF}"
+)
+INVISIBLE: Final = f"[{UNSEEN}]"
+# of what shows: neither space nor invisible, nor a joiner, a mark of direction or a blank letter by itself
+VISIBLE: Final = r"[^\s\x{AD}\x{200C}-\x{200F}\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}" + f"{UNSEEN}]"
 BEFORE_CONTROL: Final = r"^([^\x00-\x08\x0B-\x1F\x7F-\x{9F}]*)"
 # the detector's verdict no longer changes after some hundred characters, its time does
 LANGUAGE_SAMPLE: Final = 500
@@ -51,8 +60,8 @@ def readable() -> pl.Expr:
 
 
 def blank() -> pl.Expr:
-    """Whether nothing but white space is left of the text."""
-    return ~readable().str.contains(r"\S")
+    """Whether nothing that anybody sees is left of the text."""
+    return ~readable().str.contains(VISIBLE)
 
 
 def epoch_seconds() -> pl.Expr:
@@ -65,10 +74,15 @@ def content_chars() -> pl.Expr:
     return pl.when(~blank()).then(readable().str.len_chars().cast(pl.Int64))
 
 
-def first_control() -> pl.Expr:
-    """Code point of the first control character."""
-    found = readable().str.extract(f"({CONTROL})")
+def first_of(characters: str) -> pl.Expr:
+    """Code point of the first character of a class."""
+    found = readable().str.extract(f"({characters})")
     return found.map_elements(ord, return_dtype=pl.Int64)
+
+
+def hidden_chars() -> pl.Expr:
+    """How many characters of a page its styles hide, as its source counted them; null where it counted none."""
+    return pl.col("metadata").str.extract(r'"hidden_chars":\s?(\d{1,12})').cast(pl.Int64)
 
 
 def position_before(prefix: str, needle: str) -> pl.Expr:
@@ -107,7 +121,11 @@ FEATURES: Final[dict[str, Callable[[ValidationConfig, datetime], pl.Expr]]] = {
     "replacement_at": lambda _config, _now: position_before(f"^([^{REPLACEMENT}]*)", REPLACEMENT),
     "controls": lambda _config, _now: readable().str.count_matches(CONTROL).cast(pl.Int64),
     "control_at": lambda _config, _now: position_before(BEFORE_CONTROL, CONTROL),
-    "control_code": lambda _config, _now: first_control(),
+    "control_code": lambda _config, _now: first_of(CONTROL),
+    "invisible": lambda _config, _now: readable().str.count_matches(INVISIBLE).cast(pl.Int64),
+    "invisible_at": lambda _config, _now: position_before(f"^([^{UNSEEN}]*)", INVISIBLE),
+    "invisible_code": lambda _config, _now: first_of(INVISIBLE),
+    "hidden_chars": lambda _config, _now: hidden_chars(),
     "timestamp_seconds": lambda _config, _now: epoch_seconds(),
     "timestamp_ahead": lambda _config, now: epoch_seconds() - now.timestamp(),
     "licence_key": lambda _config, _now: pl.col("licence").str.strip_chars().str.to_lowercase().fill_null(UNLICENSED),
@@ -115,7 +133,11 @@ FEATURES: Final[dict[str, Callable[[ValidationConfig, datetime], pl.Expr]]] = {
     "query_count": lambda _config, _now: pl.col("queries").list.len().cast(pl.Int64),
 }
 # what a reason shows beside the judged column
-SHOWN_WITH: Final = {"replacements": ("replacement_at",), "controls": ("control_at", "control_code")}
+SHOWN_WITH: Final = {
+    "replacements": ("replacement_at",),
+    "controls": ("control_at", "control_code"),
+    "invisible": ("invisible_at", "invisible_code"),
+}
 
 
 def features(

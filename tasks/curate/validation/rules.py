@@ -15,12 +15,26 @@ from storage.hashing import fingerprint as hashed
 __all__ = ["DEFECTS", "Action", "Rule", "Suite", "ValidationConfig", "default_rules", "fingerprint"]
 
 Action = Literal["refuse", "redact", "flag"]
+Setting = Literal["refuse", "flag", "off"]
 
 SUITE: Final = "validation-1"
 DAY: Final = 86_400
 COLUMN_KWARGS: Final = ("column", "column_A", "column_B", "column_list")
 METADATA: Final = "metadata."
 UNLICENSED: Final = "(none)"
+ID_CHARS: Final = 2_048  # of the longest id: more than addresses have
+# Without these there is nothing that could be stored, cut or named.
+FIXED: Final = ("readable", "id-present", "id-unique", "content-present")
+# What these find says more about a file or its author than about its text.
+FLAGGING: Final = frozenset(
+    {
+        "timestamp-readable",
+        "timestamp-not-before-1970",
+        "timestamp-not-in-future",
+        "no-invisible-characters",
+        "no-hidden-text",
+    }
+)
 # Default rules that find a document broken. What breaks a document says nothing of the version before it, which stays.
 DEFECTS: Final = frozenset(
     {
@@ -36,6 +50,20 @@ DEFECTS: Final = frozenset(
 
 # Default rules that only ever flag: no verdict depends on them.
 FLAGS: Final = frozenset({"timestamp-readable"})
+# Default rules that may be turned off, or made a flag or a refusal.
+SETTABLE: Final = (
+    "id-length",
+    "content-length",
+    "valid-utf8",
+    "no-control-characters",
+    "timestamp-readable",
+    "no-invisible-characters",
+    "no-hidden-text",
+    "timestamp-not-before-1970",
+    "timestamp-not-in-future",
+    "licence-allowed",
+    "language-allowed",
+)
 
 
 class ValidationConfig(BaseModel):
@@ -60,9 +88,25 @@ class ValidationConfig(BaseModel):
     language_min_score: float = Field(
         default=0.5, ge=0, le=1, description="Below this score of the detector a text's language is undetermined."
     )
+    rules: Mapping[str, Setting] = Field(
+        default_factory=dict,
+        description="What becomes of the documents that a default rule finds: `refuse`, `flag` (let in and counted) or "
+        '`off`, as in { no-control-characters = "flag" }; `tidemark quarantine list` names the rules.',
+    )
     expectations: Path | None = Field(
         default=None, description="YAML or JSON file with further Great Expectations expectations."
     )
+
+    @field_validator("rules")
+    @classmethod
+    def rules_may_be_set(cls, settings: Mapping[str, Setting]) -> Mapping[str, Setting]:
+        """Refuse names of no rule, and of those that nothing works without."""
+        for name in settings:
+            if name in FIXED:
+                raise ValueError(f"{name!r} always refuses: without it there is nothing to index")
+            if name not in SETTABLE:
+                raise ValueError(f"there is no default rule {name!r}; there are {', '.join(SETTABLE)}")
+        return settings
 
     @field_validator("languages")
     @classmethod
@@ -181,7 +225,11 @@ def _judging(rule: Rule) -> list[object]:
 def default_rules(config: ValidationConfig) -> Iterator[Rule]:
     """Yield the built-in rules; to add one, add it to `_rows`, its column to `FEATURES` and its kind to `DEFECTS`."""
     for rule in _rows(config):
-        yield replace(rule, defect=rule.name in DEFECTS)
+        default: Setting = "flag" if rule.name in FLAGGING else "refuse"
+        action = config.rules.get(rule.name, default)
+        if action != "off":
+            # What is let in is not broken.
+            yield replace(rule, action=action, defect=rule.name in DEFECTS and action == "refuse")
 
 
 def _rows(config: ValidationConfig) -> Iterator[Rule]:
@@ -197,7 +245,14 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
         {"column": "occurrence", "value_set": [1]},
         "id {id!r} comes again in source {source!r} (occurrence {occurrence}): the first is kept",
     )
-    yield Rule("content-present", 1, in_set, {"column": "blank", "value_set": [False]}, "is empty after normalisation")
+    yield Rule(
+        "id-length",
+        1,
+        between,
+        {"column": "id_chars", "max_value": ID_CHARS},
+        "has an id of {id_chars:,} characters; allowed are {max_value:,}",
+    )
+    yield Rule("content-present", 2, in_set, {"column": "blank", "value_set": [False]}, "is empty after normalisation")
     yield Rule(
         "content-length",
         1,
@@ -219,8 +274,20 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
         {"column": "controls", "max_value": 0},
         "holds {controls:,} control characters, the first is U+{control_code:04X} at character {control_at:,}",
     )
+    yield Rule("timestamp-readable", 1, "expect_column_values_to_be_null", {"column": "untimed"}, "{untimed}")
     yield Rule(
-        "timestamp-readable", 1, "expect_column_values_to_be_null", {"column": "untimed"}, "{untimed}", action="flag"
+        "no-invisible-characters",
+        1,
+        between,
+        {"column": "invisible", "max_value": 0},
+        "holds {invisible:,} characters that nobody sees, such as U+{invisible_code:04X} at character {invisible_at:,}",
+    )
+    yield Rule(
+        "no-hidden-text",
+        1,
+        between,
+        {"column": "hidden_chars", "max_value": 0},
+        "holds {hidden_chars:,} characters that its styles hide; they were left out",
     )
     yield Rule(
         "timestamp-not-before-1970",

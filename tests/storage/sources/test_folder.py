@@ -160,9 +160,158 @@ def test_loops_and_dead_links_survive(tmp_path: Path) -> None:
     (notes / "out").symlink_to(outside)
     (outside / "back").symlink_to(notes)
     (notes / "dead.md").symlink_to("nowhere")
-    rows = listed(tmp_path, path="notes")
+    rows = listed(tmp_path, path="notes", follow_links=True)
     assert rows["id"].to_list() == ["a.md", "dead.md", "out/b.md"]
     assert "nowhere" in rows["problem"][1]
+    rows = listed(tmp_path, path="notes")
+    assert rows["id"].to_list() == ["a.md", "dead.md", "out", "up"]
+    assert [f"to {str(place)!r}" in rows["problem"][at] for at, place in [(2, outside), (3, tmp_path)]] == [True, True]
+
+
+def test_a_link_that_leads_out_is_refused_by_name_and_never_read(tmp_path: Path) -> None:
+    secret, notes = write(tmp_path / "secret.md", "secret"), tmp_path / "notes"
+    write(notes / "real" / "a.md", "x")
+    (notes / "b.md").symlink_to(secret)
+    (notes / "c.md").symlink_to(notes / "real" / "a.md")
+    (notes / "d.md").symlink_to(notes / "real" / ".." / ".." / "secret.md")
+    (notes / "e").symlink_to("/proc")
+    (notes / "f.png").symlink_to(secret)
+    rows = listed(tmp_path, path="notes")
+    assert rows["id"].to_list() == ["b.md", "c.md", "d.md", "e", "real/a.md"]
+    said = f"a symbolic link that leads out of the folder, to {str(secret)!r}: it is not followed unless follow_links"
+    assert [str(problem).startswith(said) for problem in rows["problem"]] == [True, False, True, False, False]
+    found = read(tmp_path, ["b.md", "c.md", "d.md", "e/version", "real/a.md"], path="notes")
+    assert found["text"].to_list() == ["", "x", "", "", "x"]
+    assert ["leads out" in str(problem) for problem in found["problem"]] == [True, False, True, True, False]
+    assert read(tmp_path, ["b.md"], path="notes", follow_links=True)["text"].to_list() == ["secret"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    links=st.dictionaries(
+        st.sampled_from(["a.md", "b.md", "d/c.md", "d/e", "f"]),
+        st.sampled_from(["..", ".", "a.md", "d", "d/c.md", "../secret.md", "../out", "/", "f", "e/../..", "nothing"]),
+        max_size=4,
+    )
+)
+def test_no_link_brings_in_a_text_from_outside(tmp_path_factory: pytest.TempPathFactory, links: dict[str, str]) -> None:
+    base = tmp_path_factory.mktemp("links")
+    write(base / "secret.md", "secret")
+    write(base / "out" / "x.md", "secret")
+    write(base / "notes" / "d" / "sound.md", "sound")
+    for name, target in links.items():
+        (base / "notes" / name).symlink_to(target)
+    assert "d/sound.md" in read(base, path="notes")["id"].to_list()
+    everything = ["secret.md", "x.md", "f/x.md", "d/e/x.md", "f/secret.md", "d/e/secret.md", *links]
+    assert "secret" not in read(base, everything, path="notes")["text"].to_list()
+
+
+def test_what_is_passed_over_is_counted_by_reason(tmp_path: Path) -> None:
+    names = ["a.md", "r.pdf", "s.PDF", "t.docx", "noext", "x.tar.lock-file-of-a-tool", ".hidden.md", ".git/b.md"]
+    for name in [*names, "node_modules/c.md", "d/draft.md"]:
+        write(tmp_path / name, "x")
+    source = folder(tmp_path, exclude=["draft.md"])
+    for _ in range(2):  # each listing counts anew
+        assert pl.concat(source.list())["id"].to_list() == ["a.md"]
+        assert source.passed_over == {
+            "excluded": 1,
+            "folder of a tool": 1,
+            "hidden": 2,
+            "no known suffix": 2,
+            "unknown suffix .docx": 1,
+            "unknown suffix .pdf": 2,
+        }
+    narrow = folder(tmp_path, include=["*.MD"])
+    assert list(narrow.list()) == []
+    assert narrow.passed_over == {"folder of a tool": 1, "hidden": 2, "unmatched": 7}
+
+
+def test_a_hidden_file_is_taken_where_a_pattern_names_it(tmp_path: Path) -> None:
+    for name in [".github/w.yml", ".git/x.yml", ".env.md", "a.md"]:
+        write(tmp_path / name, "x")
+    assert listed(tmp_path, include=[".github/**", "*.md"])["id"].to_list() == [".github/w.yml", "a.md"]
+    assert listed(tmp_path, include=[".e*.md"])["id"].to_list() == [".env.md"]
+    assert listed(tmp_path, include=["**"])["id"].to_list() == ["a.md"]
+
+
+def test_a_path_that_is_too_long_is_told_and_costs_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path / "z.md", "x")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir("d" * 200, dir_fd=descriptor)
+        inner = os.open("d" * 200, os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    rows = listed(tmp_path)
+    assert len(rows) == 2 and rows["id"][1] == "z.md"
+    assert "shorten it or exclude it" in str(rows["problem"][0])
+
+
+@pytest.mark.parametrize("seconds", [910692648000, -62135596801, 10**14])
+def test_a_mad_time_costs_the_time_alone(tmp_path: Path, seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The file systems of these tests keep no such time.
+    write(tmp_path / "a.md", "x")
+    look = os.fstat
+
+    def mad(descriptor: int) -> os.stat_result:
+        status = list(look(descriptor))
+        return os.stat_result([*status[:8], seconds, *status[9:]])
+
+    monkeypatch.setattr(os, "fstat", mad)
+    found = read(tmp_path)
+    assert (found["text"].to_list(), found["timestamp"].to_list()) == (["x"], [None])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "raw", "text"),
+    [
+        ("windows-1252", b"caf\xe9 \x93x\x94 5 \x80", "caf\u00e9 \u201cx\u201d 5 \u20ac"),
+        ("iso-8859-1", b"\x80", "\u20ac"),
+        ("Shift_JIS", "\u65e5\u672c\u2460".encode("cp932"), "\u65e5\u672c\u2460"),
+        ("detect", "caf\u00e9".encode(), "caf\u00e9"),
+        (
+            "detect",
+            ("Le caf\u00e9 est pr\u00eat, et le th\u00e9 aussi. " * 20).encode("cp1252"),
+            "Le caf\u00e9 est pr\u00eat",
+        ),
+        ("windows-1252", "caf\u00e9".encode("utf-8-sig"), "caf\u00e9"),
+        ("windows-1252", "caf\u00e9".encode("utf-32"), "caf\u00e9"),
+    ],
+)
+def test_a_source_may_say_what_it_is_written_in(tmp_path: Path, encoding: str, raw: bytes, text: str) -> None:
+    write(tmp_path / "a.txt", raw)
+    write(tmp_path / "b.html", raw)
+    write(tmp_path / "c.html", b"<meta charset=koi8-r>" + "\u0442".encode("koi8-r"))
+    found = read(tmp_path, encoding=encoding)["text"].to_list()
+    assert [found[0].startswith(text), found[1].startswith(text), found[2]] == [True, True, "\u0442"]
+
+
+def test_an_encoding_that_no_browser_knows_is_refused(tmp_path: Path) -> None:
+    for label in ["utf-7", "klingon", "hz-gb-2312", ""]:
+        with pytest.raises(ValueError, match="there is no encoding"):
+            folder(tmp_path, encoding=label)
+
+
+def test_a_sparse_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.md", "")
+    os.truncate(path, 200_000_000)
+    [problem] = listed(tmp_path)["problem"]
+    assert problem.startswith("the file has 200,000,000 bytes, more than max_bytes = 20,000,000: split it")
+    assert read(tmp_path, ["a.md"]).is_empty()
+
+
+def test_a_file_that_never_ends_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.md").symlink_to("/proc/self/maps")  # says that it is empty
+    [problem] = read(tmp_path, ["a.md"], follow_links=True, max_bytes=10)["problem"]
+    assert "more than max_bytes = 10" in problem
+
+
+def test_hidden_text_of_a_page_is_counted_in_its_metadata(tmp_path: Path) -> None:
+    write(tmp_path / "a.html", "<p>seen<p hidden>not seen")
+    write(tmp_path / "b.html", "<p>seen")
+    metadata = [json.loads(row) for row in read(tmp_path)["metadata"]]
+    assert [row.get("hidden_chars") for row in metadata] == [7, None]
 
 
 def test_a_file_whose_state_cannot_be_seen_is_a_problem_when_read(tmp_path: Path) -> None:
@@ -229,7 +378,7 @@ def test_a_huge_single_line_travels_alone(tmp_path: Path) -> None:
     write(tmp_path / "b.txt", b"word " * 10_000_000)
     for name in "acd":
         write(tmp_path / f"{name}.txt", "small")
-    slices = list(folder(tmp_path).read(pl.Series(["a.txt", "b.txt", "c.txt", "d.txt"])))
+    slices = list(folder(tmp_path, max_bytes=60_000_000).read(pl.Series(["a.txt", "b.txt", "c.txt", "d.txt"])))
     assert [frame["id"].to_list() for frame in slices] == [["a.txt"], ["b.txt"], ["c.txt", "d.txt"]]
     assert slices[1]["text"].str.len_bytes()[0] == 50_000_000 > SLICE_BYTES
 

@@ -152,18 +152,42 @@ def test_a_long_body_is_cut_at_the_end_of_a_line(made: Path) -> None:
 
 
 def test_the_standard_library_and_distributions_are_found() -> None:
-    source = packages("json", "beautifulsoup4")
+    source = packages("json", "pyyaml")
     documents = read(source)
     decode = documents.row(by_predicate=pl.col("id") == "json.decoder.JSONDecoder.decode", named=True)
     assert decode["text"].startswith("def json.decoder.JSONDecoder.decode(self, s, _w=WHITESPACE.match)\n\nReturn the")
     assert decode["licence"] == "PSF-2.0"
-    soup = documents.row(by_predicate=pl.col("id") == "bs4.element.Tag.find_all", named=True)
-    assert (soup["licence"], json.loads(soup["metadata"])["package"]) == ("MIT", "bs4")
+    load = documents.row(by_predicate=pl.col("id") == "yaml.safe_load", named=True)
+    assert (load["licence"], json.loads(load["metadata"])["package"]) == ("MIT", "yaml")
     rows = listed(source)
     assert rows["id"].is_unique().all()
     assert documents.select("id", "revision").equals(rows.select("id", "revision"))
     some = rows["id"].gather_every(50).to_list()
     assert read(source, [*some, "json.nothing"]).equals(documents.filter(pl.col("id").is_in(some)))
+
+
+def test_code_deeper_than_the_interpreters_stack_costs_itself_alone(made: Path) -> None:
+    module(made, "deep/__init__.py", "def f(a=" + "1+" * 500 + '1):\n    "Add."\n\ndef g():\n    "Sound."\n')
+    module(made, "deep/chain.py", "if a: pass\n" + "elif b: pass\n" * 2_000)
+    module(made, "deep/sum.py", "a = " + "1+" * 20_000 + "1\n")
+    source = packages("deep")
+    rows = listed(source)
+    assert rows.filter(pl.col("problem").is_null())["id"].to_list() == ["deep.f", "deep.g"]
+    told = rows.filter(pl.col("problem").is_not_null())["id"].to_list()
+    assert set(told) <= {"deep/chain.py", "deep/sum.py"} and "deep/sum.py" in told
+    assert read(source, ["deep.f"])["text"].to_list() == ["def deep.f(...)\n\nAdd."]
+
+
+def test_a_folder_of_a_package_that_cannot_be_listed_is_named(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module(made, "shut/__init__.py", '"""A."""')
+    source = packages("shut")
+
+    def failing(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("storage.sources.packages.os.scandir", failing)
+    with pytest.raises(InputError, match=r"source '\w+': cannot list '.*shut' of package 'shut': Permission denied"):
+        listed(source)
 
 
 @pytest.mark.parametrize(("name", "what"), [("no_such_package", "no installed package"), ("math", "no Python source")])

@@ -20,7 +20,7 @@ from storage.sources.worker import HtmlReader
 
 PAGE = b"<head><title>T</title></head><p>text</p>"
 READ = Page("text", "T")
-SLOW = b"<a " * 16_000  # quadratic in its length: 20 s and more
+SLOW = b"<b>x" * 2_000_000  # linear in its length: 20 s and more
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_page_behind_a_stopped_process_takes_too_long() -> None:
 @pytest.mark.parametrize(
     ("raw", "problem"),
     [
-        (b"<![x>", "cannot be parsed: "),
+        (b"<![x>", None),
         (b"<meta charset=undefined>caf\xe9", None),
         (b"<meta charset=utf-7>+2AA-caf\xe9", None),
         (b"&#xD800;", None),
@@ -137,7 +137,7 @@ def test_no_process_starts_and_no_parser_is_loaded_without_html(tmp_path: Path) 
         "import sys; from pathlib import Path; from storage.sources import open_source, parse_source, worker\n"
         "worker._CHILD = 'never'; config = parse_source({'name': 'n', 'kind': 'folder', 'path': '.'})\n"
         "source = open_source(config, Path(sys.argv[1])); rows = next(source.read(next(source.list())['id']))\n"
-        "print(len(rows), 'bs4' in sys.modules)"
+        "print(len(rows), 'selectolax' in sys.modules)"
     )
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=root, check=True, capture_output=True)

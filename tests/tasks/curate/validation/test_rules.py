@@ -8,7 +8,16 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.curate.validation.features import DOCUMENTS, FEATURES
-from tasks.curate.validation.rules import Rule, Suite, ValidationConfig, default_rules, fingerprint, shorten
+from tasks.curate.validation.rules import (
+    FIXED,
+    SETTABLE,
+    Rule,
+    Suite,
+    ValidationConfig,
+    default_rules,
+    fingerprint,
+    shorten,
+)
 
 EVERYTHING = ValidationConfig(licences=("MIT",), languages=("en",))
 
@@ -22,11 +31,14 @@ def test_the_default_suite_reports_the_cause_before_its_consequences() -> None:
         "readable",
         "id-present",
         "id-unique",
+        "id-length",
         "content-present",
         "content-length",
         "valid-utf8",
         "no-control-characters",
         "timestamp-readable",
+        "no-invisible-characters",
+        "no-hidden-text",
         "timestamp-not-before-1970",
         "timestamp-not-in-future",
         "licence-allowed",
@@ -56,6 +68,7 @@ def test_every_rule_reads_columns_that_exist() -> None:
         {"languages": None},
         {"language_min_chars": 41},
         {"language_min_score": 0.6},
+        {"rules": {"valid-utf8": "flag"}},
     ],
 )
 def test_each_parameter_enters_the_fingerprint(change: dict[str, object]) -> None:
@@ -65,7 +78,7 @@ def test_each_parameter_enters_the_fingerprint(change: dict[str, object]) -> Non
 
 def test_the_fingerprint_test_covers_every_field() -> None:
     covered = {"min_chars", "max_chars", "licences", "unlicensed", "languages"}
-    covered |= {"language_min_chars", "language_min_score", "expectations"}
+    covered |= {"language_min_chars", "language_min_score", "rules", "expectations"}
     assert set(ValidationConfig.model_fields) == covered
 
 
@@ -88,10 +101,10 @@ def test_each_part_of_a_rule_enters_the_fingerprint(change: dict[str, object]) -
     assert fingerprint(config, Suite(config, (replace(rule, **change),))) != before  # type: ignore[arg-type]
 
 
-def test_the_fingerprint_of_the_default_rules_is_that_of_the_stores_that_were_built_by_them() -> None:
+def test_the_fingerprint_of_the_default_rules_changes_with_a_release_of_the_rules_alone() -> None:
     plain = ValidationConfig()
-    assert fingerprint(plain, suite_of(plain)) == "2c9473ef4d3d2f4a2b884458a7bead0d"
-    assert fingerprint(EVERYTHING, suite_of(EVERYTHING)) == "af2a0ecef5ca0a0d15715df52b4ea22b"
+    assert fingerprint(plain, suite_of(plain)) == "0b35d3a2d11fcd9bc0c51a7d9253d36b"
+    assert fingerprint(EVERYTHING, suite_of(EVERYTHING)) == "580ae13de3765a0c27e98b582b72f37b"
 
 
 def test_a_default_rule_that_turns_from_defect_to_policy_enters_the_fingerprint() -> None:
@@ -102,8 +115,29 @@ def test_a_default_rule_that_turns_from_defect_to_policy_enters_the_fingerprint(
 
 def test_what_breaks_a_document_is_a_defect_and_what_nobody_wants_is_not() -> None:
     policies = [rule.name for rule in default_rules(EVERYTHING) if not rule.defect]
-    assert policies == ["id-unique", "content-length", "timestamp-readable", "licence-allowed", "language-allowed"]
-    assert [rule.name for rule in default_rules(EVERYTHING) if rule.action != "refuse"] == ["timestamp-readable"]
+    flagging = [
+        "timestamp-readable",
+        "no-invisible-characters",
+        "no-hidden-text",
+        "timestamp-not-before-1970",
+        "timestamp-not-in-future",
+    ]
+    assert policies == ["id-unique", "id-length", "content-length", *flagging, "licence-allowed", "language-allowed"]
+    assert [rule.name for rule in default_rules(EVERYTHING) if rule.action == "flag"] == flagging
+
+
+def test_a_default_rule_can_be_off_or_a_flag_one_by_one() -> None:
+    settings = {"no-control-characters": "flag", "timestamp-not-in-future": "refuse", "content-length": "off"}
+    config = ValidationConfig(rules=settings)
+    rules = {rule.name: rule for rule in default_rules(config)}
+    assert "content-length" not in rules
+    assert [(rules[name].action, rules[name].defect) for name in settings if name in rules] == [
+        ("flag", False),
+        ("refuse", True),
+    ]
+    everything = {name for name in SETTABLE if not name.endswith("-allowed")}
+    assert [rule.name for rule in default_rules(ValidationConfig(rules=dict.fromkeys(everything, "off")))] == [*FIXED]
+    assert {rule.name for rule in default_rules(EVERYTHING)} == {*FIXED, *SETTABLE}
 
 
 def test_the_fingerprint_is_the_same_for_equal_rules() -> None:
@@ -123,6 +157,12 @@ def test_a_rules_identity_changes_with_its_arguments_and_not_with_its_words() ->
         ({"min_chars": 10, "max_chars": 9}, "max_chars (9) is below min_chars (10)"),
         ({"languages": ("english",)}, "'english' is no ISO 639 code"),
         ({"minimum": 1}, "minimum"),
+        (
+            {"rules": {"no-controls": "off"}},
+            "there is no default rule 'no-controls'; there are id-length, content-length",
+        ),
+        ({"rules": {"readable": "off"}}, "'readable' always refuses"),
+        ({"rules": {"valid-utf8": "redact"}}, "refuse"),
         ({"min_chars": 0}, "min_chars"),
     ],
 )

@@ -1,0 +1,65 @@
+"""Files opened below a folder and nowhere else, whatever links lie on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+__all__ = ["opened", "outside"]
+
+
+def outside(path: Path, root: Path) -> str | None:
+    """Tell where a link leads if that is outside a folder; None for one that stays inside, or leads nowhere.
+
+    Args:
+        path: The link.
+        root: The folder, with no link in its own path.
+    """
+    # Not strict: a link to what is not there yet may lead out as soon as it is.
+    target = os.path.realpath(path)
+    return None if Path(target).is_relative_to(root) else os.fsencode(target).decode(errors="backslashreplace")
+
+
+@contextmanager
+def opened(root: Path, relative: PurePosixPath, *, follow: bool) -> Iterator[BinaryIO]:
+    """Open a file below a folder for reading.
+
+    A link may be put into the way at any time, so it is not enough to have looked before: what the path leads to is
+    opened folder by folder, and the kernel refuses each link that has come since.
+
+    Args:
+        root: The folder.
+        relative: The file's path below it.
+        follow: Whether links may lead out of the folder.
+
+    Raises:
+        PermissionError: A link leads out.
+        OSError: The file cannot be opened.
+    """
+    path = root / relative
+    if follow:
+        # Without waiting for a writer, should it have become a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    else:
+        whole = os.path.realpath(root)
+        led = outside(path, Path(whole))
+        if led is not None:
+            raise PermissionError(0, f"leads out of the folder, to {led!r}")
+        descriptor = _descended(whole, Path(os.path.realpath(path)).relative_to(whole))
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def _descended(root: str, relative: Path) -> int:
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for name in relative.parts[:-1]:
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return os.open(relative.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
