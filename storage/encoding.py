@@ -65,7 +65,7 @@ def codec(label: str) -> str:
         return UTF_8
     from webencodings import lookup  # which most sources never need
 
-    found = lookup(label)  # type: ignore[no-untyped-call]
+    found = lookup(label)
     if found is None or found.name in ("replacement", "x-user-defined"):
         raise ValueError(
             f"there is no encoding {label!r}; write a label that browsers know, such as utf-8, windows-1252, shift_jis "
