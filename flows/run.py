@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.environment import code, libraries
 from flows.stop import stopped
+from models.errors import ModelError
 from storage.errors import InputError, LeaseHeld, ReleaseMoved, TidemarkError, summary, words
 from storage.outcome import Outcome
 from storage.spill import Workspace
@@ -329,7 +330,7 @@ def _end_early(store: Store, run: Run, config: Config, trigger: str) -> None:
 
 def _mark(error: Exception) -> None:
     """Let whoever shows the error know that the store tells of it already."""
-    if isinstance(error, TidemarkError):
+    if isinstance(error, TidemarkError | ModelError):
         error.recorded = True
 
 

@@ -12,7 +12,13 @@ __all__ = ["DamagedModel", "ModelError", "ProbeMismatch", "UnknownModel"]
 
 
 class ModelError(ValueError):
-    """The encoder that is wanted cannot be used."""
+    """The encoder that is wanted cannot be used.
+
+    Attributes:
+        recorded: A run that it ended stands in the store as failed.
+    """
+
+    recorded = False
 
 
 class UnknownModel(ModelError):

@@ -22,6 +22,7 @@ from flows.environment import set_up
 from flows.report.facts import Facts
 from flows.report.gather import gather
 from flows.table import FLOWS, FlowRow, Result, shown
+from models.errors import ModelError
 from storage.errors import LeaseHeld, NothingBefore, TidemarkError
 from storage.outcome import Outcome
 from tasks.stage import in_flow_run
@@ -121,7 +122,7 @@ def concluded(name: str, run: Callable[[], Result], gathered: Callable[[], Facts
         except NothingBefore as nothing:  # grey too: readers see what whoever asked wants them to see
             logger.warning("%s", nothing)
             return State(type=StateType.CANCELLED, name="NothingBefore", message=str(nothing), data=nothing)
-        except TidemarkError as error:
+        except (TidemarkError, ModelError) as error:
             logger.error("%s", error)
             # A name of its own has what the store does not record: an automation tells that, and a run all else.
             called = "Failed" if error.recorded else type(error).__name__

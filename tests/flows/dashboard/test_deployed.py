@@ -17,6 +17,7 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.server.schemas.schedules import CronSchedule
 
 from flows.dashboard.deployed import STATES, call, concluded
+from models.errors import ModelError
 from storage.errors import InputError, LeaseHeld, NothingBefore
 from storage.outcome import Outcome
 from tasks.release.checks import AuditResult, Check
@@ -114,6 +115,7 @@ def test_an_audit_ends_in_a_state_of_its_own(ok: bool, state: tuple[str, str]) -
     ("error", "state"),
     [
         (InputError("there is no release 9"), ("FAILED", "InputError")),
+        (ModelError("a stub has nothing to learn"), ("FAILED", "ModelError")),
         # Grey, not red: another run is at work, and nobody has to act.
         (LeaseHeld("run r0 holds the store since 02:00"), ("CANCELLED", "LeaseHeld")),
         (NothingBefore("there is no release before 1"), ("CANCELLED", "NothingBefore")),

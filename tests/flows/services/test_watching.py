@@ -206,7 +206,8 @@ def test_an_alarm_starts_a_retraining_with_no_hand(place: Place) -> None:
     until(lambda: bool(place.runs("retrain")), 60)
     (run,) = place.runs("retrain")
     assert run.parameters["proposed"] is True
-    assert place.ended(str(run.id))[1] == "ModelError"  # a stub has nothing to learn
+    kind, called, message = place.ended(str(run.id))
+    assert (kind, called) == ("FAILED", "ModelError"), message  # a stub has nothing to learn
     until(lambda: place.inbox.events[-1] == "failed", 60)  # which no record tells, and so the server does
     assert place.inbox.events.count("failed") == 1
     assert [row["kind"] for row in Runs(place.store).all() if row["kind"] == "retrain"] == []
