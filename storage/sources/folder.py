@@ -50,7 +50,7 @@ _WINDOW_BYTES = 1024 * 1024
 class FolderConfig(SourceConfig):
     """A folder; the id of a document is its path below it, with forward slashes."""
 
-    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"max_seconds"})
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"max_seconds", "follow_links"})
 
     kind: Literal["folder"] = Field(description="A folder of files.")
     path: str = Field(min_length=1, description="The folder, relative to the configuration file's folder.")

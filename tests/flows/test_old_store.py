@@ -85,13 +85,14 @@ def test_an_audit_migrates_it_and_finds_every_release_whole(folder: Path) -> Non
     assert answers_as_recorded(store)
 
 
-def test_a_refresh_after_a_checkout_embeds_nothing_and_counts_what_looks_touched(folder: Path) -> None:
+def test_a_refresh_after_a_checkout_embeds_nothing_and_judges_by_the_rules_of_today(folder: Path) -> None:
     config, store = opened(folder)
     result = refresh(config)
-    assert (result.outcome, result.release, result.counts["embedded"]) == ("unchanged", 3, 0)
-    assert result.counts["touched"] == 6  # the notes; a record has no times
+    assert (result.outcome, result.release, result.counts["embedded"]) == ("published", 4, 0)
+    assert (result.counts["added"], result.counts["changed"]) == (0, 0)
+    assert refresh(config).outcome == "unchanged"
     assert (result.counts["documents"], result.counts["quarantined"]) == (11, 1)
-    assert [row["outcome"] for row in Runs(store).all(2)] == ["unchanged", "interrupted"]
+    assert [row["outcome"] for row in Runs(store).all(3)] == ["unchanged", "published", "interrupted"]
     assert audit(config, deep=True).failed == []
     assert answers_as_recorded(store)
 
@@ -103,7 +104,7 @@ def test_a_changed_document_embeds_its_chunk_and_the_way_back_stays(folder: Path
     assert (result.outcome, result.release, result.counts["embedded"]) == ("published", 4, 1)
     release = Releases(store).get()
     units = store.open(release.chunks, release.tag).to_table(columns=["key", "unit"]).to_pylist()
-    assert sorted({str(row["unit"]) for row in units}) == ["None", "characters"]  # null means the same
+    assert sorted({str(row["unit"]) for row in units}) == ["characters"]  # all are written anew by the rules of today
     assert "blob" in store.open("documents", release.tag).schema.names
     assert audit(config, deep=True).failed == []
     assert answers_as_recorded(store)
@@ -176,7 +177,7 @@ def test_a_migration_can_be_killed_at_every_moment(tmp_path: Path) -> None:
         answers_as_recorded(store)
         with migrating(folder) as again:
             done = again.end()
-        good = done.value is not None and (done.value.outcome, done.value.counts["embedded"]) == ("unchanged", 0)
+        good = done.value is not None and (done.value.outcome, done.value.counts["embedded"]) == ("published", 0)
         whole = good and number(store) == FORMAT and not audit(config, deep=True).failed
         return None if whole else f"{moments[at]}: {done.failure}"
 
@@ -194,6 +195,6 @@ def test_of_two_writers_one_migrates_and_the_other_is_told(folder: Path) -> None
         failures = [child.end().failure for child in (second, third)]
         assert [failure.kind for failure in failures if failure] == ["LeaseHeld", "LeaseHeld"]
         first.send(SIGCONT)
-        assert first.end().value.outcome == "unchanged"
+        assert first.end().value.outcome == "published"
     assert number(store) == FORMAT
     assert answers_as_recorded(store)

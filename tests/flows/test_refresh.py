@@ -67,7 +67,7 @@ def test_a_night_without_change_embeds_nothing_and_publishes_nothing(tmp_path: P
 
 def test_an_empty_folder_makes_an_empty_release_that_fills_later(tmp_path: Path) -> None:
     config = configure(tmp_path)
-    first = night(config)
+    first = night(config, accept_empty=True)
     assert (first.outcome, first.release, counted(first)) == ("published", 1, {})
     assert found(config, "anything") == []
     assert night(config).outcome == "unchanged"

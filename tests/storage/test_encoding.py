@@ -14,6 +14,8 @@ from storage.encoding import decode
         (b"\xef\xbb\xbfcaf\xc3\xa9", "café"),
         ("\ufeffcafé".encode("utf-16-be"), "café"),
         ("\ufeffcafé".encode("utf-16-le"), "café"),
+        (b"\xff\xfe\x00\x00" + "caf\u00e9".encode("utf-32-le"), "caf\u00e9"),
+        (b"\x00\x00\xfe\xff" + "caf\u00e9".encode("utf-32-be"), "caf\u00e9"),
         (b"caf\xe9", "caf\ufffd"),
         (b"", ""),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -248,6 +249,38 @@ def test_a_hit_cannot_steer_the_terminal_nor_the_markup() -> None:
     told = drawn(hits_view(1, "tides", HITS))
     assert "\x1b" not in told
     assert "[bold]A[/bold] [31mtitle" in told
+
+
+def test_no_character_that_nobody_sees_reaches_the_terminal() -> None:
+    unseen = "\u200b\u202e\u2066\u2028\ufeff\U000e0041\U000e0100"
+    hit = replace(HITS[0], document=f"a{unseen}.md", title=f"b{unseen}", text=f"tides{unseen} rise")
+    told = drawn(hits_view(1, f"tides{unseen}", [hit]))
+    told += drawn(quarantine_view([REFUSED | {"document": f"c{unseen}.md", "reason": unseen}]))
+    told += drawn(diff_view(replace(DIFFERENCE, added=[{"source": "notes", "document": f"d{unseen}.md"}])))
+    assert not set(told) & set(unseen)
+    assert (
+        clean("\U0001f469\u200d\U0001f52c \u0645\u06cc\u200c\u062e")
+        == "\U0001f469\u200d\U0001f52c \u0645\u06cc\u200c\u062e"
+    )
+
+
+def test_a_name_stays_on_one_line_and_is_cut_where_it_is_long() -> None:
+    forged, endless = "nl\n+ notes: forged.md", "x" * 100_000
+    lines = drawn(diff_view(replace(DIFFERENCE, added=[{"source": "notes", "document": forged}])), 200).splitlines()
+    assert "+ notes: nl\\n+ notes: forged.md" in [line.strip() for line in lines]
+    assert "nl\\n+ notes" in drawn(quarantine_view([REFUSED | {"document": forged}]), 200)
+    assert "nl\\n+ notes" in drawn(hits_view(1, "x", [replace(HITS[0], title=None, document=forged)]), 200)
+    for view in (
+        quarantine_view([REFUSED | {"document": endless}]),
+        hits_view(1, "x", [replace(HITS[0], document=endless)]),
+    ):
+        assert drawn(view).count("x") < 1_000
+
+
+def test_what_was_passed_over_is_told_by_source() -> None:
+    passed = {"notes": {"unknown suffix .pdf": 2_000, "hidden": 1}}
+    for view in (plan_view(forecast(passed_over=passed)), refresh_view(result(Outcome.PUBLISHED, passed_over=passed))):
+        assert "passed over in notes  2,000 unknown suffix .pdf, 1 hidden" in drawn(view, 120)
 
 
 def test_an_excerpt_is_the_passage_with_the_words_of_the_query() -> None:

@@ -95,7 +95,7 @@ def test_a_wrong_reference_is_an_input_error(
 def test_settings_that_change_no_document_are_not_in_a_sources_identity() -> None:
     plain = {"name": "notes", "kind": "folder", "path": "."}
     # As stores have it since before there was such a setting: another one would have all documents judged anew.
-    known = {"licence": None, "include": [], "exclude": [], "max_bytes": 256 * 1024 * 1024}
+    known = {"licence": None, "include": [], "exclude": [], "max_bytes": 20_000_000, "encoding": "utf-8"}
     assert parse_source(plain).identity() == plain | known
-    assert parse_source(plain | {"max_seconds": 1.0}).identity() == plain | known
+    assert parse_source(plain | {"max_seconds": 1.0, "follow_links": True}).identity() == plain | known
     assert parse_source(plain | {"max_bytes": 1}).identity() == plain | known | {"max_bytes": 1}
