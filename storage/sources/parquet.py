@@ -25,6 +25,7 @@ __all__ = ["ParquetConfig", "ParquetSource"]
 # What is unpacked at once whatever is wanted of it: a page, and the values of a column of lists.
 PAGE_BYTES = 256 * 1024 * 1024
 LIST_VALUES = 2**27
+HEAVY_BYTES = 32 * 1024 * 1024  # of a page
 
 _FLAT = "BYTE_ARRAY"  # the only type whose values may be larger in a cell than in the file
 
@@ -55,22 +56,23 @@ class ParquetSource(TableSource):
         check_columns(self._columns, there, source=self.name, file=file.label)
         wanted = [column for column in there if column in self._columns.wanted()]
         groups = [_measured(stream, metadata, at, wanted, local=file.local) for at in range(metadata.num_row_groups)]
-        parquet = pq.ParquetFile(
-            stream,
-            metadata=metadata,
-            buffer_size=1024 * 1024,
-            pre_buffer=False,
-            read_dictionary=_dictionaries(metadata, wanted),
-        )
         first = 1
         # Neighbours are read together: a file may have a row group for each row.
-        for problem, run in groupby(groups, key=lambda group: group.problem):
+        for (problem, heavy), run in groupby(groups, key=lambda group: (group.problem, group.heavy)):
             found = list(run)
-            count = sum(group.rows for group in found)
             if problem is not None:
+                count = sum(group.rows for group in found)
                 yield Batch(file.label, "R", (), dict.fromkeys(wanted, ()), [_closed(file, first, count, problem)])
                 first += count
                 continue
+            parquet = pq.ParquetFile(
+                stream,
+                metadata=metadata,
+                buffer_size=1024 * 1024,
+                pre_buffer=False,
+                # Of a heavy page it would make more copies, and so few rows are read at once that nothing multiplies.
+                read_dictionary=None if heavy else _dictionaries(metadata, wanted),
+            )
             size = max(1, min(BATCH_ROWS, *(group.batch for group in found)))
             at = [group.at for group in found]
             for batch in parquet.iter_batches(size, row_groups=at, columns=wanted, use_threads=False):
@@ -95,12 +97,13 @@ class ParquetSource(TableSource):
 
 
 class _Group(NamedTuple):
-    """A row group: its place, its rows, how many are read at once, and why it is not read."""
+    """A row group: its place, its rows, how many are read at once, why it is not read, and whether a page is heavy."""
 
     at: int
     rows: int
     batch: int
     problem: str | None
+    heavy: bool
 
 
 def _measured(
@@ -109,7 +112,7 @@ def _measured(
     """Look at the pages of a row group, of which none is unpacked."""
     group = metadata.row_group(at)
     rows = max(group.num_rows, 1)
-    batch, problem, heaviest = BATCH_ROWS, None, 0.0
+    batch, problem, heaviest, heavy = BATCH_ROWS, None, 0.0, False
     for column in map(group.column, range(group.num_columns)):
         name = column.path_in_schema.split(".")[0]
         if name not in wanted:
@@ -127,9 +130,11 @@ def _measured(
                 problem = f"column {name!r} has a page of {page.size:,} bytes: write smaller pages or texts"
             if page.values:
                 batch = min(batch, int(BATCH_BYTES * page.values / max(page.size, 1)))
-            if "DELTA_BYTE_ARRAY" in column.encodings:  # each value may repeat all of the one before
+            heavy = heavy or page.size > HEAVY_BYTES
+            # Each value may stand for a whole page: of the dictionary, or, in this encoding, for all of the one before.
+            if page.size > HEAVY_BYTES or "DELTA_BYTE_ARRAY" in column.encodings:
                 batch = min(batch, PAGE_BYTES // max(page.size, 1))
-    return _Group(at, group.num_rows, min(batch, int(BATCH_BYTES / max(heaviest, 1.0))), problem)
+    return _Group(at, group.num_rows, min(batch, int(BATCH_BYTES / max(heaviest, 1.0))), problem, heavy)
 
 
 def _dictionaries(metadata: pq.FileMetaData, wanted: Sequence[str]) -> list[str]:

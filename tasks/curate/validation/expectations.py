@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
-import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["ExpectationRunner", "Finding", "quiet"]
 
 ROW: Final = "row"
-LIMIT: Final = 120.0  # seconds of processor time for one table; ten thousand rows take a few
 # these compare rows with each other, so that only the whole batch can be judged
 ACROSS_ROWS: Final = (
     "expect_column_values_to_be_unique",
@@ -69,35 +66,6 @@ class Finding:
     observed: Any = None
     success: bool = True
     error: str | None = None
-
-
-class _TooLong(BaseException):
-    """The time is over; no Exception, since Great Expectations would take it for a finding."""
-
-
-@contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """End a block that takes more processor time, even within one regular expression, which looks for signals.
-
-    Only the main thread can be ended so: in another the block has no limit.
-
-    Raises:
-        _TooLong: It took longer.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise _TooLong
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
 
 
 @contextmanager
@@ -209,24 +177,7 @@ class ExpectationRunner:
                 raise InputError(f"{rule.origin or rule.name}: {rule.expectation} cannot be applied: {errors[0]}")
 
     def run(self, table: pd.DataFrame, rules: Sequence[Rule]) -> dict[str, Finding]:
-        """Call Great Expectations once.
-
-        Raises:
-            InputError: The rules of the user's file find no end.
-        """
-        try:
-            with limited(LIMIT):
-                return self._run(table, rules)
-        except _TooLong:
-            own = [rule for rule in rules if rule.origin is not None]
-            suspects = [rule for rule in own if any("regex" in key for key in rule.kwargs)] or own or list(rules)
-            named = "; ".join(f"{rule.origin or rule.name}: {rule.expectation}" for rule in suspects)
-            raise InputError(
-                f"{named}: took longer than {LIMIT:g} s of processor time on {len(table):,} rows; a pattern with a "
-                "repetition within a repetition, such as (a+)+, may find no end: write it without"
-            ) from None
-
-    def _run(self, table: pd.DataFrame, rules: Sequence[Rule]) -> dict[str, Finding]:
+        """Call Great Expectations once."""
         from great_expectations.expectations.expectation_configuration import (
             ExpectationConfiguration,
         )

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.errors import InputError
-from tasks.curate.validation import expectations
 from tasks.curate.validation.features import DOCUMENTS
 from tasks.curate.validation.rules import Suite, ValidationConfig
 from tasks.curate.validation.suite import load_suite
@@ -208,18 +207,6 @@ def test_a_users_expectations_refuse_rows(tmp_path: Path) -> None:
             "fails expect_column_values_to_not_be_null (licence is null, chars is 74)"
         ),
     }
-
-
-def test_a_pattern_that_finds_no_end_is_named_instead_of_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = "- {expectation: expect_column_values_to_match_regex, kwargs: {column: title, regex: '^(a+)+$'}}"
-    judge = Validator(own_suite(tmp_path, text), NOW)
-    monkeypatch.setattr(expectations, "LIMIT", 1.0)
-    with pytest.raises(InputError, match=r"rules.yaml, entry 1: expect_column_values_to_match_regex: took longer than"):
-        judge.rows(documents({"title": "a" * 42 + "!"}))
-    monkeypatch.undo()
-    assert judge.rows(documents({"title": "aaa"})).accepted.to_list() == [True]
 
 
 def test_metadata_are_judged_whatever_their_type(tmp_path: Path) -> None:
