@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 # The tables of a release are proved by its digests; what stops commands is a head or a tag that cannot be read.
 _LARGE = ("documents", chunks_table(""), vectors_table(""))
 _GRAVE = ".damaged"  # beside the tables, for whoever wants to look
-_FAULTS = (OSError, ValueError, pa.ArrowException)
+_FAULTS = (OSError, ValueError, RuntimeError)  # Lance raises any of them
 
 
 def ailing(store: Store, tables: Iterable[str] | None = None) -> dict[str, str]:
