@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from flows.environment import code, libraries
 from flows.stop import stopped
 from models.errors import ModelError
-from storage.errors import InputError, LeaseHeld, ReleaseMoved, TidemarkError, summary, words
+from storage.errors import InputError, LeaseHeld, ReleaseMoved, TidemarkError, Unreachable, summary, words
 from storage.outcome import Outcome
 from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
@@ -243,7 +243,7 @@ def recorded(
         if lease:
             found.hold()
         else:
-            upgrade(store, found.id)
+            _upgrade(store, found.id, needed=needed)
         if begun := BEGUN.get():
             begun(found)
         try:
@@ -267,10 +267,21 @@ def recorded(
     logger.info("run %s: %s (%s)", found.id, found.outcome, found.message)
 
 
+def _upgrade(store: Store, run: str, *, needed: bool) -> None:
+    try:
+        upgrade(store, run)
+    except (InputError, Unreachable):
+        raise
+    except (OSError, ValueError, RuntimeError) as error:  # Lance raises any of them
+        if needed:
+            raise
+        logger.warning("the store stays in its older format, for it cannot be written (%s)", words(error)[:200])
+
+
 def _conclude(store: Store, run: Run, config: Config, trigger: str, *, needed: bool) -> None:
     try:
         _end(store, run, config, trigger)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         if needed:
             raise
         logger.warning("the %s is not recorded: the store cannot be written (%s)", run.kind, words(error)[:200])

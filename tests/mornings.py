@@ -26,6 +26,7 @@ from storage.tables.quarantine import Quarantine
 from storage.tables.releases import RELEASES, Draft, Release, Releases
 from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.runs import RUNS, Runs
+from storage.tables.seal import sealed
 from storage.tables.store import Store, read
 
 __all__ = ["HOSTILE", "MORNING", "SOURCES", "Histories"]
@@ -206,7 +207,7 @@ class Histories:
     def _at(self, release: Release, when: datetime) -> None:
         """Date a release back."""
         rows = read(self.store.open("releases"), RELEASES).to_pylist()
-        rows = [row | {"created": when} for row in rows if row["seq"] == release.seq]
+        rows = [sealed(row | {"created": when}) for row in rows if row["seq"] == release.seq]
         self.store.upsert("releases", RELEASES, "seq", rows)
 
     def _record(

@@ -13,7 +13,6 @@ import pyarrow as pa
 from storage.errors import words
 from storage.tables.releases import RELEASES
 from storage.tables.roles import chunks_table
-from storage.tables.seal import intact
 from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 
@@ -24,7 +23,7 @@ logger = logging.getLogger(__name__)
 # The tables of a release are proved by its digests; what stops commands is a head or a tag that cannot be read.
 _LARGE = ("documents", chunks_table(""), vectors_table(""))
 _GRAVE = ".damaged"  # beside the tables, for whoever wants to look
-_FAULTS = (OSError, ValueError, pa.ArrowException)
+_FAULTS = (OSError, ValueError, RuntimeError)  # Lance raises any of them
 
 
 def ailing(store: Store, tables: Iterable[str] | None = None) -> dict[str, str]:
@@ -82,7 +81,7 @@ def _fault(store: Store, name: str) -> str | None:
 
 
 def _records(rows: pa.Table) -> str | None:
-    """What is wrong with the rows of releases; one that was changed is told by its seal."""
+    """What is wrong with the rows of releases; one that says something else than it did is told by its seal alone."""
     wrong = [row["seq"] for row in _complete(rows) if not _sound(row)]
     return f"the records of {len(wrong)} releases are damaged ({wrong[:3]})" if wrong else None
 
@@ -92,7 +91,7 @@ def _sound(row: dict[str, object]) -> bool:
         json.loads(str(row["tables"] or "null")), json.loads(str(row["roles"] or "null"))
     except ValueError:
         return False
-    return intact(row) is not False
+    return True
 
 
 def _complete(rows: pa.Table) -> list[dict[str, object]]:
@@ -151,7 +150,7 @@ def _opens(store: Store, place: Path, name: str, grave: Path) -> bool:
 
 
 def _salvaged(store: Store, name: str) -> pa.Table | None:
-    """The rows of the fragments that can be read, and of releases those whose record is whole."""
+    """The rows of the fragments that can be read, and of releases those whose record can be decoded."""
     head, parts = store.open(name), []
     for fragment in head.get_fragments():
         try:

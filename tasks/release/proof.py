@@ -99,7 +99,11 @@ def _files(store: Store, release: Release, *, deep: bool) -> Check:
 def _retained(store: Store) -> list[Release]:
     try:
         return Releases(store).retained()
-    except (OSError, ValueError):  # a tag that cannot be read; what is kept is not known, so everything is proved
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ):  # a tag that cannot be read; what is kept is not known, so everything is proved
         return []
 
 
@@ -125,7 +129,7 @@ def _tagged(store: Store, release: Release) -> Iterator[str]:
             found = tag_versions(store.open(name)).get(release.tag)
         except TableMissing as error:
             yield str(error)
-        except (OSError, ValueError) as error:  # a tag that cannot be read fails the list of all
+        except (OSError, ValueError, RuntimeError) as error:  # a tag that cannot be read fails the list of all
             yield f"the tags of {name} cannot be read ({words(error)[:120]})"
         else:
             if found is None:

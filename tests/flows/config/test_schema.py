@@ -88,5 +88,5 @@ def test_secrets_are_in_no_record(tmp_path: Path) -> None:
     config = made(tmp_path, store={"uri": "s3://me:hunter2@bucket/a"}, sources=[NOTES, own | {"urls": urls}])
     told = config.to_json()
     assert "hunter2" not in told
-    assert "page=2" in told
+    assert "page=2" not in told  # any parameter may be a secret
     assert config.store.uri == "s3://me:hunter2@bucket/a"
