@@ -74,7 +74,7 @@ def examine_release(store: Store, release: Release, *, deep: bool) -> Iterator[C
     yield Check("release.record", release.intact is not False, bad if release.intact is False else good)
     wrong = list(_tagged(store, release))
     good = f"tag {release.tag} keeps its {len(release.tables)} tables from clean-up"
-    detail = "; ".join(wrong) + "; `tidemark maintain` pins what is whole again" if wrong else good
+    detail = "; ".join(wrong) + "; publish it anew with `tidemark refresh --rebuild`" if wrong else good
     yield Check("release.pinned", not wrong, detail)
     yield _files(store, release, deep=deep)
 

@@ -135,9 +135,8 @@ class Source:
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        ("RuntimeError('the tap is closed')", 1, "RuntimeError: the tap is closed (TIDEMARK_DEBUG=1"),
-        ("OSError('LanceError(IO): (os error 28)')", 1, "the disk is full: free some space and run the command again"),
-        ("OSError(28, 'No space left on device')", 1, "the disk is full: free some space and run the command again"),
+        ("RuntimeError('the tap is closed')", 1, "Source.list() failed after 0 rows: RuntimeError: the tap is closed"),
+        ("OSError(28, 'No space left on device')", 1, "source 'own': "),
         ("ValueError('not of ours')", 1, "ValueError: not of ours"),
         ("KeyError('k')", 1, "KeyError: 'k'"),
         ("TypeError('t')", 1, "TypeError: t"),
