@@ -13,6 +13,7 @@ from killing import Child, Orders, reembedded, rolled_back
 from nights import VALUES, answer, current, fill, mapping, polled, staged, state, uneventful
 
 from flows import reembed as module
+from flows import switch
 from flows.audit import audit
 from flows.config.schema import Config
 from flows.plan import plan
@@ -99,7 +100,7 @@ def test_what_nights_publish_meanwhile_reaches_the_published_side(
 ) -> None:
     config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")})
     night(config)
-    embed_ahead, came = module.embed_ahead, ["chart", "dock"]
+    embed_ahead, came = switch.embed_ahead, ["chart", "dock"]
 
     def meanwhile(*arguments: Any) -> Any:
         done = embed_ahead(*arguments)
@@ -109,8 +110,8 @@ def test_what_nights_publish_meanwhile_reaches_the_published_side(
             assert night(config).outcome == "published"
         return done
 
-    monkeypatch.setattr(module, "embed_ahead", meanwhile)
-    monkeypatch.setattr(module, "FEW", 0)
+    monkeypatch.setattr(switch, "embed_ahead", meanwhile)
+    monkeypatch.setattr(switch, "FEW", 0)
     result = reembed(config, encoder=OTHER)
     assert (came, result.outcome, result.release, result.space) == ([], "published", 4, space(OTHER))
     assert sorted(documents(config)) == ["notes/a.md", "notes/chart.md", "notes/dock.md"]

@@ -26,7 +26,7 @@ from corpus import (
 
 from flows.audit import audit
 from flows.refresh import refresh
-from storage.errors import InputError
+from storage.errors import InputError, SourceFailed
 from storage.tables.releases import Releases
 from storage.tables.runs import Runs
 from storage.tables.store import Store
@@ -233,11 +233,11 @@ def test_a_failure_is_recorded_and_leaves_the_last_release(tmp_path: Path) -> No
     config = script(tmp_path, item("a"))
     night(config)
     (tmp_path / "script.json").write_text("no script")
-    with pytest.raises(ValueError, match="Expecting value"):
+    with pytest.raises(SourceFailed, match=r"source 'script': .*Expecting value"):
         refresh(config)
     row = Runs(Store(config.store.uri)).all()[0]
     assert (row["outcome"], row["release"], row["base"]) == ("failed", None, 1)
-    assert row["message"].startswith("JSONDecodeError: Expecting value")
+    assert "JSONDecodeError: Expecting value" in row["message"]
     assert list(documents(config)) == ["script/a"]
     Scripted.write(tmp_path / "script.json", [item("a"), item("b")])
     assert counted(night(config)) == {"added": 1, "unchanged": 1}

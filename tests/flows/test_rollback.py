@@ -112,7 +112,7 @@ def test_a_refresh_on_top_of_which_somebody_rolled_back_publishes_nothing(config
     with pytest.raises(ReleaseMoved, match="release 3 was published by another run or a rollback"):
         refresh(config, console=Meddler(config))
     assert names(config) == ["a.md"]
-    assert Runs(Store(config.store.uri)).all()[1]["outcome"] == "failed"
+    assert Runs(Store(config.store.uri)).all()[1]["outcome"] == "lease-held"
     result = refresh(config)
     assert (result.outcome, result.counts["embedded"], names(config)) == (
         "published",

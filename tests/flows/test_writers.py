@@ -161,7 +161,7 @@ def test_a_rollback_beats_a_refresh_at_work(night: Night, children: ExitStack, m
     refresh.send(SIGCONT)
     failure = refresh.end().failure
     assert failure is not None
-    assert (failure.kind, failure.exit_code) == ("ReleaseMoved", 1)
+    assert (failure.kind, failure.exit_code) == ("ReleaseMoved", 4)
     assert answer(Reader.open(str(uri))) == night.old
     again = uneventful(night.folder, settings)
     assert (again.value.release, again.value.counts["embedded"]) == (4, 0)

@@ -64,10 +64,10 @@ def test_files_behind_http_are_read(tmp_path: Path) -> None:
         host = f"127.0.0.1:{server.server_port}"
         source = opened(tmp_path, f"http://{host}/a.csv?token=hunter2")
         ids, rows = listed(source)["id"].to_list(), read(source)
-        with pytest.raises(InputError, match=r"nothing is at path 'http://.*/none.csv\?token=\*\*\*'"):
+        with pytest.raises(InputError, match=r"nothing is at path 'http://.*/none.csv\?\*\*\*'"):
             listed(opened(tmp_path, f"http://{host}/none.csv?token=hunter2"))
         server.shutdown()
-    assert ids == ["a", f"http://{host}/a.csv?token=***#L3"]
+    assert ids == ["a", f"http://{host}/a.csv?***#L3"]
     assert rows["text"].to_list() == ["the tide"]
 
 
