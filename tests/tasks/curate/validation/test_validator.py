@@ -18,7 +18,13 @@ from tasks.curate.validation.suite import load_suite
 from tasks.curate.validation.validator import REFUSALS, BatchVerdict, RowVerdicts, Validator
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CONFIG = ValidationConfig(min_chars=3, max_chars=400, licences=("MIT", "Apache-2.0"), languages=("en", "de"))
+CONFIG = ValidationConfig(
+    min_chars=3,
+    max_chars=400,
+    licences=("MIT", "Apache-2.0"),
+    languages=("en", "de"),
+    rules={"timestamp-not-before-1970": "refuse", "timestamp-not-in-future": "refuse"},
+)
 SUITE = load_suite(CONFIG)
 FRENCH = "Le port était calme ce matin, et personne n'avait vu les bateaux partir pendant la nuit."
 
