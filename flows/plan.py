@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
+from flows.clock import Clock
 from flows.config.schema import Config
 from flows.context import opened, rebased
 from flows.prepare import prepare, prepare_stored
-from flows.run import Clock
 from flows.table import Option
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome

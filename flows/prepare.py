@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from flows.clock import Clock
 from flows.config.schema import Config
-from flows.run import Clock
 from models.encoder import EncoderFolder
 from storage.tables.roles import Precision
 from tasks.build.chunk import chunk

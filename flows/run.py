@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from time import monotonic, perf_counter, sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from flows.clock import Clock
 from flows.environment import code, libraries
 from flows.stop import stopped
 from models.errors import ModelError
@@ -30,7 +31,7 @@ from tasks.verdict import STOPS
 if TYPE_CHECKING:
     from flows.config.schema import Config
 
-__all__ = ["BEGUN", "Clock", "Exited", "Run", "RunResult", "recorded"]
+__all__ = ["BEGUN", "Exited", "Run", "RunResult", "recorded"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,30 +40,6 @@ _LOOK = 1.0  # seconds between two looks at a lease that somebody else holds
 
 class Exited(TidemarkError):
     """Code that a run called, such as a source of the user's, called `sys.exit()`."""
-
-
-class Clock:
-    """Seconds a stage, told to the progress as the stages begin."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.seconds: dict[str, float] = {}
-        self._began = perf_counter()
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time one stage."""
-        self.progress.stage(name)
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            # A flow may come to a stage twice.
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + perf_counter() - began, 3)
-
-    def total(self) -> dict[str, float]:
-        """All stages and `total`."""
-        return self.seconds | {"total": round(perf_counter() - self._began, 3)}
 
 
 @dataclass

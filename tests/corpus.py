@@ -11,11 +11,11 @@ from typing import Any
 
 import polars as pl
 
+from flows.clock import Clock
 from flows.config.schema import Config
 from flows.context import opened, rebased
 from flows.prepare import prepare
 from flows.refresh import RunResult, refresh
-from flows.run import Clock
 from models.encoder import EncoderFolder, resolve
 from storage.reader import Hit, Reader
 from storage.registry import Registry

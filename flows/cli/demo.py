@@ -28,7 +28,7 @@ They look at `tidemark runs` first, and roll back to the last good release if re
 QUESTION = "whom do I call when the index was not refreshed at night?"
 MARKER = ".made-by-tidemark-demo"
 LEARNED = "walk through all files below a directory"
-MINUTES = 1.3  # beside which steps are timed and dev questions looked at
+MINUTES = 1  # beside which steps are timed and dev questions looked at
 README = 12_000  # characters of a README at most: one carries its whole change log
 REPORT = "report.html"
 CONFIG = """\

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from storage.errors import Unreachable
-from storage.tables.store import Store, read, tags_of
+from storage.tables.store import Store, read
+from storage.tables.tags import tags_of
 
 __all__ = ["last_number", "lost_numbers"]
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from storage.errors import TableMissing
 from storage.tables.columns import key_field, strings
-from storage.tables.store import Store, stream, tags_of
+from storage.tables.store import Store, stream
+from storage.tables.tags import tags_of
 
 __all__ = ["PAIRS", "PairTable", "Part", "forget", "write"]
 

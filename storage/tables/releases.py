@@ -13,7 +13,8 @@ from storage.tables.numbers import last_number
 from storage.tables.release import DRAFTED, PACKED, RELEASES, STATE, Draft, Release, State
 from storage.tables.roles import TEXT
 from storage.tables.seal import sealed
-from storage.tables.store import Store, pick, read, tags_of
+from storage.tables.store import Store, pick, read
+from storage.tables.tags import tags_of
 
 __all__ = ["RELEASES", "Draft", "Release", "Releases"]
 

@@ -20,7 +20,7 @@ from storage.errors import TableMissing
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Store", "cache_folder", "filter_in", "pick", "read", "stream", "tag_versions", "tags_of"]
+__all__ = ["Store", "cache_folder", "filter_in", "pick", "read", "stream"]
 
 AHEAD = 8 * 2**20  # bytes
 
@@ -29,8 +29,6 @@ os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
 
 _HEX = re.compile(r"[0-9a-f]+")
-_LISTINGS = 100  # each is spoilt only by a tag that went while it lasted; a spoilt file must not hold a run for ever
-_TAG_GONE = re.compile(r"[Nn]ot found: \S*/_refs/tags/")
 _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
 _PREEMPTED = re.compile(r"commit conflict|already exists")  # somebody else wrote first, perhaps the same
 _RETRIES = 20
@@ -317,26 +315,6 @@ def stream(
         columns=columns, filter=where, batch_size=rows, batch_readahead=2, io_buffer_size=AHEAD, scan_in_order=True
     )
     yield from scanner.to_batches()
-
-
-def tags_of(table: lance.LanceDataset) -> set[str]:
-    """Names of the tags of a table."""
-    return set(tag_versions(table))
-
-
-def tag_versions(table: lance.LanceDataset) -> dict[str, int]:
-    """The tags of a table, each with the version that it names.
-
-    Lance lists the tags and then reads each: one that another process deletes in between fails the whole call.
-    """
-    attempt = 0
-    while True:
-        attempt += 1
-        try:
-            return {name: int(tag["version"]) for name, tag in table.tags.list().items()}
-        except (ValueError, OSError) as error:
-            if attempt == _LISTINGS or not _TAG_GONE.search(str(error)):
-                raise
 
 
 def filter_in(column: str, keys: Iterable[str]) -> str:

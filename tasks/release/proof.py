@@ -9,7 +9,8 @@ from storage.errors import TableMissing, words
 from storage.tables.mend import ailing
 from storage.tables.numbers import lost_numbers
 from storage.tables.releases import Release, Releases
-from storage.tables.store import Store, tag_versions
+from storage.tables.store import Store
+from storage.tables.tags import tag_versions
 from tasks.context import Context
 from tasks.release.audit import ANEW, BACK
 from tasks.release.checks import Check

@@ -27,7 +27,8 @@ from storage.reader import Reader
 from storage.tables.holds import Holds
 from storage.tables.releases import Releases
 from storage.tables.runs import Runs
-from storage.tables.store import Store, tags_of
+from storage.tables.store import Store
+from storage.tables.tags import tags_of
 
 
 @pytest.fixture(scope="module")

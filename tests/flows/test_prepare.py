@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from corpus import configure, context, encoder, prose
 
+from flows.clock import Clock
 from flows.prepare import prepare
-from flows.run import Clock
 from tasks.curate.validation import load_suite
 from tasks.progress import Silent
 

@@ -10,9 +10,10 @@ import pytest
 from corpus import configure, prose, save
 
 from flows.audit import audit
+from flows.clock import Clock
 from flows.config.schema import Config
 from flows.refresh import refresh
-from flows.run import Clock, Exited, recorded
+from flows.run import Exited, recorded
 from storage.errors import InputError, LeaseHeld
 from storage.outcome import Outcome
 from storage.tables.lease import Lease, holder

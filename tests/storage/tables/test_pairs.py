@@ -12,7 +12,8 @@ import pytest
 from storage.errors import TableMissing
 from storage.hashing import digest
 from storage.tables.pairs import PAIRS, PairTable, forget, write
-from storage.tables.store import Store, tags_of
+from storage.tables.store import Store
+from storage.tables.tags import tags_of
 
 
 @pytest.fixture
