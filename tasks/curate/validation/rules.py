@@ -275,6 +275,14 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
         "holds {controls:,} control characters, the first is U+{control_code:04X} at character {control_at:,}",
     )
     yield Rule("timestamp-readable", 1, "expect_column_values_to_be_null", {"column": "untimed"}, "{untimed}")
+    yield from _seen()
+    yield from _times()
+    yield from _lists(config)
+
+
+def _seen() -> Iterator[Rule]:
+    """The rules about what readers of a page do not see."""
+    between = "expect_column_values_to_be_between"
     yield Rule(
         "no-invisible-characters",
         1,
@@ -289,6 +297,11 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
         {"column": "hidden_chars", "max_value": 0},
         "holds {hidden_chars:,} characters that its styles hide; they were left out",
     )
+
+
+def _times() -> Iterator[Rule]:
+    """The rules about time stamps."""
+    between = "expect_column_values_to_be_between"
     yield Rule(
         "timestamp-not-before-1970",
         1,
@@ -303,7 +316,6 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
         {"column": "timestamp_ahead", "max_value": DAY},
         "timestamp {timestamp:%Y-%m-%d %H:%M} lies more than a day in the future",
     )
-    yield from _lists(config)
 
 
 def _lists(config: ValidationConfig) -> Iterator[Rule]:
