@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any
+
+import polars as pl
 
 from flows.clock import Clock
 from flows.config.schema import Config
@@ -18,7 +20,7 @@ from storage.tables.releases import Releases
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
 from tasks.build.index import reindexes
-from tasks.changes import named
+from tasks.changes import CHANGED, named
 from tasks.context import Context
 from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
@@ -48,7 +50,7 @@ class Forecast:
         seconds: That the plan itself took, a stage.
         message: One line for people.
         sources: Source to its number of documents.
-        documents: change (+ added, ~ changed, > moved, - deleted, ! refused, = a duplicate), source, document, rule
+        changes: change (+ added, ~ changed, > moved, - deleted, ! refused, = a duplicate), source, document, rule
             and reason of every document that changes.
         every: Whether a terminal shows all of them.
         flow: The flow whose exit code it ends with.
@@ -67,11 +69,21 @@ class Forecast:
     seconds: dict[str, float]
     message: str
     sources: dict[str, int]
-    documents: tuple[dict[str, Any], ...] = ()
+    changes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CHANGED), compare=False)
     every: bool = False
     flow: str = "plan"
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     retrain: Retraining | None = None
+
+    @property
+    def documents(self) -> tuple[dict[str, Any], ...]:
+        """Every document that changes, a row of `changes` each."""
+        return tuple(self.changes.to_dicts())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able values: what changes by document."""
+        told = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "changes"}
+        return told | {"documents": self.documents}
 
 
 def plan(
@@ -124,7 +136,7 @@ def plan(
         forecast = replace(
             forecast,
             message=told + _taken_back(context, outcome),
-            documents=tuple(named(context, done).to_dicts()),
+            changes=named(context, done),
             every=names,
             flow="refresh" if exit_code else "plan",
         )

@@ -16,7 +16,7 @@ from flows.clock import Clock
 from flows.environment import code, libraries
 from flows.stop import stopped
 from models.errors import ModelError
-from storage.errors import InputError, LeaseHeld, ReleaseMoved, TidemarkError, Unreachable, summary, words
+from storage.errors import FAULTS, InputError, LeaseHeld, ReleaseMoved, TidemarkError, Unreachable, summary, words
 from storage.outcome import Outcome
 from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
@@ -249,7 +249,7 @@ def _upgrade(store: Store, run: str, *, needed: bool) -> None:
         upgrade(store, run)
     except (InputError, Unreachable):
         raise
-    except (OSError, ValueError, RuntimeError) as error:  # Lance raises any of them
+    except FAULTS as error:
         if needed:
             raise
         logger.warning("the store stays in its older format, for it cannot be written (%s)", words(error)[:200])
@@ -258,7 +258,7 @@ def _upgrade(store: Store, run: str, *, needed: bool) -> None:
 def _conclude(store: Store, run: Run, config: Config, trigger: str, *, needed: bool) -> None:
     try:
         _end(store, run, config, trigger)
-    except (OSError, ValueError, RuntimeError) as error:
+    except FAULTS as error:
         if needed:
             raise
         logger.warning("the %s is not recorded: the store cannot be written (%s)", run.kind, words(error)[:200])

@@ -17,6 +17,7 @@ import re
 from storage.redaction import redacted
 
 __all__ = [
+    "FAULTS",
     "InputError",
     "LeaseHeld",
     "NothingBefore",
@@ -28,6 +29,10 @@ __all__ = [
     "summary",
     "words",
 ]
+
+# Whatever Lance, Arrow or an object store call what they cannot read or write. Unreachable and InputError are among
+# them: whoever tells those from damage takes them first.
+FAULTS = (OSError, ValueError, RuntimeError)
 
 # Where in its own source a library of Rust gave up, and what it prints of its innards behind that.
 _PLACE = re.compile(r",? /\S+\.rs:[\d:]+")

@@ -7,9 +7,11 @@ import polars as pl
 from tasks.context import Context
 from tasks.tally import Preparation
 
-__all__ = ["CHANGES", "named"]
+__all__ = ["CHANGED", "CHANGES", "named"]
 
 CHANGES = ("+", "~", ">", "-", "!", "=")  # added, changed, moved, deleted, refused or stale, a duplicate
+# Columns of what `named` gives.
+CHANGED = dict.fromkeys(["change", "source", "document", "rule", "reason"], pl.String)
 _FATE = dict.fromkeys(["key", "source", "id", "cause"], pl.String)
 
 

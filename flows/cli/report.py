@@ -30,19 +30,14 @@ def report(
         raise InputError(f"{output.parent} is no folder; create it first, or name another file with -o")
     if output.is_dir():
         raise InputError(f"{output} is a folder; name a file with -o")
-    from flows.dashboard.api import connected
+    from flows.dashboard.api import next_due
     from flows.report.gather import gather
     from flows.report.page import write_page
     from flows.report.verdict import verdict
 
     with Output(as_json).reserved() as out:
         config = configuration(ctx)
-        upcoming = None
-        if release is None and connected(config.base):
-            from flows.dashboard.upcoming import next_refresh
-
-            upcoming = next_refresh()
-        facts = gather(config, release, upcoming=upcoming)
+        facts = gather(config, release, upcoming=next_due(config.base) if release is None else None)
         _write(output, write_page(facts))
         found = verdict(facts)
         told = {

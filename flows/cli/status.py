@@ -15,7 +15,7 @@ OUTDATED = 1  # what a monitor asks for: a code that is not 0 without reading a 
 
 def status(ctx: typer.Context, as_json: Json = False) -> None:
     """Say how the index is: release, age, last run, who writes or holds, refused, quality; exit 1 where outdated."""
-    from flows.dashboard.api import connected
+    from flows.dashboard.api import next_due
     from flows.status import status as looked
     from flows.views.status import status_view
     from storage.tables.format import check
@@ -24,12 +24,7 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     config = configuration(ctx)
     store = Store(config.store.uri)
     check(store)
-    upcoming = None
-    if connected(config.base):
-        from flows.dashboard.upcoming import next_refresh
-
-        upcoming = next_refresh()
-    found = looked(store, config, datetime.now(UTC), upcoming)
+    found = looked(store, config, datetime.now(UTC), next_due(config.base))
     Output(as_json).show(found.to_dict(), lambda: status_view(found))
     if found.outdated:
         raise typer.Exit(OUTDATED)

@@ -6,11 +6,12 @@ import logging
 import os
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 from storage.errors import InputError
 
-__all__ = ["connected"]
+__all__ = ["connected", "next_due"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,19 @@ def connected(folder: Path) -> bool:
     # The password of another server, which the environment may hold without its address, is none for ours.
     os.environ.update({name: settings[name] for name in ACCESS})
     return True
+
+
+def next_due(folder: Path) -> datetime | None:
+    """When the next refresh is due; None where no dashboard is there to say so.
+
+    Args:
+        folder: Of the configuration.
+    """
+    if not connected(folder):
+        return None
+    from flows.dashboard.upcoming import next_refresh  # which imports Prefect
+
+    return next_refresh()
 
 
 def answers(url: str) -> bool:

@@ -95,18 +95,19 @@ def plan_view(found: Forecast) -> RenderableType:
 
 def _named(found: Forecast) -> list[RenderableType]:
     """The documents that change, by name, the first of them where not all are asked for."""
-    if not found.documents:
+    if found.changes.is_empty():
         return []
-    shown = found.documents if found.every else found.documents[:NAMED]
+    # A first build names every document: only those that are shown become rows.
+    shown = found.changes if found.every else found.changes.head(NAMED)
     lines = [
         Text.assemble(
             (f"  {each['change']} ", SIGNS[each["change"]]),
             clean(f"{each['source']}/{each['document']}"),
             (clean("".join(f"  {each[name]}" for name in ("rule", "reason") if each[name])), "dim"),
         )
-        for each in shown
+        for each in shown.iter_rows(named=True)
     ]
-    more = len(found.documents) - len(shown)
+    more = found.changes.height - shown.height
     rest = [Text(f"    and {more:,} more: tidemark plan --names", style="dim")] if more else []
     return [Padding(Group(*lines, *rest), (1, 0, 0, 0), expand=False)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from storage.errors import words
+from storage.errors import FAULTS, words
 from storage.tables.releases import RELEASES
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 # The tables of a release are proved by its digests; what stops commands is a head or a tag that cannot be read.
 _LARGE = ("documents", chunks_table(""), vectors_table(""))
 _GRAVE = ".damaged"  # beside the tables, for whoever wants to look
-_FAULTS = (OSError, ValueError, RuntimeError)  # Lance raises any of them
 
 
 def ailing(store: Store, tables: Iterable[str] | None = None) -> dict[str, str]:
@@ -75,7 +74,7 @@ def _fault(store: Store, name: str) -> str | None:
             rows = head.to_table()
             if name == "releases":
                 return _records(rows)
-    except _FAULTS as error:
+    except FAULTS as error:
         return words(error)[:200]
     return None
 
@@ -142,7 +141,7 @@ def _opens(store: Store, place: Path, name: str, grave: Path) -> bool:
     for manifest in list(_manifests(store, name)):
         try:
             store.open(name).count_rows()
-        except _FAULTS:
+        except FAULTS:
             manifest.rename(grave / manifest.name)
         else:
             return True
@@ -155,7 +154,7 @@ def _salvaged(store: Store, name: str) -> pa.Table | None:
     for fragment in head.get_fragments():
         try:
             parts.append(fragment.to_table())
-        except _FAULTS:
+        except FAULTS:
             continue
     rows = pa.concat_tables(parts) if parts else None
     if rows is None or name != "releases":

@@ -78,8 +78,8 @@ def through_words(
 
 def _told(progress: Progress | None, questions: int, side: str) -> Callable[[int], None]:
     """Say after how many questions a side stands."""
-    silent = Silent() if progress is None else progress
-    return lambda done: silent.advance(done, questions, f"questions by {side}")
+    shown = progress or Silent()
+    return lambda done: shown.advance(done, questions, f"questions by {side}")
 
 
 def _batched(

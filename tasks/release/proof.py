@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from storage.digests import Proof, digests, prove
-from storage.errors import TableMissing, words
+from storage.errors import FAULTS, TableMissing, words
 from storage.tables.mend import ailing
 from storage.tables.numbers import lost_numbers
 from storage.tables.releases import Release, Releases
@@ -100,11 +100,7 @@ def _files(store: Store, release: Release, *, deep: bool) -> Check:
 def _retained(store: Store) -> list[Release]:
     try:
         return Releases(store).retained()
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ):  # a tag that cannot be read; what is kept is not known, so everything is proved
+    except FAULTS:  # a tag that cannot be read: what is kept is not known, so everything is proved
         return []
 
 
@@ -130,7 +126,7 @@ def _tagged(store: Store, release: Release) -> Iterator[str]:
             found = tag_versions(store.open(name)).get(release.tag)
         except TableMissing as error:
             yield str(error)
-        except (OSError, ValueError, RuntimeError) as error:  # a tag that cannot be read fails the list of all
+        except FAULTS as error:  # a tag that cannot be read fails the list of all
             yield f"the tags of {name} cannot be read ({words(error)[:120]})"
         else:
             if found is None:

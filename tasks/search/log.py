@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from storage.errors import FAULTS
 from storage.hashing import digest, document_key
 from storage.tables.queries import Queries, Query
 from storage.tables.roles import EncoderRecord
@@ -36,7 +37,6 @@ BACKLOG = 10_000  # queries that wait for a store that does not take them; older
 TRIES = 5
 PATIENCE = 10.0  # seconds that a process waits for the last write when it ends
 Noted: TypeAlias = tuple[EncoderRecord, Query]
-_WRONG = (OSError, ValueError, RuntimeError)  # whatever Lance, Arrow or an object store call it
 
 
 class QueriesConfig(BaseModel):
@@ -202,7 +202,7 @@ class QueryLog:
         for attempt in range(TRIES):
             try:
                 Queries(self.store, encoder.id).add(queries, encoder.dimension)
-            except _WRONG as error:
+            except FAULTS as error:
                 # A store that is not merely busy takes seconds to say no: it is told while its process still waits.
                 last = attempt == TRIES - 1 or time.monotonic() - began > PATIENCE / 4
                 if last and not self._warned:

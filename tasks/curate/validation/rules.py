@@ -48,7 +48,7 @@ DEFECTS: Final = frozenset(
     }
 )
 
-# Default rules that only ever flag: no verdict depends on them.
+# Default rules on which no verdict depends while they are flags.
 FLAGS: Final = frozenset({"timestamp-readable"})
 # Default rules that may be turned off, or made a flag or a refusal.
 SETTABLE: Final = (
@@ -260,18 +260,14 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
         {"column": "content_chars", "min_value": config.min_chars, "max_value": config.max_chars},
         "has {content_chars:,} characters; allowed are {min_value:,} to {max_value:,}",
     )
-    yield Rule(
+    yield _none_of(
         "valid-utf8",
-        1,
-        between,
-        {"column": "replacements", "max_value": 0},
+        "replacements",
         "is not valid UTF-8: {replacements:,} undecodable places (U+FFFD), the first at character {replacement_at:,}",
     )
-    yield Rule(
+    yield _none_of(
         "no-control-characters",
-        1,
-        between,
-        {"column": "controls", "max_value": 0},
+        "controls",
         "holds {controls:,} control characters, the first is U+{control_code:04X} at character {control_at:,}",
     )
     yield Rule("timestamp-readable", 1, "expect_column_values_to_be_null", {"column": "untimed"}, "{untimed}")
@@ -280,21 +276,21 @@ def _rows(config: ValidationConfig) -> Iterator[Rule]:
     yield from _lists(config)
 
 
+def _none_of(name: str, column: str, told: str) -> Rule:
+    """A rule that a text holds none of what a column counts."""
+    return Rule(name, 1, "expect_column_values_to_be_between", {"column": column, "max_value": 0}, told)
+
+
 def _seen() -> Iterator[Rule]:
     """The rules about what readers of a page do not see."""
-    between = "expect_column_values_to_be_between"
-    yield Rule(
+    yield _none_of(
         "no-invisible-characters",
-        1,
-        between,
-        {"column": "invisible", "max_value": 0},
+        "invisible",
         "holds {invisible:,} characters that nobody sees, such as U+{invisible_code:04X} at character {invisible_at:,}",
     )
-    yield Rule(
+    yield _none_of(
         "no-hidden-text",
-        1,
-        between,
-        {"column": "hidden_chars", "max_value": 0},
+        "hidden_chars",
         "holds {hidden_chars:,} characters that its styles hide; they were left out",
     )
 
