@@ -61,7 +61,8 @@ def opened(
         raise InputError("the configuration names no [[sources]]: there is nothing to index")
     store = Store(config.store.uri)
     check(store)
-    rules = rules_fingerprint(config.validation, suite or load_suite(config.validation)) if wanted else ""
+    suite = suite or (load_suite(config.validation) if wanted else Suite(config.validation))
+    rules = rules_fingerprint(config.validation, suite) if wanted else ""
     listed = [open_source(source, config.base) for source in wanted]
     workspace = Workspace(store, run)
     try:
@@ -74,6 +75,7 @@ def opened(
             sources=listed,
             rules_fingerprints={source.name: fingerprint([NORMALISER, rules, source.identity()]) for source in wanted},
             progress=progress,
+            redactions=suite.redactions,
         )
     finally:
         workspace.close()

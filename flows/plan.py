@@ -26,6 +26,7 @@ from tasks.curate.gate import gate
 from tasks.curate.validation import load_suite
 from tasks.learn.foresee import Retraining, foresee
 from tasks.progress import Progress, Silent
+from tasks.release.readable import require_readable
 from tasks.release.serving import chosen, serving
 from tasks.tally import Preparation, causes, stale_note, tally, time_note
 
@@ -112,6 +113,7 @@ def plan(
     Raises:
         InputError: The configuration names something that is not there.
         ModelError: The encoder cannot be used.
+        Refused: No reader can open the release that the refresh would start from.
     """
     progress = console or Silent()
     if encoder is not None:
@@ -122,6 +124,8 @@ def plan(
     suite = load_suite(config.validation)
     with opened(config, f"plan-{new_run()}", progress, suite) as unbound:
         context = replace(rebased(unbound), rebuild=rebuild)
+        if context.base is not None and not rebuild:
+            require_readable(context.store, context.base)  # a refresh would stop here too
         wanted = serving(context.store, context.base, configured)
         clock = Clock(progress)
         done = prepare(context, wanted, suite, config, clock)

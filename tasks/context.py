@@ -13,6 +13,7 @@ from storage.spill import Workspace
 from storage.tables.documents import EMPTY_LEDGER, DocumentTable
 from storage.tables.releases import Release
 from storage.tables.store import Store
+from tasks.ingest.redact import Redaction
 from tasks.progress import Progress
 
 __all__ = ["Context"]
@@ -35,6 +36,7 @@ class Context:
         rules_fingerprints: Source to the fingerprint of its normaliser, rules and configuration. The tables keep it, as
             what a document was judged by, in their column `judged`.
         progress: Where the run says how far it is.
+        redactions: What rules take out of documents as they are read, so that nothing later ever sees it.
         rebuild: Take nothing over from any release: every document is read, judged, cut and embedded again. For a
             store whose tables are damaged.
     """
@@ -47,6 +49,7 @@ class Context:
     sources: Sequence[Source]
     rules_fingerprints: Mapping[str, str]
     progress: Progress
+    redactions: Sequence[Redaction] = ()
     rebuild: bool = False
     _cache: dict[str, pl.DataFrame] = field(default_factory=dict, repr=False)
 

@@ -91,6 +91,7 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
         "stale": stale,
         "unlisted": unlisted,
         "flagged": sum(done.validated.flagged.values()),
+        "redacted": done.reading.counts["redacted"],
         "untimed": done.reading.untimed,
         "passed_over": sum(sum(counts.values()) for counts in done.scan.passed_over.values()),
         "tokens": done.pending.tokens,

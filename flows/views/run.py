@@ -139,9 +139,10 @@ def refresh_view(result: RunResult) -> RenderableType:
         documents = ", ".join(f"{counts[name]:,} {name}" for name in DOCUMENTS if counts.get(name))
         deleted = f"; {counts['deleted']:,} deleted" if counts.get("deleted") else ""
         flagged = f"; {counts['flagged']:,} flagged: see the data docs" if counts.get("flagged") else ""
+        redacted = f"; {counts['redacted']:,} redacted" if counts.get("redacted") else ""
         chunks = f"{counts.get('embedded', 0):,} embedded, {counts.get('reused', 0):,} re-used"
         rows = [
-            ("documents", f"{counts.get('documents', 0):,}", documents + deleted + flagged),
+            ("documents", f"{counts.get('documents', 0):,}", documents + deleted + flagged + redacted),
             ("chunks", f"{counts.get('chunks', 0):,}", chunks),
         ]
         parts.append(grid(rows))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from storage.spill import Spill
 from tasks.context import Context
 from tasks.ingest.normalise import normalise
 from tasks.ingest.plan import Plan
+from tasks.ingest.redact import Redaction, redact
 from tasks.stage import stage
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ class Reading:
         missing: Rows that were listed and gone when they were read; an old version of them stays for this night.
         absent: How many of the missing have no old version.
         untimed: How many rows have a time that cannot be read, and therefore none.
+        redacted: Rule to the rows from which it took something out.
     """
 
     documents: Spill
@@ -47,6 +50,7 @@ class Reading:
     missing: pl.Series
     absent: int
     untimed: int = 0
+    redacted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def vanished(self) -> int:
@@ -57,20 +61,20 @@ class Reading:
     def counts(self) -> dict[str, int]:
         """Rows a fate."""
         counts = {"read": self.documents.rows, "touched": self.touched.height, "vanished": self.vanished}
-        return counts | {"untimed": self.untimed}
+        return counts | {"untimed": self.untimed, "redacted": sum(self.redacted.values())}
 
 
-def identified(frame: pl.DataFrame) -> pl.DataFrame:
-    """Normalise the text of documents and add the two hashes that say what changed.
+def identified(frame: pl.DataFrame, redactions: Sequence[Redaction] = ()) -> pl.DataFrame:
+    """Normalise the text of documents, redact it, and add the two hashes that say what changed.
 
     `content_hash` covers what the encoder sees; `record_hash` what a reader sees besides. The timestamp is in neither:
     a touched file is no changed document.
     """
-    texts = [normalise(text) for text in frame["text"]]
+    texts = pl.Series("text", [normalise(text) for text in frame["text"]], dtype=pl.String)
+    frame = redact(frame.with_columns(texts), redactions)
     records = [fingerprint(row) for row in frame.select(RECORD).iter_rows()]
     return frame.with_columns(
-        pl.Series("text", texts, dtype=pl.String),
-        pl.Series("content_hash", [digest(text) for text in texts], dtype=pl.String),
+        pl.Series("content_hash", [digest(text) for text in frame["text"]], dtype=pl.String),
         pl.Series("record_hash", records, dtype=pl.String),
     )
 
@@ -146,11 +150,13 @@ def read(context: Context, plan: Plan) -> Reading:
     touched: list[pl.DataFrame] = []
     met: list[pl.Series] = []
     untimed = 0
+    redacted: Counter[str] = Counter()
     for frame in _candidates(context, plan, ledger):
         met.append(frame["row"])
         touched.append(frame.filter("alike").select(list(TOUCHED)))
         untimed += _told(frame, first=not untimed)
-        documents.append(frame.filter(~pl.col("alike")).drop("alike", "old_judged"))
+        redacted.update(frame["redacted"].explode().drop_nulls())
+        documents.append(frame.filter(~pl.col("alike")).drop("alike", "old_judged", "redacted"))
         context.progress.advance(sum(map(len, met)), plan.candidates.height, "documents")
     there = pl.DataFrame({"row": pl.concat(met) if met else []}, schema={"row": pl.String})
     # Candidates that no source handed on. Anti on the row: of an id with two rows, one may have come and one not.
@@ -162,6 +168,7 @@ def read(context: Context, plan: Plan) -> Reading:
         # Of those, the ones without a ledger row: nothing of them is counted anywhere tonight.
         absent=missing.join(ledger, left_on="row", right_on="key", how="anti").height,
         untimed=untimed,
+        redacted=redacted,
     )
 
 
@@ -182,7 +189,7 @@ def _candidates(context: Context, plan: Plan, ledger: pl.DataFrame) -> Iterator[
         now = context.rules_fingerprints[source.name]
         for part in readings(source, mine):
             # Left: a document that the ledger does not know is new, and no reason to drop it.
-            frame = identified(part).join(ledger, on="key", how="left", maintain_order="left")
+            frame = identified(part, context.redactions).join(ledger, on="key", how="left", maintain_order="left")
             same = (pl.col("content_hash") == pl.col("old_content")) & (pl.col("record_hash") == pl.col("old_record"))
             # A second row of an id is no document, however equal to the first: it is judged, and refused, by itself.
             sound = pl.col("problem").is_null() & (pl.col("occurrence") == 1)

@@ -19,6 +19,7 @@ from storage.errors import InputError
 from storage.reader import Reader
 from storage.tables.releases import Releases
 from storage.tables.store import Store
+from tasks.verdict import Refused
 
 
 def lose(*patterns: str) -> Callable[[Path], None]:
@@ -93,8 +94,10 @@ def test_a_release_that_no_reader_can_use_is_neither_unchanged_nor_built_upon(
     damage(tmp_path / "store")
     if news:
         save(tmp_path / "notes", {"c.md": prose("chart")})
+    with pytest.raises(Refused) as foretold:
+        plan(config)
     result = refresh(config)
-    assert (result.outcome, result.release) == ("refused", 2)
+    assert (result.outcome, result.release, result.message) == ("refused", 2, str(foretold.value))
     assert re.match(rf"release 2 cannot be read: .*{told}", result.message)
     assert result.message.endswith("; `tidemark audit` says more, `tidemark refresh --rebuild` makes it anew")
     assert not audit(config).ok

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from storage.hashing import fingerprint as hashed
+from tasks.ingest.redact import Redaction
 
 __all__ = ["DEFECTS", "Action", "Rule", "Suite", "ValidationConfig", "default_rules", "fingerprint"]
 
@@ -172,6 +173,12 @@ class Rule:
         """Version and digest of the arguments: changes when a refused document deserves another try."""
         return f"{self.version}.{hashed([self.name, self.expectation, dict(self.kwargs)])[:8]}"
 
+    @property
+    def redaction(self) -> Redaction:
+        """What it takes out, where it is one of `REDACTING`."""
+        given = self.kwargs.get("regex_list") or [self.kwargs.get("regex")]
+        return Redaction(self.name, str(self.kwargs.get("column")), tuple(map(str, given)))
+
     def explain(self, row: Mapping[str, Any]) -> str:
         """Say why this row is refused."""
         if self.origin is None:
@@ -188,6 +195,16 @@ class Suite:
 
     config: ValidationConfig
     rules: tuple[Rule, ...] = field(default=())
+
+    @property
+    def judging(self) -> Suite:
+        """The rules that judge documents: those that redact have done their part before."""
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.action != "redact"))
+
+    @property
+    def redactions(self) -> tuple[Redaction, ...]:
+        """What rules take out of documents as they are read."""
+        return tuple(rule.redaction for rule in self.rules if rule.action == "redact")
 
     @property
     def columns(self) -> tuple[str, ...]:

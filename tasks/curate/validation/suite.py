@@ -17,6 +17,8 @@ from tasks.curate.validation.rules import METADATA, Action, Rule, Suite, Validat
 __all__ = ["load_suite"]
 
 MOST_VALUES: Final = 100_000
+REDACTING: Final = ("expect_column_values_to_not_match_regex", "expect_column_values_to_not_match_regex_list")
+REDACTABLE: Final = ("text", "title")
 ENTRY_KEYS: Final = ("expectation", "kwargs", "name", "reason", "meta", "action", "defect")
 # what Great Expectations itself writes into an exported suite, and what has no meaning here
 EXPORTED_KEYS: Final = ("type", "id", "description", "notes", "rendered_content", "severity")
@@ -119,6 +121,8 @@ def parse_entry(entry: Any, origin: str) -> Rule:
     )
     for column in rule.columns:
         check_column(column, origin)
+    if rule.action == "redact":
+        check_redaction(rule, origin)
     return replace(rule, name=str(entry.get("name") or ":".join([expectation, *rule.columns])))
 
 
@@ -129,15 +133,34 @@ def parse_kind(entry: Mapping[str, Any], origin: str) -> tuple[bool, Action]:
         raise InputError(
             f"{origin}: defect is {defect!r}; write true where a row that fails is broken, so its last version stays"
         )
-    if action == "redact":
-        raise InputError(f"{origin}: action 'redact': no rule redacts yet; write refuse or flag")
-    if action not in ("refuse", "flag"):
-        raise InputError(f"{origin}: unknown action {action!r}; valid are refuse and flag")
-    if action == "flag" and defect:
+    if action not in ("refuse", "flag", "redact"):
+        raise InputError(f"{origin}: unknown action {action!r}; valid are refuse, flag and redact")
+    if action != "refuse" and defect:
         raise InputError(
-            f"{origin}: a rule that flags refuses nothing, so that it finds no defects: drop one of the two"
+            f"{origin}: a rule that {action}s refuses nothing, so that it finds no defects: drop one of the two"
         )
     return defect, cast("Action", action)
+
+
+def check_redaction(rule: Rule, origin: str) -> None:
+    """Refuse a rule of which nobody could say what it finds within a text.
+
+    Raises:
+        InputError: It is no expectation on patterns in a text or title, or a pattern is wrong.
+    """
+    patterns = rule.kwargs.get("regex_list") or [rule.kwargs.get("regex")]
+    if (
+        rule.expectation not in REDACTING
+        or rule.kwargs.get("column") not in REDACTABLE
+        or rule.condition
+        or not isinstance(patterns, list)
+        or not all(isinstance(pattern, str) for pattern in patterns)
+    ):
+        raise InputError(
+            f"{origin}: action 'redact' needs to know what to take out: write {' or '.join(REDACTING)} with `regex` "
+            f"or `regex_list`, on the column {' or '.join(REDACTABLE)}, without a row_condition"
+        )
+    rule.redaction.check(origin)
 
 
 def check_column(column: object, origin: str) -> None:

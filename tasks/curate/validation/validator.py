@@ -135,6 +135,7 @@ class Validator:
     """
 
     def __init__(self, suite: Suite, now: datetime) -> None:
+        suite = suite.judging
         self.suite = suite
         self.now = now
         self.runner = ExpectationRunner(suite.rules)

@@ -125,7 +125,10 @@ def test_what_did_not_change_is_dropped_and_the_rest_lies_beside_what_the_ledger
     touched = (document_key("script", "touched"), "r2", datetime(2026, 1, 1, tzinfo=UTC))
     assert reading.touched.rows() == [touched]
     assert reading.missing.to_list() == [document_key("script", name) for name in ("vanished", "vanished-too")]
-    assert (reading.absent, reading.counts) == (1, {"read": 3, "touched": 1, "vanished": 2, "untimed": 0})
+    assert (reading.absent, reading.counts) == (
+        1,
+        {"read": 3, "touched": 1, "vanished": 2, "untimed": 0, "redacted": 0},
+    )
 
 
 def test_a_night_without_candidates_reads_nothing(tmp_path: Path) -> None:
@@ -134,4 +137,4 @@ def test_a_night_without_candidates_reads_nothing(tmp_path: Path) -> None:
     with context(config) as shared:
         reading = read(shared, plan(shared, scan(shared)))
         assert list(reading.documents.slices()) == []
-    assert reading.counts == {"read": 0, "touched": 0, "vanished": 0, "untimed": 0}
+    assert reading.counts == {"read": 0, "touched": 0, "vanished": 0, "untimed": 0, "redacted": 0}

@@ -85,6 +85,7 @@ def test_a_condition_brings_its_columns(tmp_path: Path) -> None:
     assert load_suite(config_of(tmp_path, text)).rules[-1].columns == ("title", "chars")
 
 
+REDACT = "- {{expectation: expect_column_values_to_not_match_regex, action: redact, kwargs: {{{}}}}}"
 LAUGHS = "a0: &a0 [lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
 LAUGHS += "expectations: *a9\n"
 
@@ -105,8 +106,17 @@ LAUGHS += "expectations: *a9\n"
         ("- {expectation: e, kwargs: {column_list: [id, b]}}", "rules.yaml", "entry 1: unknown column 'b'"),
         ("- {expectation: e, kwargs: {column: id, mostly: 0.9}}", "rules.yaml", "entry 1: `mostly` has no use"),
         ("- {expectation: e, name: readable}", "rules.yaml", "entry 1: the name 'readable' is taken"),
-        ("- {expectation: e, action: redact}", "rules.yaml", "entry 1: action 'redact': no rule redacts yet"),
-        ("- {expectation: e, action: drop}", "rules.yaml", "entry 1: unknown action 'drop'; valid are refuse and flag"),
+        ("- {expectation: e, action: redact}", "rules.yaml", "entry 1: action 'redact' needs to know what to take out"),
+        (REDACT.format("column: licence, regex: x"), "rules.yaml", "on the column text or title, without"),
+        (REDACT.format("column: text, regex_list: x"), "rules.yaml", "entry 1: action 'redact' needs"),
+        (REDACT.format("column: text, regex: x, row_condition: chars > 3"), "rules.yaml", "without a row_condition"),
+        (REDACT.format("column: text, regex: '(?=x)y'"), "rules.yaml", "look-around, including look-ahead"),
+        (REDACT.format("column: title, regex: 'x*'"), "rules.yaml", "'x*' matches where nothing stands"),
+        (
+            "- {expectation: e, action: drop}",
+            "rules.yaml",
+            "entry 1: unknown action 'drop'; valid are refuse, flag and",
+        ),
         ("- {expectation: e, defect: 'yes'}", "rules.yaml", "entry 1: defect is 'yes'; write true"),
         ("- {expectation: e, defect: true, action: flag}", "rules.yaml", "entry 1: a rule that flags refuses nothing"),
         ("x", "rules.txt", "are read from .yaml, .yml and .json"),
