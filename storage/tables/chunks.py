@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from storage.tables.columns import key_field, strings
+from storage.tables.offsets import rows_at
 from storage.tables.roles import Precision
 from storage.tables.store import Store, filter_in, stream
 from storage.tables.vectors import as_vectors
@@ -172,7 +173,7 @@ class ChunkTable:
 
     def take(self, offsets: Iterable[int]) -> npt.NDArray[np.float32]:
         """The vectors at some offsets, as float32 of shape (offsets, dimension)."""
-        return as_vectors(self.dataset.take(list(offsets), columns=["vector"]).column("vector"))
+        return as_vectors(rows_at(self.dataset, offsets, ["vector"]).column("vector"))
 
     def offsets(self, keys: Iterable[str], most: int) -> list[int]:
         """Where the first chunks of some documents lie, in order.
@@ -194,7 +195,7 @@ class ChunkTable:
 
     def sample(self, offsets: Iterable[int], columns: list[str]) -> tuple[pl.DataFrame, npt.NDArray[np.float32]]:
         """Some columns of the chunks at some offsets, and their vectors of shape (offsets, dimension)."""
-        found = self.dataset.take(list(offsets), columns=[*columns, "vector"])
+        found = rows_at(self.dataset, offsets, [*columns, "vector"])
         return pl.DataFrame(pl.from_arrow(found.select(columns))), as_vectors(found.column("vector"))
 
     def facts(self, chunk: str) -> dict[str, Any]:

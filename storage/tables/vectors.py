@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from storage.tables.columns import strings
+from storage.tables.offsets import rows_at
 from storage.tables.releases import Releases
 from storage.tables.roles import Precision, chunks_table, chunks_tables
 from storage.tables.store import Store, stream
@@ -110,7 +111,7 @@ class EmbeddingCache:
         out = np.empty((len(hashes), dimension), dtype=np.float32)
         for (number,), part in asked.group_by("place"):
             unique, inverse = np.unique(part["offset"].to_numpy(), return_inverse=True)
-            rows = self.cache[int(str(number))].take(unique.tolist(), columns=["vector"])
+            rows = rows_at(self.cache[int(str(number))], unique.tolist(), ["vector"])
             out[part["row"].to_numpy()] = as_vectors(rows.column("vector"))[inverse]
         return out
 
