@@ -183,12 +183,12 @@ def refreshed(mapping: Mapping[str, Any], base: Path, accept_deletions: bool = F
     return refresh(Config.from_mapping(mapping, base), accept_deletions=accept_deletions, accept_encoder=True)
 
 
-def reembedded(mapping: Mapping[str, Any], base: Path, encoder: str) -> Any:
-    """The work of a re-embedding."""
+def reembedded(mapping: Mapping[str, Any], base: Path, encoder: str, bridge: bool = False) -> Any:
+    """The work of a re-embedding, or of a bridge that somebody approved beforehand."""
     from flows.config.schema import Config
     from flows.reembed import reembed
 
-    return reembed(Config.from_mapping(mapping, base), encoder=encoder)
+    return reembed(Config.from_mapping(mapping, base), encoder=encoder, bridge=bridge, yes=bridge)
 
 
 def rolled_back(mapping: Mapping[str, Any], base: Path, to: int | None = None) -> Any:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from commands import told
 from corpus import configure, context, encoder, found, night, prose, rows, save
+from killing import Child, Orders, reembedded
+from nights import VALUES, answer, mapping, state
 
 from flows import bridge as module
 from flows.audit import audit
@@ -23,6 +25,7 @@ from models.config import EncoderConfig
 from models.encoder import resolve
 from storage.catalogue import catalogue
 from storage.errors import InputError
+from storage.reader import Reader
 from storage.tables.releases import Release, Releases
 from storage.tables.store import Store
 from tasks.build.bridge import fit_bridge
@@ -138,6 +141,51 @@ def test_a_killed_bridge_goes_on_with_what_was_embedded(base: Path, monkeypatch:
     assert night(config).outcome == "unchanged"
     assert reembed(config, encoder=OTHER, bridge=True).outcome == "published"
     assert audit(config).failed == []
+
+
+def unjudged(base: Path) -> dict[str, Any]:
+    """The configuration of a process of its own, without judged questions."""
+    return mapping(base / "store", base / "notes", encoder=POOR["name"]) | {"encoder": POOR}
+
+
+def bridging(base: Path, at: int | str | None = None) -> Child:
+    """A process that publishes a bridge."""
+    return Child(reembedded, unjudged(base), base, OTHER, True, orders=Orders(at, values=VALUES))
+
+
+@pytest.mark.parametrize("every", [pytest.param(True, marks=pytest.mark.slow), False])
+def test_a_bridge_can_be_killed_at_each_commit(whole: Path, tmp_path: Path, every: bool) -> None:
+    def copied(name: str) -> Path:
+        return Path(shutil.copytree(whole, tmp_path / name))
+
+    base = copied("undisturbed")
+    old = answer(Reader.open(str(base / "store")))
+    with bridging(base) as child:
+        end = child.end()
+    assert end.value is not None, end.failure
+    release = Releases(Store(base / "store")).get()
+    assert release.text.bridge is not None
+    reached, new = state(base / "store", release), answer(Reader.open(str(base / "store")))
+    published = end.moments.index("after commit execute releases 1")
+    commits = [
+        at
+        for at, moment in enumerate(end.moments[: published + 3])
+        if moment.startswith(("after commit", "after file")) and "leases" not in moment
+    ]
+    chosen = commits if every else [*commits[:-3:9], *commits[-3:]]
+    assert len(chosen) >= 5
+    for at in chosen:
+        case = copied(f"at-{at}")
+        with bridging(case, at) as child:
+            assert child.end().killed
+        reader = Reader.open(str(case / "store"))
+        assert (reader.release.seq, answer(reader)) == ((2, new) if at >= published else (1, old)), end.moments[at]
+        with bridging(case) as child:
+            again = child.end()
+        assert again.value is not None, again.failure
+        assert again.value.outcome == ("unchanged" if at >= published else "published")
+        assert state(case / "store", Releases(Store(case / "store")).get()) == reached, end.moments[at]
+        assert audit(Config.from_mapping(unjudged(case), case)).failed == []
 
 
 def test_wrong_input_is_told(tmp_path: Path) -> None:
