@@ -39,4 +39,4 @@ class Waiting:
             for at, line in lines.items()
             if f"d{at}" in set(ids)
         ]
-        yield pl.DataFrame([{name: row[name] for name in DOCUMENTS} for row in rows], schema=DOCUMENTS)
+        yield pl.DataFrame([{name: row.get(name) for name in DOCUMENTS} for row in rows], schema=DOCUMENTS)

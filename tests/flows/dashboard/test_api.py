@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from killing import Child, command, within
+from ports import free_port
 
 from flows.dashboard import api
 from flows.services.access import close_folder, make_password
@@ -42,9 +42,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.delenv(api.VARIABLE, raising=False)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from inbox import Inbox, webhook
+from ports import free_port
 
 from flows.services.processes import find
 from flows.services.server import Services, down, status, up
@@ -118,10 +118,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     shutil.copy(ROOT / "tests" / "waiting.py", folder)
     (folder / "lines.txt").write_text("The tide comes in twice a day.\n")
     (folder / "tidemark.toml").write_text(TOML)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    services = Services(folder, port, ROOT / "deployments" / "prefect.yaml")
+    services = Services(folder, free_port(), ROOT / "deployments" / "prefect.yaml")
     with webhook() as inbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIDEMARK_TEST_HOOK", inbox.url)
         patch.delenv("TIDEMARK_CONFIG", raising=False)
