@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +38,7 @@ DRIFT = pa.schema(
         *strings("detail"),
     ]
 )
+_TEXTS = '"examples"'  # in the detail of a figure of queries
 _NAMED = ("run", "family", "name", "source")
 
 
@@ -73,6 +76,28 @@ class Drift:
         runs = seen.sort_by([("created_max", "ascending"), ("run", "ascending")])["run"].to_pylist()[-nights:]
         return self._told(pick(table, DRIFT, "run", runs))
 
+    def forget_texts(self, before: datetime) -> int:
+        """Take the texts of queries out of the figures of old nights: they are kept as long as the queries themselves.
+
+        Args:
+            before: The moment, with time zone; figures from then on keep them.
+
+        Returns:
+            How many figures had some.
+        """
+        table = self.store.find(TABLE)
+        if table is None:
+            return 0
+        rows = pick(table, DRIFT, "family", ["queries"]).to_pylist()
+        old = [
+            row | {"detail": _untold(row["detail"])}
+            for row in rows
+            if row["created"] < before and _TEXTS in (row["detail"] or "")
+        ]
+        if old:
+            self.store.upsert(TABLE, DRIFT, "key", old)
+        return len(old)
+
     def _told(self, rows: pa.Table) -> list[dict[str, Any]]:
         """Rows with the release that their night published: a run writes them before it has a number."""
         listed = rows.to_pylist()
@@ -80,6 +105,15 @@ class Drift:
         made = Releases(self.store).made_by(unknown) if unknown else {}
         full = [row | {"release": made.get(row["maker"])} if row["release"] is None else row for row in listed]
         return sorted(full, key=lambda row: (row["created"], row["run"], row["key"]))
+
+
+def _untold(detail: str) -> str:
+    """The detail of a figure without what people asked; how many asked it stays."""
+    told = json.loads(detail)
+    told["gap"] = [
+        {name: value for name, value in group.items() if name != "examples"} for group in told.get("gap", [])
+    ]
+    return json.dumps(told, ensure_ascii=False, sort_keys=True)
 
 
 def _key(row: Mapping[str, Any]) -> str:

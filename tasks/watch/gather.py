@@ -13,6 +13,7 @@ import polars as pl
 
 from models.encoder import EncoderFolder
 from storage.tables.chunks import ChunkTable
+from storage.tables.drift import Drift
 from storage.tables.index import nearest
 from storage.tables.queries import Queries, Query, QueryFiles
 from storage.tables.releases import Release
@@ -81,7 +82,9 @@ def watch_queries(
             queries.add(_answered(store, release, encoder, fresh, config), release.text.encoder.dimension)
         files.set(gathered.positions, now)
         written = len(fresh)
-    forgotten = queries.forget(now - timedelta(days=config.keep_days), config.most)
+    oldest = now - timedelta(days=config.keep_days)
+    forgotten = queries.forget(oldest, config.most)
+    Drift(store).forget_texts(oldest)
     return QueriesResult(gathered, written, forgotten, measure_queries(queries.read(), release.space, now))
 
 
