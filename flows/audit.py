@@ -8,6 +8,7 @@ from flows.config.schema import Config
 from flows.context import opened, rebased
 from flows.run import Run, recorded
 from flows.table import Option
+from storage.errors import faults
 from storage.outcome import Outcome
 from storage.tables.releases import Release, Releases
 from storage.tables.store import Store
@@ -65,7 +66,7 @@ def _nearest(store: Store, release: int | None) -> Release | None:
     """The release, or None where what cannot be read in the store hides it."""
     try:
         return Releases(store).get(release)
-    except (OSError, ValueError):
+    except faults():
         return None
 
 

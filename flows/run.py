@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,8 +16,19 @@ from flows.clock import Clock
 from flows.environment import code, libraries
 from flows.stop import stopped
 from models.errors import ModelError
-from storage.errors import FAULTS, InputError, LeaseHeld, ReleaseMoved, TidemarkError, Unreachable, summary, words
+from storage.errors import (
+    InputError,
+    LeaseHeld,
+    ReleaseMoved,
+    TidemarkError,
+    Unreachable,
+    failures,
+    faults,
+    summary,
+    words,
+)
 from storage.outcome import Outcome
+from storage.repin import repinned
 from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
 from storage.tables.housekeeping import keep_small
@@ -212,7 +223,7 @@ def recorded(
                 found.repaired += mend(store, ("leases", "format"))
             taken = stack.enter_context(Lease(store, found.id))
             if repair:
-                found.repaired += mend(store)
+                found.repaired += [*mend(store), *repinned(store, config.releases.keep)]
             _begin(store, found, taken, _about(config, trigger))
             return taken
 
@@ -234,7 +245,7 @@ def recorded(
             found.break_off(Outcome.FAILED, summary(error))
             _end_early(store, found, config, trigger)
             raise error from left
-        except Exception as error:
+        except failures() as error:
             _fail(store, found, config, trigger, error)
             raise
         except BaseException as stop:
@@ -249,7 +260,7 @@ def _upgrade(store: Store, run: str, *, needed: bool) -> None:
         upgrade(store, run)
     except (InputError, Unreachable):
         raise
-    except FAULTS as error:
+    except faults() as error:
         if needed:
             raise
         logger.warning("the store stays in its older format, for it cannot be written (%s)", words(error)[:200])
@@ -258,13 +269,13 @@ def _upgrade(store: Store, run: str, *, needed: bool) -> None:
 def _conclude(store: Store, run: Run, config: Config, trigger: str, *, needed: bool) -> None:
     try:
         _end(store, run, config, trigger)
-    except FAULTS as error:
+    except faults() as error:
         if needed:
             raise
         logger.warning("the %s is not recorded: the store cannot be written (%s)", run.kind, words(error)[:200])
 
 
-def _fail(store: Store, run: Run, config: Config, trigger: str, error: Exception) -> None:
+def _fail(store: Store, run: Run, config: Config, trigger: str, error: BaseException) -> None:
     """Record an error: as a failure, unless another run was faster or a signal came first."""
     if stopped() is not None:  # what the signal raised, as the library at work then passed it on
         _interrupt(store, run, config, trigger, error)
@@ -312,11 +323,13 @@ def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
 
 def _end_early(store: Store, run: Run, config: Config, trigger: str) -> None:
     """Record an end against the run's will, as far as that is possible."""
-    with suppress(OSError, ValueError):  # what failed may be the store itself: the first error is the one to tell
+    try:
         _end(store, run, config, trigger)
+    except faults() as error:  # what failed may be the store itself: the first error is the one to tell
+        logger.debug("the end of the %s is not recorded: %s", run.kind, words(error)[:200])
 
 
-def _mark(error: Exception) -> None:
+def _mark(error: BaseException) -> None:
     """Let whoever shows the error know that the store tells of it already."""
     if isinstance(error, TidemarkError | ModelError):
         error.recorded = True

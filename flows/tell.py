@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from storage.errors import faults
 from storage.outcome import Outcome
 from storage.post import Undelivered, post
 from storage.tables.drift import Drift
@@ -60,7 +61,7 @@ def tell(store: Store, config: Config, environ: Mapping[str, str] | None = None,
         for row in mine:
             sent += _sent(notices, row, known[row["target"]], environ)
         return sent
-    except (OSError, ValueError) as error:  # Lance raises either: the run itself is over and recorded
+    except faults() as error:  # the run itself is over and recorded
         logger.warning("what happened is told by the next run: %s", type(error).__name__)
         return 0
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from hashlib import file_digest
-from pathlib import Path
-from typing import IO, Any
 
 from storage.readable import files
+from storage.tables.place import Place, manifest_names
 from storage.tables.store import Store
 
 __all__ = ["Digests", "Proof", "digests", "prove"]
 
 Digests = Mapping[str, str]  # path below the folder of a table, to 32 hexadecimal characters
-
-_LAST = 2**64 - 1  # Lance names a manifest by the distance of its version from here, so that the newest is listed first
 
 
 @dataclass(frozen=True)
@@ -53,8 +47,8 @@ def digests(store: Store, table: str, version: int, known: Digests | None = None
     Raises:
         OSError: A file is missing.
     """
-    place, held = _Place(store, table), known or {}
-    names = [f"_versions/{name}" for name in place.within("_versions") if name in _manifests(version)]
+    place, held = Place(store, table), known or {}
+    names = [f"_versions/{name}" for name in place.within("_versions") if name in manifest_names(version)]
     for path, _ in files(store.open(table, version)):
         names += [f"{path}{name}" for name in place.within(path)] if path.endswith("/") else [path]
     found = {name: held.get(name) or place.digest(name)[0] for name in names if not name.startswith("_versions/")}
@@ -74,8 +68,8 @@ def prove(store: Store, table: str, version: int, recorded: Digests, without: Di
     Raises:
         Unreachable: An object store does not answer.
     """
-    place, spared = _Place(store, table), without or {}
-    if not any(f"_versions/{name}" in recorded for name in _manifests(version)):
+    place, spared = Place(store, table), without or {}
+    if not any(f"_versions/{name}" in recorded for name in manifest_names(version)):
         return Proof(faults=(f"version {version} of {table} is not what was published",))
     count = size = 0
     faults = []
@@ -91,56 +85,3 @@ def prove(store: Store, table: str, version: int, recorded: Digests, without: Di
         if found != wanted:
             faults.append(f"{table}.lance/{name} is changed")
     return Proof(count, size, tuple(faults))
-
-
-def _manifests(version: int) -> tuple[str, str]:
-    """The names that the manifest of a version may have; stores of older Lance count upwards."""
-    return f"{_LAST - version:020}.manifest", f"{version}.manifest"
-
-
-class _Place:
-    """The files of a table, on this machine or in an object store."""
-
-    def __init__(self, store: Store, table: str) -> None:
-        folder = store.folder
-        self._open: Callable[[str], Any]
-        if folder is not None:
-            self._root, self._files = str(folder / f"{table}.lance"), None
-            self._open = partial(_local, Path(self._root))
-        else:
-            from storage.remote import filesystem
-
-            self._files, self._root = filesystem(store.path(table))
-            self._open = partial(_remote, store.path(table), self._files, self._root)
-
-    def within(self, folder: str) -> list[str]:
-        """Names of the files below a folder; none where it is missing."""
-        if self._files is None:
-            local = Path(self._root) / folder
-            return sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
-        from storage.remote import reached
-
-        root = f"{self._root}/{folder.rstrip('/')}/"
-        with reached(root):
-            return sorted(str(path).removeprefix(root) for path in self._files.find(root))
-
-    def digest(self, name: str) -> tuple[str, int]:
-        """Digest of a file, and its size in bytes.
-
-        Raises:
-            FileNotFoundError: It is missing.
-        """
-        with self._open(name) as stream:
-            return file_digest(stream, "sha256").hexdigest()[:32], stream.tell()
-
-
-def _local(root: Path, name: str) -> IO[bytes]:
-    return (root / name).open("rb")
-
-
-@contextmanager
-def _remote(uri: str, files: Any, root: str, name: str) -> Iterator[IO[bytes]]:
-    from storage.remote import reached
-
-    with reached(uri), files.open(f"{root}/{name}", "rb") as stream:
-        yield stream

@@ -17,7 +17,6 @@ import re
 from storage.redaction import redacted
 
 __all__ = [
-    "FAULTS",
     "InputError",
     "LeaseHeld",
     "NothingBefore",
@@ -26,17 +25,42 @@ __all__ = [
     "TableMissing",
     "TidemarkError",
     "Unreachable",
+    "failures",
+    "faults",
+    "panics",
     "summary",
     "words",
 ]
 
-# Whatever Lance, Arrow or an object store call what they cannot read or write. Unreachable and InputError are among
-# them: whoever tells those from damage takes them first.
-FAULTS = (OSError, ValueError, RuntimeError)
-
 # Where in its own source a library of Rust gave up, and what it prints of its innards behind that.
 _PLACE = re.compile(r",? /\S+\.rs:[\d:]+")
 _INNARDS = "Debug source:"
+
+
+def faults() -> tuple[type[BaseException], ...]:
+    """Whatever Lance, Arrow or an object store call what they cannot read or write; to be called behind `except`.
+
+    Unreachable and InputError are among them: whoever tells those from damage takes them first.
+    """
+    return (OSError, ValueError, RuntimeError, *panics())
+
+
+def failures(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
+    """Everything that goes wrong by itself, unlike what stops a process from outside; to be called behind `except`.
+
+    Args:
+        others: What else is to count as one.
+    """
+    return (Exception, *others, *panics())
+
+
+def panics() -> tuple[type[BaseException], ...]:
+    """What libraries in Rust raise where they give up: below BaseException, and of no module that could be imported.
+
+    Each library makes its class when it gives up for the first time, so it is looked for when there is an error to
+    tell: what stands behind `except` is asked only then.
+    """
+    return tuple(kind for kind in BaseException.__subclasses__() if kind.__module__ == "pyo3_runtime")
 
 
 def words(error: BaseException) -> str:

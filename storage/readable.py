@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.errors import TableMissing, Unreachable, words
+from storage.errors import TableMissing, Unreachable, faults, words
 from storage.pinned import Pinned
 from storage.registry import Registry
 from storage.tables.index import nearest
@@ -20,7 +20,7 @@ from storage.tables.store import Store
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["files", "readable"]
+__all__ = ["files", "lost", "readable"]
 
 
 def readable(store: Store, release: Release) -> str | None:
@@ -44,14 +44,14 @@ def readable(store: Store, release: Release) -> str | None:
         raise
     except TableMissing as error:
         return str(error)
-    except (OSError, ValueError) as error:  # a file that is cut off: Lance raises either
+    except faults() as error:  # a file that is cut off
         return words(error)[:300]
 
 
 def _faults(pinned: Pinned) -> Iterator[str]:
     store, release = pinned.store, pinned.release
     for name, table in ((release.chunks, pinned.chunks), ("documents", pinned.documents)):
-        yield from _lost(store, name, table.dataset)
+        yield from lost(store, name, table.dataset)
     yield from Registry(store).missing(release.space)
     if RERANKER in release.roles:  # every search would fail
         yield from Registry(store).missing(release.roles[RERANKER].space)
@@ -63,7 +63,7 @@ def _faults(pinned: Pinned) -> Iterator[str]:
             yield f"a query of {release.chunks} finds nothing"
 
 
-def _lost(store: Store, name: str, table: lance.LanceDataset) -> Iterator[str]:
+def lost(store: Store, name: str, table: lance.LanceDataset) -> Iterator[str]:
     """Files of a table that are gone or shorter than its version says."""
     size = _measure(store, name)
     for file, least in files(table):

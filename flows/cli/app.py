@@ -24,7 +24,7 @@ from flows.environment import log_to_stderr, set_up
 from flows.exits import exit_code
 from flows.stop import Terminated, heed, stopped
 from flows.table import FLOWS, RUN
-from storage.errors import TidemarkError, words
+from storage.errors import TidemarkError, failures, panics, words
 
 __all__ = ["app", "main"]
 
@@ -47,7 +47,7 @@ def reported() -> Iterator[None]:
     except KeyboardInterrupt as error:
         typer.echo(STOPPED, err=True)
         sys.exit(exit_code(error))
-    except (Exception, SystemExit) as error:
+    except failures(SystemExit) as error:
         if stopped() is not None:
             _tell(STOPPED, error)
             sys.exit(exit_code(Terminated() if stopped() == signal.SIGTERM else KeyboardInterrupt()))
@@ -151,7 +151,8 @@ def _unexpected(error: BaseException) -> str:
         where = getattr(error, "filename", None)
         place = f"to {where}" if where else "to the store"
         return f"you may not write {place}: give this user the right to, or run as its owner; reading needs no right"
-    hint = "; `tidemark audit` tells whether the store is damaged" if "lance" in str(error).lower() else ""
+    told = isinstance(error, panics()) or "lance" in str(error).lower()
+    hint = "; `tidemark audit` tells whether the store is damaged" if told else ""
     where = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows the traceback)"
     return f"{type(error).__name__}: {words(error) or 'no message'}{hint}{where}"
 

@@ -23,7 +23,7 @@ from flows.report.facts import Facts
 from flows.report.gather import gather
 from flows.table import FLOWS, FlowRow, Result, shown
 from models.errors import ModelError
-from storage.errors import LeaseHeld, NothingBefore, TidemarkError
+from storage.errors import LeaseHeld, NothingBefore, TidemarkError, faults
 from storage.outcome import Outcome
 from tasks.stage import in_flow_run
 
@@ -148,7 +148,7 @@ def _gathered(config: str) -> Facts | None:
 
     try:
         return gather(Config.load(config or None), upcoming=next_refresh())
-    except (OSError, ValueError) as error:  # Lance raises either
+    except faults() as error:
         logger.warning("the report tells of the run alone: %s", error)
         return None
 

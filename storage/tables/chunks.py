@@ -17,7 +17,7 @@ from storage.tables.roles import Precision
 from storage.tables.store import Store, filter_in, stream
 from storage.tables.vectors import as_vectors
 
-__all__ = ["PLACE", "UNITS", "ChunkTable", "Span", "Unit", "append", "chunks_schema", "clear", "delete", "reset"]
+__all__ = ["PLACE", "UNITS", "ChunkTable", "Span", "Unit", "append", "chunks_schema", "delete", "reset"]
 
 Unit = Literal["characters", "region", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -218,11 +218,6 @@ class ChunkTable:
 def reset(store: Store, table: str, dimension: int, version: int | None, precision: Precision = "float32") -> None:
     """Take the head back to a pinned version, or empty it: what a killed or refused run wrote is forgotten."""
     store.reset(table, chunks_schema(dimension, precision), version)
-
-
-def clear(store: Store, table: str) -> None:
-    """Delete every chunk from the head."""
-    store.clear(table)
 
 
 def delete(store: Store, table: str, *, ids: Iterable[str] = (), keys: Iterable[str] = ()) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.errors import FAULTS, InputError, Unreachable
+from storage.errors import InputError, Unreachable, faults
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.lease import Lease
 from storage.tables.store import Store, read
@@ -101,7 +101,7 @@ def _recorded(store: Store) -> int | None:
         numbers: list[Any] = [] if table is None else read(table, FORMATS, ["number"])["number"].to_pylist()
     except (Unreachable, InputError):
         raise
-    except FAULTS:  # damaged: no reason to turn readers away, and `mend` makes it anew
+    except faults():  # damaged: no reason to turn readers away, and `mend` makes it anew
         return None
     # A number far beyond is damage: it must not turn every command away, the one that repairs it among them.
     return max((number for number in numbers if number <= FORMAT + _FAR), default=None)

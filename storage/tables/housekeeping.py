@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from storage.errors import faults
 from storage.tables.lease import LEASES
 from storage.tables.queries import FILES_TABLE, PREFIX
 from storage.tables.store import Store, read
@@ -44,7 +45,7 @@ def keep_small(store: Store) -> None:
     for name in (*_TABLES, *(name for name in store.tables() if name.startswith(PREFIX))):
         try:
             _tidy(store, name)
-        except (OSError, ValueError) as error:  # Lance raises either
+        except faults() as error:
             logger.info("table %s is tidied the next night: %s", name, error)
 
 

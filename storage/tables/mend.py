@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 import pyarrow as pa
 
-from storage.errors import FAULTS, words
+from storage.errors import Unreachable, faults, words
+from storage.tables.place import Place
 from storage.tables.releases import RELEASES
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store
+from storage.tables.tags import unsound_tags
 from storage.tables.vectors import vectors_table
 
 __all__ = ["ailing", "mend"]
@@ -43,9 +44,9 @@ def ailing(store: Store, tables: Iterable[str] | None = None) -> dict[str, str]:
 def mend(store: Store, tables: Iterable[str] | None = None) -> list[str]:
     """Make every table readable again, at the price of what cannot be read; nothing is thrown away.
 
-    Tags that cannot be read go, an older version becomes the head where the newest cannot be opened, rows of records
-    are kept where they can be read, and else the table moves to `.damaged` and the next run makes it anew. Only in a
-    local store; an object store checks what it keeps by itself.
+    Tags that cannot be read or name a version that is gone are taken away, an older version becomes the head where the
+    newest cannot be opened, rows of records are kept where they can be read, and else the table moves to `.damaged` and
+    the next run makes it anew.
 
     Args:
         store: The store; its caller holds the lease, or the lease itself cannot be read.
@@ -54,29 +55,34 @@ def mend(store: Store, tables: Iterable[str] | None = None) -> list[str]:
     Returns:
         What was done, a sentence a table.
     """
-    if store.folder is None:
-        return []
     done = []
-    for name in store.tables() if tables is None else [each for each in tables if each in store.tables()]:
+    there = store.tables()
+    for name in there if tables is None else [each for each in tables if each in there]:
         if _fault(store, name) is not None:
-            done.append(_mended(store, store.folder, name))
+            done.append(_mended(store, name))
             logger.warning("%s", done[-1])
     return done
 
 
 def _fault(store: Store, name: str) -> str | None:
+    place = Place(store, name)
     try:
-        if not any(_manifests(store, name)):
+        if not _manifests(place):
             return "it has no version"
         head = store.open(name)
         head.tags.list()
-        if not name.startswith(_LARGE):
-            rows = head.to_table()
-            if name == "releases":
-                return _records(rows)
-    except FAULTS as error:
+        wrong = unsound_tags(place)
+        if wrong:
+            return f"its tag {wrong[0].rpartition('/')[2].removesuffix('.json')} names a version that is not there"
+        if name.startswith(_LARGE):
+            head.get_fragments()
+            return None
+        rows = head.to_table()
+        return _records(rows) if name == "releases" else None
+    except Unreachable:
+        raise  # nothing is known of the table
+    except faults() as error:
         return words(error)[:200]
-    return None
 
 
 def _records(rows: pa.Table) -> str | None:
@@ -98,51 +104,41 @@ def _complete(rows: pa.Table) -> list[dict[str, object]]:
     return [empty | row for row in rows.to_pylist()]
 
 
-def _manifests(store: Store, name: str) -> Iterator[Path]:
+def _manifests(place: Place) -> list[str]:
     """The manifests of a table, newest first."""
-    folder = store.folder
-    if folder is None:
-        yield Path(name)  # its object store lists them
-        return
-    yield from sorted((folder / f"{name}.lance" / "_versions").glob("*.manifest"))
+    return [f"_versions/{name}" for name in place.within("_versions") if name.endswith(".manifest")]
 
 
-def _mended(store: Store, folder: Path, name: str) -> str:
-    place = folder / f"{name}.lance"
-    grave = folder / _GRAVE / f"{name}-{secrets.token_hex(4)}"
-    grave.mkdir(parents=True)
-    for tag in (place / "_refs" / "tags").glob("*.json"):
-        if not _readable_tag(tag):
-            tag.rename(grave / tag.name)
-    hint = place / "_versions" / "latest_version_hint.json"
-    if hint.exists():
-        hint.rename(grave / hint.name)
+def _mended(store: Store, name: str) -> str:
+    place, grave = Place(store, name), f"{_GRAVE}/{name}-{secrets.token_hex(4)}"
+    hints = [f"_versions/{file}" for file in place.within("_versions") if file.endswith(".json")]
+    for file in [*unsound_tags(place), *hints]:
+        place.set_aside(file, grave)
     opens = _opens(store, place, name, grave)
+    # Those of the versions that were set aside just now: the next version takes their number.
+    for tag in unsound_tags(place):
+        place.set_aside(tag, grave)
     if opens and _fault(store, name) is None:
-        return f"{name}: what could not be read was set aside, to {grave.relative_to(folder)}"
+        return f"{name}: what could not be read was set aside, to {grave}"
     kept = _salvaged(store, name) if opens and not name.startswith(_LARGE) else None
-    place.rename(grave / place.name)
+    place.set_aside("", grave)
     if kept is None or not kept.num_rows:
-        return f"{name}: it could not be read and was set aside, to {grave.relative_to(folder)}"
+        return f"{name}: it could not be read and was set aside, to {grave}"
     store.append(name, kept.schema, kept.to_batches())
-    return f"{name}: {kept.num_rows} rows could be read and were kept; the rest is in {grave.relative_to(folder)}"
+    return f"{name}: {kept.num_rows} rows could be read and were kept; the rest is in {grave}"
 
 
-def _readable_tag(tag: Path) -> bool:
-    try:
-        content = json.loads(tag.read_text())
-        return isinstance(content["version"], int) and content.get("branch") is None
-    except (ValueError, KeyError, TypeError):
-        return False
-
-
-def _opens(store: Store, place: Path, name: str, grave: Path) -> bool:
+def _opens(store: Store, place: Place, name: str, grave: str) -> bool:
     """Set manifests aside, newest first, until one can be opened."""
-    for manifest in list(_manifests(store, name)):
+    for manifest in _manifests(place):
         try:
-            store.open(name).count_rows()
-        except FAULTS:
-            manifest.rename(grave / manifest.name)
+            head = store.open(name)
+            # Whoever begins a large table anew reads no more of it; of records all that can be read is to be kept.
+            head.get_fragments() if name.startswith(_LARGE) else head.count_rows()
+        except Unreachable:
+            raise
+        except faults():
+            place.set_aside(manifest, grave)
         else:
             return True
     return False
@@ -154,7 +150,9 @@ def _salvaged(store: Store, name: str) -> pa.Table | None:
     for fragment in head.get_fragments():
         try:
             parts.append(fragment.to_table())
-        except FAULTS:
+        except Unreachable:
+            raise
+        except faults():
             continue
     rows = pa.concat_tables(parts) if parts else None
     if rows is None or name != "releases":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from storage.errors import FAULTS, Unreachable
+from storage.errors import Unreachable, faults
 from storage.tables.store import Store, read
 from storage.tables.tags import tags_of
 
@@ -56,5 +56,5 @@ def _told(ask: Callable[[], list[int]]) -> list[int]:
         return ask()
     except Unreachable:
         raise
-    except FAULTS:
+    except faults():
         return []

@@ -76,6 +76,12 @@ class Releases:
         rows = self._rows(RELEASES.names, "seq", kept) if kept else []
         return [Release.from_row(row) for row in rows]
 
+    def standing(self, keep: int) -> list[Release]:
+        """The releases that hold one of the newest `keep` distinct states, newest first, pinned or not."""
+        ranked = [state.seq for state, rank in self._ranked() if rank < keep]
+        rows = self._rows(RELEASES.names, "seq", ranked) if ranked else []
+        return [Release.from_row(row) for row in rows]
+
     def tables(self) -> set[str]:
         """Names of the tables of all releases there ever were."""
         return {name for state in self._states() for name in state.tables}
@@ -161,12 +167,11 @@ class Releases:
         Returns:
             The numbers of the releases that were let go, newest first.
         """
-        releases = self._states()
+        ranked = self._ranked()
+        releases = [release for release, _ in ranked]
         tags = self._tags(releases)
-        states: dict[tuple[tuple[str, int], ...], int] = {}
         gone = []
-        for release in releases:
-            rank = states.setdefault(tuple(sorted(release.tables.items())), len(states))
+        for release, rank in ranked:
             # Any tag left counts: one that stayed when a kill came between two tables would keep its files for good.
             if rank >= keep and any(release.tag in tags[name] for name in release.tables):
                 self._unpin(release.tables, release.tag)
@@ -214,6 +219,12 @@ class Releases:
     def _states(self) -> list[State]:
         """What is pinned by whom, of every release ever published, newest first: all that is read of old ones."""
         return [State.from_row(row) for row in self._rows(list(STATE))]
+
+    def _ranked(self) -> list[tuple[State, int]]:
+        """Every state, newest first, with how many distinct ones are newer."""
+        ranks: dict[tuple[tuple[str, int], ...], int] = {}
+        states = self._states()
+        return [(state, ranks.setdefault(tuple(sorted(state.tables.items())), len(ranks))) for state in states]
 
     def _tags(self, releases: Iterable[State | Release]) -> dict[str, set[str]]:
         """The tags of every table that these releases name: one look a table, however many releases there were."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import TableMissing
+from storage.errors import TableMissing, faults
 
 if TYPE_CHECKING:
     import lance
@@ -204,17 +204,24 @@ class Store:
 
     def reset(self, table: str, schema: pa.Schema, version: int | None) -> None:
         """Take the head back to a pinned version, or empty the table where there is none to go back to."""
-        self.ensure(table, schema)
         if version is None:
-            self.clear(table)
+            self.empty(table, schema)
         else:
+            self.ensure(table, schema)
             self.restore(table, version, schema)
 
-    def clear(self, table: str) -> None:
-        """Delete every row of the head; an empty one costs no version."""
-        head = self.open(table)
-        if head.count_rows():
-            head.delete("true")
+    def empty(self, table: str, schema: pa.Schema) -> None:
+        """Make the head hold no row and no index; one that holds none costs no version.
+
+        Of what lies there it reads one manifest alone, unlike a deletion of the rows: whoever begins anew trips over no
+        damage to rows, marks of deleted ones or indexes, and takes none of them over.
+        """
+        import lance
+
+        head = self.ensure(table, schema)
+        if not _bare(head):
+            nothing = lance.LanceOperation.Overwrite(schema, [])
+            lance.LanceDataset.commit(head, nothing, read_version=head.version)
 
     def delete_keys(self, table: str, column: str, keys: Iterable[str], batch: int = 2_000) -> int:
         """Delete the rows whose `column` is one of `keys` (hexadecimal hashes); returns how many rows went."""
@@ -260,6 +267,14 @@ class Store:
             older_than=older_than, delete_unverified=torn, error_if_tagged_old_versions=False
         )
         return int(stats.bytes_removed)
+
+
+def _bare(head: lance.LanceDataset) -> bool:
+    """Whether a table holds no row and no index."""
+    try:
+        return not head.get_fragments() and not head.has_index
+    except faults():  # of a damaged index
+        return False
 
 
 def read(table: lance.LanceDataset, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:

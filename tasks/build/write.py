@@ -72,10 +72,9 @@ def _start(context: Context, table: str) -> int | None:
 def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> None:
     """Bring the chunk table of one encoder to the next release's state; a run with two encoders calls it for each."""
     store, table, dimension = context.store, changes.table, encoder.space.dimension
-    chunks.reset(store, table, dimension, _start(context, table), changes.precision)
-    if changes.rechunks_all:
-        chunks.clear(store, table)
-    else:
+    start = None if changes.rechunks_all else _start(context, table)
+    chunks.reset(store, table, dimension, start, changes.precision)
+    if not changes.rechunks_all:
         for part in changes.outdated.slices():
             chunks.delete(store, table, ids=part["id"])
         chunks.delete(store, table, keys=changes.dropped)

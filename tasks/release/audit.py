@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from models.encoder import NORM_TOLERANCE
-from storage.errors import TableMissing, Unreachable, words
+from storage.errors import TableMissing, Unreachable, faults, words
 from storage.hashing import digest
 from storage.registry import Registry
 from storage.tables.chunks import ChunkTable, Span
@@ -78,7 +78,7 @@ def examine(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
         return AuditResult(
             (Check("tables.present", ok=False, detail=f"{error}; restore the store from a backup, or {ANEW}"),)
         )
-    except (OSError, ValueError) as error:  # a file that is lost or cut off: Lance raises either
+    except faults() as error:  # a file that is lost, changed or cut off
         return AuditResult((Check("tables.readable", ok=False, detail=f"{words(error)[:300]}; {snapshot.repair}"),))
 
 

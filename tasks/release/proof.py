@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from storage.digests import Proof, digests, prove
-from storage.errors import FAULTS, TableMissing, words
+from storage.errors import TableMissing, faults, words
 from storage.tables.mend import ailing
 from storage.tables.numbers import lost_numbers
 from storage.tables.releases import Release, Releases
@@ -19,6 +19,7 @@ __all__ = ["digested", "examine_records", "examine_release", "taken_over"]
 
 NAMED = 3  # faults that a check names
 AFTER = "Restore the newer copy, or run `tidemark refresh`: what it publishes takes a number that no release had"
+PIN = "`tidemark maintain` sets the tag again where what it kept is whole, else `tidemark refresh --rebuild`"
 
 
 def digested(store: Store, tables: Mapping[str, int], base: Release | None) -> dict[str, dict[str, str]]:
@@ -75,7 +76,7 @@ def examine_release(store: Store, release: Release, *, deep: bool) -> Iterator[C
     yield Check("release.record", release.intact is not False, bad if release.intact is False else good)
     wrong = list(_tagged(store, release))
     good = f"tag {release.tag} keeps its {len(release.tables)} tables from clean-up"
-    detail = "; ".join(wrong) + "; publish it anew with `tidemark refresh --rebuild`" if wrong else good
+    detail = f"{'; '.join(wrong)}; {PIN}" if wrong else good
     yield Check("release.pinned", not wrong, detail)
     yield _files(store, release, deep=deep)
 
@@ -100,7 +101,7 @@ def _files(store: Store, release: Release, *, deep: bool) -> Check:
 def _retained(store: Store) -> list[Release]:
     try:
         return Releases(store).retained()
-    except FAULTS:  # a tag that cannot be read: what is kept is not known, so everything is proved
+    except faults():  # a tag that cannot be read: what is kept is not known, so everything is proved
         return []
 
 
@@ -126,7 +127,7 @@ def _tagged(store: Store, release: Release) -> Iterator[str]:
             found = tag_versions(store.open(name)).get(release.tag)
         except TableMissing as error:
             yield str(error)
-        except FAULTS as error:  # a tag that cannot be read fails the list of all
+        except faults() as error:  # a tag that cannot be read fails the list of all
             yield f"the tags of {name} cannot be read ({words(error)[:120]})"
         else:
             if found is None:

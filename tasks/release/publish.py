@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from storage.errors import faults
 from storage.registry import Registry
 from storage.tables.holds import Holds
 from storage.tables.lease import Lease
@@ -88,7 +89,7 @@ def clean_up(store: Store, config: ReleasesConfig, space: str) -> None:
         if not _bridged(Releases(store).current(), space):
             store.drop(vectors_table(space))
         let_go(store, config)
-    except (OSError, ValueError) as error:  # Lance raises either; the release is published, so this is no failure
+    except faults() as error:  # the release is published, so this is no failure
         logger.warning("clean-up was put off to the next run: %s", error)
 
 

@@ -21,6 +21,6 @@ def require_readable(store: Store, base: Release) -> None:
     fault = readable(store, base)
     if fault is not None:
         raise Refused(
-            f"release {base.seq} cannot be read: {fault}; `tidemark audit` says more, "
-            "`tidemark refresh --rebuild` makes it anew"
+            f"release {base.seq} cannot be read: {fault}; `tidemark audit` says more, `tidemark maintain` sets lost "
+            "tags again, `tidemark refresh --rebuild` makes it anew"
         )

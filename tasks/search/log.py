@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from storage.errors import FAULTS
+from storage.errors import faults
 from storage.hashing import digest, document_key
 from storage.tables.queries import Queries, Query
 from storage.tables.roles import EncoderRecord
@@ -202,7 +202,7 @@ class QueryLog:
         for attempt in range(TRIES):
             try:
                 Queries(self.store, encoder.id).add(queries, encoder.dimension)
-            except FAULTS as error:
+            except faults() as error:
                 # A store that is not merely busy takes seconds to say no: it is told while its process still waits.
                 last = attempt == TRIES - 1 or time.monotonic() - began > PATIENCE / 4
                 if last and not self._warned:

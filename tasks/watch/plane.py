@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from storage.errors import faults
 from storage.pinned import Pinned
 from storage.tables.planes import Planes
 from storage.tables.releases import Release, Releases
@@ -98,7 +99,7 @@ def fix_plane(store: Store) -> None:
         found = _fitted(store, release)
         if found is not None:
             Planes(store).fix(_row(release, found))
-    except (OSError, ValueError) as error:  # Lance raises either
+    except faults() as error:
         logger.warning("the plane of the map was not fixed: %s", error)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,14 +11,19 @@ import pytest
 from corpus import configure, prose, rows, save
 from nights import staged
 
+from flows.audit import audit
 from flows.config.schema import Config
 from flows.hold import hold, unhold
 from flows.maintain import maintain
 from flows.refresh import refresh
 from flows.rollback import rollback
 from storage.errors import InputError
+from storage.pinned import Pinned
+from storage.reader import Reader
+from storage.tables.releases import Releases
 from storage.tables.runs import Runs
 from storage.tables.store import Store
+from storage.tables.tags import tags_of
 from storage.volume import volume
 from tasks.release import publish
 
@@ -32,6 +39,52 @@ def test_what_nothing_needs_goes_and_readers_see_what_they_saw(config: Config) -
     assert (row["base"], row["release"], row["counts"]["released"]) == (2, 2, 1)
     with pytest.raises(InputError, match="no longer kept"):
         rollback(config, 1)
+
+
+def lost(tag: Path) -> None:
+    tag.unlink()
+
+
+def torn(tag: Path) -> None:
+    tag.write_bytes(tag.read_bytes()[:30])
+
+
+def moved(tag: Path) -> None:
+    named = json.loads(tag.read_text())
+    tag.write_text(json.dumps(named | {"version": 1}))
+
+
+@pytest.mark.parametrize("harm", [lost, torn, moved])
+@pytest.mark.parametrize("table", ["documents", "chunks__*"])
+def test_a_tag_that_came_to_harm_is_told_and_set_again(
+    config: Config, tmp_path: Path, table: str, harm: Callable[[Path], None]
+) -> None:
+    before, store = rows(config), Store(config.store.uri)
+    [folder] = (tmp_path / "store").glob(f"{table}.lance")
+    for tag in (folder / "_refs" / "tags").iterdir():
+        harm(tag)
+    told = {check.name: check.detail for check in audit(config).failed}
+    assert "`tidemark maintain` sets the tag again" in told["release.pinned"]
+    with pytest.raises((InputError, OSError, ValueError)):
+        Reader.open(config.store.uri)
+    result = maintain(config)
+    for seq in (1, 2):
+        assert f"the tag of release {seq} was set again for {folder.stem}" in result.message
+        assert Pinned.open(config.store.uri, seq).release.seq == seq
+    assert audit(config, deep=True).failed == []
+    assert rows(config) == before
+    assert [release.seq for release in Releases(store).retained()] == [2, 1]
+    assert refresh(config).outcome == "unchanged"
+    assert "set again" not in maintain(config).message
+
+
+def test_no_tag_is_set_for_a_version_that_is_not_what_was_published(config: Config, tmp_path: Path) -> None:
+    for tag in (tmp_path / "store" / "documents.lance" / "_refs" / "tags").iterdir():
+        tag.unlink()
+    for data in (tmp_path / "store" / "documents.lance" / "data").iterdir():
+        data.unlink()
+    assert "set again" not in maintain(config).message
+    assert not tags_of(Store(config.store.uri).open("documents"))
 
 
 def test_files_of_a_write_that_never_ended_go(config: Config) -> None:

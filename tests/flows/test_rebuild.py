@@ -99,7 +99,7 @@ def test_a_release_that_no_reader_can_use_is_neither_unchanged_nor_built_upon(
     result = refresh(config)
     assert (result.outcome, result.release, result.message) == ("refused", 2, str(foretold.value))
     assert re.match(rf"release 2 cannot be read: .*{told}", result.message)
-    assert result.message.endswith("; `tidemark audit` says more, `tidemark refresh --rebuild` makes it anew")
+    assert result.message.endswith("sets lost tags again, `tidemark refresh --rebuild` makes it anew")
     assert not audit(config).ok
     assert refresh(config, rebuild=True).outcome == "published"
     assert refresh(config).outcome == "unchanged"
