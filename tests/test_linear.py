@@ -19,6 +19,7 @@ from storage.remote import explained
 from storage.sources.markup import page
 from storage.sources.python import _first_sentence
 from tasks.build.chunking.boundaries import find_boundaries
+from tasks.build.chunking.joined import Joined
 from tasks.curate.validation.docs import offline
 from tasks.ingest.normalise import normalise
 
@@ -46,7 +47,7 @@ FUNCTIONS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
     "text": (lambda text: page(text.encode(), "a.txt"), ["a", "\x00", "\ufeff", "\n"]),
     "normalise": (normalise, ["a", " ", "\u3000", "\n", "\r", "\r\n", "\ufeff", "e\u0301"]),
     "boundaries": (
-        find_boundaries,
+        lambda text: find_boundaries(Joined.of([text])),
         [*"aA.*_) \t\n\u3002\u300d#|(<", "# ", "===", "===\n", "~~~", "```", "@a\n", "def ", "pub(", "public ", "#["],
     ),
     "parts": (PART.findall, ["a", "[", "[PAD]", "!", "\u4e00", "PAD", "]"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 from models.encoder import Spans
 from models.errors import DamagedModel
+from models.text.characters import CharacterTable, code_points
 
 __all__ = ["Tokenizer", "WordTokenizer"]
 
@@ -32,6 +33,8 @@ WORD = re.compile(r"\w+|[^\w\s]")
 PUNCTUATION = r"!-/:-@\[-`{-~"
 CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff"
 SPACE = re.compile(r"\s")
+IN_WORD, MARK = 1, 2  # what a character is to WORD: part of a word, or a token by itself
+CHARACTERS = CharacterTable(lambda one: IN_WORD if one.isalnum() or one == "_" else 0 if one.isspace() else MARK)
 
 
 class Tokenizer:
@@ -86,20 +89,34 @@ class Tokenizer:
         """Return the number of tokens of each text, without special tokens."""
         if self._part is None:
             return self._encoded(texts)
-        words = [text.split() for text in texts]
-        # Most words of a text were met before: to look them up is far faster than to tokenise them.
+        return [count for group in _groups(texts) for count in self._looked_up(group, self._part)]
+
+    def _looked_up(self, texts: Sequence[str], part: re.Pattern[str]) -> list[int]:
+        """Count the tokens of texts word by word: to look a word up is far faster than to tokenise it again."""
+        joined = " ".join(["", *texts, ""])
+        words = joined.split()
+        counts = list(map(self._remembered.get, words))
+        if None in counts:
+            fresh = list(dict.fromkeys(word for word, count in zip(words, counts, strict=True) if count is None))
+            known = self._learned(fresh, part)
+            counts = [known[word] if count is None else count for word, count in zip(words, counts, strict=True)]
+        totals = np.concatenate([[0], np.cumsum(np.array(counts, dtype=np.int64))])
+        inside = (CHARACTERS.of(code_points(joined)) & (IN_WORD | MARK)) != 0
+        first = np.flatnonzero(inside & ~np.concatenate([[False], inside[:-1]]))
+        # The words before each text, and before the end.
+        ends = np.cumsum([0, *(len(text) + 1 for text in texts)])
+        each: list[int] = np.diff(totals[np.searchsorted(first, ends)]).tolist()
+        return each
+
+    def _learned(self, words: list[str], part: re.Pattern[str]) -> dict[str, int]:
+        """Count the tokens of words, and keep those that may come again."""
+        parts = [part.findall(word) for word in words]
+        unique = list(set().union(*parts))
+        of_part = dict(zip(unique, self._joined(unique).tolist(), strict=True))
+        counts = {word: sum(map(of_part.__getitem__, each)) for word, each in zip(words, parts, strict=True)}
         if len(self._remembered) > REMEMBERED_WORDS:
             self._remembered.clear()
-        table = self._remembered
-        fresh = [word for word in set().union(*words) if word not in table]
-        parts = [self._part.findall(word) for word in fresh]
-        unique = list(set().union(*parts))
-        of_part = dict(zip(unique, self._joined(unique), strict=True))
-        table.update((word, sum(map(of_part.__getitem__, each))) for word, each in zip(fresh, parts, strict=True))
-        counts = [sum(map(table.__getitem__, each)) for each in words]
-        for word in fresh:
-            if len(word) > REMEMBERED_CHARACTERS:
-                del table[word]
+        self._remembered |= {word: count for word, count in counts.items() if len(word) <= REMEMBERED_CHARACTERS}
         return counts
 
     def _joined(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -129,7 +146,28 @@ class WordTokenizer:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of words and punctuation marks of each text."""
-        return [len(WORD.findall(text)) for text in texts]
+        counts: list[int] = []
+        for group in _groups(texts):
+            # White space before each text: there is something to add up even of an empty one, and no word goes on.
+            kinds = CHARACTERS.of(code_points(" ".join(["", *group])))
+            inside = (kinds & IN_WORD).view(np.bool_)
+            begins = (kinds & MARK) >> 1
+            begins[1:] |= inside[1:] & ~inside[:-1]
+            lengths = np.array([len(text) + 1 for text in group])
+            counts += np.add.reduceat(begins, np.cumsum(lengths) - lengths, dtype=np.int64).tolist()
+        return counts
+
+
+def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Part texts into groups of bounded size; one that is larger is a group of its own."""
+    first = size = 0
+    for index, text in enumerate(texts):
+        if index > first and size + len(text) > BATCH_CHARACTERS:
+            yield texts[first:index]
+            first, size = index, 0
+        size += len(text)
+    if len(texts) > first:
+        yield texts[first:]
 
 
 def tokenizer_digest(content: dict[str, Any]) -> str:

@@ -1,18 +1,19 @@
-"""Find the places where a text may be cut, and rank them by what they are and by the text that follows."""
+"""Find the places where texts may be cut, and what begins there."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["Boundaries", "Kind", "find_boundaries", "order", "strength"]
+from tasks.build.chunking.joined import CLOSE, CLOSERS, END, LOWER, NEWLINE, SPACE, WIDE, WIDE_ENDS, Ints, Joined
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+__all__ = ["Boundaries", "Kind", "find_boundaries"]
+
+Spans = Iterator[tuple[int, int]]
 
 
 class Kind(IntEnum):
@@ -28,17 +29,12 @@ class Kind(IntEnum):
     TOKEN = 7
 
 
-# A line of text begins (group 1, with the blank lines before it), or a sentence does after the end of another. What
-# follows in lower case is taken for the rest of a sentence with an abbreviation in it. The second row is that of
-# Chinese and Japanese, which put no space between sentences.
-START = re.compile(
-    r"(\n\s*)(?=\S)|[.!?\u2026]['\")\]\u201d\u2019*_]*[^\S\n]+(?=[^\sa-z])"
-    r"|[\u3002\uff01\uff1f\uff61]['\"\u300d\u300f\uff09\u201d\u2019]*[^\S\n]*(?=\S)"
-)
-SENTENCE_END = frozenset(".!?\u2026\u3002\uff01\uff1f\uff61")
+CLOSED = re.compile(f"[{re.escape(CLOSERS)}]+")
+WIDE_END = re.compile(rf"[{WIDE_ENDS}]['\"\u300d\u300f\uff09\u201d\u2019]*[^\S\n]*(?=\S)")
 # Markdown; a title underlined, as setext and reStructuredText have it, with or without a line above it.
 HASHED = re.compile(r"^#{1,6}[ \t]+\S", re.MULTILINE)
-RULE = r"(?:={3,}|-{3,}|~{3,}|\^{3,}|\"{3,}|\*{3,}|\+{3,}|#{3,})"
+RULES = '=-~^"*+#'
+RULE = "(?:" + "|".join(f"{re.escape(mark)}{{3,}}" for mark in RULES) + ")"
 UNDERLINED = re.compile(rf"^(?:{RULE}\n)?[^\s|][^\n]*\n{RULE}$", re.MULTILINE)
 # Top-level definitions of the usual languages, with the decorators and attributes above them.
 DEFINITION = re.compile(
@@ -49,126 +45,163 @@ DEFINITION = re.compile(
     r"[ \t(*<]+[\w(<]",
     re.MULTILINE,
 )
+DEFINING = "@#acdefimnopstu"  # what a match of DEFINITION begins with
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
-
-# Characters that are hashed together: long enough to be rare, short enough that an edited word spoils few.
-SHINGLE = 8
-BLOCK = 1_000_000  # characters hashed at once: eight bytes each, several times over
 
 
 @dataclass(frozen=True, slots=True)
 class Boundaries:
-    """Where the atoms of a text begin, in order, and what begins there."""
+    """Where the atoms of joined texts begin, in order, what begins there, and where each text's first is."""
 
     starts: Ints
     kinds: Ints
+    firsts: Ints
 
 
-def find_boundaries(text: str) -> Boundaries:
-    """Find the beginnings of lines and sentences of a text.
+def find_boundaries(texts: Joined) -> Boundaries:
+    """Find the beginnings of lines and sentences of texts.
 
     Args:
-        text: Normalised text.
+        texts: Normalised texts.
 
     Returns:
-        The offsets of the first character of every atom (never white space), the text's first included, and their
-        kinds. Empty for a text of white space.
+        The offsets of the first character of every atom (never white space), each text's first included, and their
+        kinds; none of a text of white space. `firsts` has an entry a text: the index of its first atom, or that of the
+        next text's if it has none.
     """
-    first, end = len(text) - len(text.lstrip()), len(text.rstrip())
-    if first >= end:
-        return Boundaries(np.empty(0, np.int64), np.empty(0, np.int64))
-    kinds: dict[int, int] = {first: Kind.PARAGRAPH}
-    for match in START.finditer(text, first, end):
-        line = match.group(1)
-        if line is None:
-            kinds[match.end()] = Kind.SENTENCE
-        elif line.count("\n") > 1:
-            kinds[match.end()] = Kind.PARAGRAPH
-        else:
-            kinds[match.end()] = Kind.SENTENCE if text[match.start() - 1] in SENTENCE_END else Kind.LINE
-    for pattern, kind in ((DEFINITION, Kind.DEFINITION), (UNDERLINED, Kind.HEADING), (HASHED, Kind.HEADING)):
-        for match in pattern.finditer(text, first, end):
-            if match.start() in kinds:
-                kinds[match.start()] = kind
+    starts, kinds = _lines_and_sentences(texts)
+    kept = np.ones(len(starts), np.bool_)
+    lines = _unindented(texts)
+    for found, kind in (
+        (_matches(DEFINITION, texts, lines[_begin_with(texts, lines, DEFINING)]), Kind.DEFINITION),
+        (_matches(UNDERLINED, texts, _perhaps_titles(texts, lines)), Kind.HEADING),
+        (_matches(HASHED, texts, lines[_begin_with(texts, lines, "#")]), Kind.HEADING),
+    ):
+        for start, end in found:
+            at = int(np.searchsorted(starts, start))
+            if kept[at]:
+                kinds[at] = kind
             # Neither a title and its underline nor a decorator and its function are parted.
-            for inner in _line_starts(text, match.start(), match.end()):
-                kinds.pop(inner, None)
-    starts = np.array(sorted(kinds), dtype=np.int64)
-    found = np.array([kinds[start] for start in starts.tolist()], dtype=np.int64)
-    for opened, closed in _fences(text):
-        found[np.searchsorted(starts, opened, "right") : np.searchsorted(starts, closed)] = Kind.FENCED
-    return Boundaries(starts, found)
+            for inner in _line_starts(texts.text, start, end):
+                kept[np.searchsorted(starts, inner)] = False
+    starts, kinds = starts[kept], kinds[kept]
+    for opened, closed in _fences(texts):
+        kinds[np.searchsorted(starts, opened, "right") : np.searchsorted(starts, closed)] = Kind.FENCED
+    return Boundaries(starts, kinds, np.searchsorted(starts, texts.begins))
 
 
-def strength(text: str, starts: Ints, ends: Ints) -> Floats:
-    """Return the pseudo-random rank of the atoms of a text: the least is the best place to cut before.
+def _lines_and_sentences(texts: Joined) -> tuple[Ints, Ints]:
+    """Find where a text, a line or a sentence begins, and what of them it is."""
+    breaks = np.flatnonzero(texts.flags & NEWLINE)
+    following = texts.visible_from(breaks)
+    breaks, following = breaks[following < len(texts.words)], following[following < len(texts.words)]
+    # The first of the line breaks between two words, and how many there are.
+    first = np.flatnonzero(np.diff(following, prepend=-1))
+    blank = np.diff(first, append=len(following)) > 1
+    ended = texts.flags[breaks[first] - 1] & END != 0
+    words = following[first]
+    kinds = np.where(blank, Kind.PARAGRAPH, np.where(ended, Kind.SENTENCE, Kind.LINE)).astype(np.int64)
+    begun = texts.words[words]
+    # The zeros and the line break between two texts belong to neither: what comes first begins a paragraph.
+    opening = texts.visible_from(texts.begins)
+    kinds[np.searchsorted(words, opening[opening < len(texts.words)])] = Kind.PARAGRAPH
+    others = np.concatenate([_sentences(texts, words), _wide_sentences(texts)])
+    starts = np.concatenate([begun, others])
+    kinds = np.concatenate([kinds, np.full(len(others), Kind.SENTENCE, np.int64)])
+    by_place = np.argsort(starts, kind="stable")
+    return starts[by_place], kinds[by_place]
 
-    It depends on the atom's own characters alone, so that an edit elsewhere does not change it: the least hash of its
-    shingles (Broder, 1997), which an edited word usually leaves as it was.
+
+def _sentences(texts: Joined, lines: Ints) -> Ints:
+    """Find where a sentence begins behind the end of another in the same line.
+
+    What follows in lower case is taken for the rest of a sentence with an abbreviation in it.
 
     Args:
-        text: The text.
-        starts: Offsets of the first characters of the atoms, ascending.
-        ends: Offsets after the last characters of the atoms.
+        texts: The texts.
+        lines: Indices of the words that begin a line.
     """
-    if not len(starts):
-        return np.empty(0, np.float64)
-    hashes = np.full(len(text) + 1, 0xFFFFFFFFFFFFFFFF, np.uint64)
-    for at in range(0, len(text), BLOCK):
-        hashes[at : min(at + BLOCK, len(text))] = _shingles(text[at : at + BLOCK + SHINGLE - 1])[:BLOCK]
-    # Shingles that lie wholly in the atom; an atom shorter than one has the one at its start.
-    last = np.maximum(ends - SHINGLE + 1, starts + 1)
-    limits = np.stack([starts, last], axis=1).ravel()
-    least = np.minimum.reduceat(hashes, limits)[::2]
-    # The least of many is small. Times their number it is not: else a long sentence put among short ones would always
-    # be the best place to cut, and its neighbours' cuts would give way.
-    ranks: Floats = (least.astype(np.float64) + 1.0) * (last - starts)
-    return ranks
+    behind = np.flatnonzero(texts.flags & (END | WIDE) == END) + 1
+    closed = np.flatnonzero(texts.flags[behind] & CLOSE)
+    for at in closed.tolist():
+        span = CLOSED.match(texts.text, behind[at])
+        behind[at] = span.end() if span else behind[at]
+    words = texts.visible_from(behind[texts.flags[behind] & SPACE != 0])
+    words = words[words < len(texts.words)]
+    starts = texts.words[words]
+    begins_line = np.isin(words, lines, assume_unique=True)
+    found: Ints = starts[~begins_line & (texts.flags[starts] & LOWER == 0)]
+    return found
 
 
-def order(kinds: Ints, ranks: Floats) -> Ints:
-    """Return the boundaries' indices from the best place to cut to the worst; equal ones in the text's order.
-
-    A paragraph, heading or definition has the rank of its best atom: it keeps it when a sentence is put before its
-    first.
-    """
-    blocks = np.flatnonzero(kinds <= Kind.PARAGRAPH)
-    ranks = ranks.copy()
-    if len(blocks):
-        ranks[blocks] = np.minimum.reduceat(ranks, blocks)
-    return np.lexsort((np.arange(len(kinds)), ranks, kinds)).astype(np.int64)
+def _wide_sentences(texts: Joined) -> Ints:
+    """Find where a sentence begins behind the end of another in Chinese or Japanese."""
+    ends = np.flatnonzero(texts.flags & WIDE)
+    limits = texts.visible_before(texts.ends[np.searchsorted(texts.begins, ends, "right") - 1])
+    found = (WIDE_END.match(texts.text, *span) for span in zip(ends.tolist(), limits.tolist(), strict=True))
+    return np.array([each.end() for each in found if each], dtype=np.int64)
 
 
-def _shingles(text: str) -> npt.NDArray[np.uint64]:
-    """Return the hash of the shingle at every character; behind the last character there are zeros."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
-    padded = np.concatenate([codes, np.zeros(SHINGLE, np.uint64)])
-    hashes = np.zeros(len(codes), np.uint64)
-    for place in range(SHINGLE):
-        hashes = hashes * np.uint64(0x100000001B3) + padded[place : place + len(codes)]
-    # The finaliser of MurmurHash3: a polynomial alone leaves the high bits of similar texts alike.
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        hashes ^= hashes >> np.uint64(33)
-        hashes *= np.uint64(factor)
-    return hashes ^ (hashes >> np.uint64(33))
+def _unindented(texts: Joined) -> Ints:
+    """Find the lines that begin with a visible character."""
+    lines = np.flatnonzero(texts.flags & NEWLINE)[:-1] + 1
+    visible: Ints = lines[texts.flags[lines] & SPACE == 0]
+    return visible
 
 
-def _line_starts(text: str, start: int, end: int) -> list[int]:
+def _begin_with(texts: Joined, lines: Ints, characters: str) -> Ints:
+    """Return the indices of the lines that begin with one of some ASCII characters."""
+    wanted = np.zeros(129, np.bool_)
+    wanted[[ord(character) for character in characters]] = True
+    return np.flatnonzero(wanted[np.minimum(texts.codes[lines], 128)])
+
+
+def _perhaps_titles(texts: Joined, lines: Ints) -> Ints:
+    """Return the lines before one that may underline a title, and those before them, which may be above a title."""
+    rules = _begin_with(texts, lines, RULES)
+    at = lines[rules]
+    alike = (texts.codes[at] == texts.codes[at + 1]) & (texts.codes[at] == texts.codes[at + 2])
+    before = np.unique(np.concatenate([rules[alike] - 1, rules[alike] - 2]))
+    found: Ints = lines[before[before >= 0]]
+    return found
+
+
+def _matches(pattern: re.Pattern[str], texts: Joined, places: Ints) -> Spans:
+    """Match a pattern at places, from the first on, where no match before reaches."""
+    owners = np.searchsorted(texts.begins, places, "right") - 1
+    limits = texts.visible_before(texts.ends[owners])
+    done = 0
+    for place, limit in zip(places.tolist(), limits.tolist(), strict=True):
+        found = pattern.match(texts.text, place, limit) if place >= done else None
+        if found:
+            done = found.end()
+            yield place, done
+
+
+def _line_starts(text: str, start: int, end: int) -> Iterator[int]:
     """Return the offsets of the first visible characters of the lines that begin inside a span."""
-    inner: list[int] = []
     at = text.find("\n", start, end)
     while at >= 0:
         at += 1
         while at < end and text[at].isspace():
             at += 1
-        inner.append(at)
+        yield at
         at = text.find("\n", at, end)
-    return inner
 
 
-def _fences(text: str) -> list[tuple[int, int]]:
+def _fences(texts: Joined) -> Spans:
     """Return the spans of fenced code, from the opening line's start to the closing line's end."""
-    spans: list[tuple[int, int]] = []
+    marks = [mark for mark in ("```", "~~~") if mark in texts.text]
+    if not marks:
+        return
+    for begin, end in zip(texts.begins.tolist(), texts.ends.tolist(), strict=True):
+        if any(texts.text.find(mark, begin, end) >= 0 for mark in marks):
+            for opened, closed in _fenced(texts.text[begin:end]):
+                yield begin + opened, begin + closed
+
+
+def _fenced(text: str) -> Spans:
+    """Return the spans of fenced code of one text."""
     opening: re.Match[str] | None = None
     for match in FENCE.finditer(text):
         info = match.group(2).strip()
@@ -178,6 +211,5 @@ def _fences(text: str) -> list[tuple[int, int]]:
             nested = opening is not None and len(match.group(1)) < len(opening.group(1))
             opening = opening if nested else match
         elif match.group(1).startswith(opening.group(1)):
-            spans.append((opening.end() - len(opening.group(2)), match.end()))
+            yield opening.end() - len(opening.group(2)), match.end()
             opening = None
-    return spans

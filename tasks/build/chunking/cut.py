@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import pairwise
-from typing import Any, Self
+from itertools import accumulate
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.encoder import TextTokenizer
-from tasks.build.chunking.boundaries import Floats, Ints, Kind, find_boundaries, order, strength
+from tasks.build.chunking.atoms import Atoms, atomise, until
+from tasks.build.chunking.boundaries import Kind
+from tasks.build.chunking.joined import SPACE, Ints, Joined
+from tasks.build.chunking.ranks import order
 from tasks.ingest.normalise import NORMALISER
 
 __all__ = ["CHUNKER_VERSION", "Chunk", "ChunkerConfig", "chunk_texts", "fingerprint"]
@@ -23,8 +25,7 @@ __all__ = ["CHUNKER_VERSION", "Chunk", "ChunkerConfig", "chunk_texts", "fingerpr
 # Raise it with every change of what `chunk_texts` returns: it is in the fingerprint.
 CHUNKER_VERSION = "1"
 
-# A text without white space may be one unknown word to the encoder; so many characters of it pass for a token.
-TOKEN_CHARACTERS = 32
+GROUP_CHARACTERS = 500_000  # cut at once: what is known of them takes some twenty bytes a character
 
 _Span = tuple[int, int, int]
 
@@ -111,137 +112,123 @@ def chunk_texts(
     """
     sizes = config.fit(window)
     low, high = sizes.min_tokens, sizes.max_tokens or window
-    documents = _atomise(texts, tokenizer, high)
-    spans: list[list[_Span]] = []
-    for text, atoms in zip(texts, documents, strict=True):
-        cuts = _select(atoms, low, high)
-        totals = np.add.reduceat(atoms.tokens, cuts).tolist() if len(cuts) else []
-        bounds = [*atoms.starts[cuts].tolist(), len(text.rstrip())]
-        spans.append([_strip(text, *span) for span in zip(bounds, bounds[1:], totals, strict=False)])
-    spans = _hold(texts, spans, tokenizer, high)
-    return [
-        [Chunk(text[start:end], start, end, i, tokens) for i, (start, end, tokens) in enumerate(each)]
-        for text, each in zip(texts, spans, strict=True)
-    ]
+    return [chunks for group in _groups(texts) for chunks in _chunk_group(group, tokenizer, low, high)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Atoms:
-    """The parts of a text that are not cut further: where each begins, what it is, its rank, tokens and size."""
+def _groups(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Part texts into groups of bounded size; one that is larger is a group of its own."""
+    group: list[str] = []
+    size = 0
+    for text in texts:
+        if group and size + len(text) > GROUP_CHARACTERS:
+            yield group
+            group, size = [], 0
+        group.append(text)
+        size += len(text)
+    if group:
+        yield group
 
-    starts: Ints
-    kinds: Ints
-    ranks: Floats
-    tokens: Ints
-    sizes: Ints
+
+def _chunk_group(texts: list[str], tokenizer: TextTokenizer, low: int, high: int) -> list[list[Chunk]]:
+    """Cut some texts at once."""
+    joined = Joined.of(texts)
+    atoms = atomise(joined, tokenizer, high)
+    cuts = _cuts(atoms, low, high)
+    starts, owners = atoms.starts[cuts], atoms.owners[cuts]
+    # A chunk ends where the next begins, or its text ends, less the white space before.
+    ends = joined.visible_before(until(joined, starts, owners))
+    tokens = np.add.reduceat(atoms.tokens, cuts) if len(cuts) else atoms.tokens
+    chunks: list[list[Chunk]] = [[] for _ in texts]
+    begins = joined.begins.tolist()
+    for owner, (start, end, count) in _hold(joined, owners, _Spans(starts, ends, tokens), tokenizer, high):
+        own, begin = chunks[owner], begins[owner]
+        own.append(Chunk(joined.text[start:end], start - begin, end - begin, len(own), count))
+    return chunks
 
 
-def _atomise(texts: Sequence[str], tokenizer: TextTokenizer, high: int) -> list[_Atoms]:
-    """Cut texts into sentences and lines, and those that fit no chunk into tokens."""
-    found = [find_boundaries(text) for text in texts]
-    limits = [np.append(each.starts, len(text)) for text, each in zip(texts, found, strict=True)]
-    parts = [[text[a:b] for a, b in pairwise(limit.tolist())] for text, limit in zip(texts, limits, strict=True)]
-    counts = tokenizer.count([part for each in parts for part in each])
-    documents: list[_Atoms] = []
+def _cuts(atoms: Atoms, low: int, high: int) -> Ints:
+    """Return the indices of the atoms that begin a chunk: the first of every text, and where those are cut."""
+    firsts = np.flatnonzero(np.diff(atoms.owners, prepend=-1))
+    if not len(firsts):
+        return np.empty(0, np.int64)
+    large = np.add.reduceat(atoms.sizes, firsts) > high
+    counts = np.diff(firsts, append=len(atoms.starts))
+    # Only texts that are cut are ranked; their atoms lie in `chosen` one behind the other.
+    chosen = np.flatnonzero(np.repeat(large, counts))
+    ranked = chosen[order(atoms.owners[chosen], atoms.kinds[chosen], atoms.ranks[chosen], Kind.PARAGRAPH)]
+    cuts = [firsts]
     done = 0
-    for text, boundaries, limit, each in zip(texts, found, limits, parts, strict=True):
-        tokens = np.array(counts[done : done + len(each)], dtype=np.int64)
-        done += len(each)
-        lengths = np.array([len(part.rstrip()) for part in each], dtype=np.int64)
-        ranks = strength(text, boundaries.starts, boundaries.starts + lengths)
-        atoms = _Atoms(limit[:-1], boundaries.kinds, ranks, tokens, _sizes(tokens, lengths))
-        documents.append(_split_long(text, atoms, lengths, tokenizer, high))
-    return documents
+    for first, count in zip(firsts[large].tolist(), counts[large].tolist(), strict=True):
+        sizes = atoms.sizes[first : first + count].tolist()
+        places = (ranked[done : done + count] - first).tolist()
+        cuts.append(np.array(_select(sizes, places, low, high), dtype=np.int64) + first)
+        done += count
+    return np.sort(np.concatenate(cuts))
 
 
-def _sizes(tokens: Ints, lengths: Ints) -> Ints:
-    """Tokens, but never fewer than long unknown words deserve: a megabyte of base64 may be one token."""
-    return np.maximum(tokens, -(-lengths // TOKEN_CHARACTERS))
-
-
-def _split_long(text: str, atoms: _Atoms, lengths: Ints, tokenizer: TextTokenizer, high: int) -> _Atoms:
-    """Replace the atoms that fit no chunk by their tokens."""
-    long = np.flatnonzero(atoms.sizes > high).tolist()
-    if not long:
-        return atoms
-    bodies = [text[start : start + length] for start, length in zip(atoms.starts[long], lengths[long], strict=True)]
-    columns: list[list[npt.NDArray[Any]]] = []
-    done = 0
-    whole = (atoms.starts, atoms.kinds, atoms.ranks, atoms.tokens, atoms.sizes)
-    for index, body, spans in zip(long, bodies, tokenizer.spans(bodies), strict=True):
-        columns.append([column[done:index] for column in whole])
-        # No piece is much longer than TOKEN_CHARACTERS, whatever the tokenizer made of it, and each begins with a
-        # visible character.
-        grid = np.arange(0, len(body), TOKEN_CHARACTERS)
-        starts = np.unique(np.concatenate([[0], spans[:, 0], grid]))
-        starts = starts[[not body[start].isspace() for start in starts.tolist()]]
-        tokens = np.bincount(np.searchsorted(starts, spans[:, 0], "right") - 1, minlength=len(starts))
-        kinds = np.array([Kind.WORD if body[start - 1].isspace() else Kind.TOKEN for start in starts.tolist()])
-        kinds[0] = atoms.kinds[index]
-        offsets = starts + atoms.starts[index]
-        ranks = strength(text, offsets, offsets + 1)
-        ranks[0] = atoms.ranks[index]
-        lengths_of = np.diff(starts, append=len(body))
-        columns.append([offsets, kinds, ranks, tokens, np.maximum(_sizes(tokens, lengths_of), 1)])
-        done = index + 1
-    columns.append([column[done:] for column in whole])
-    return _Atoms(*(np.concatenate(column) for column in zip(*columns, strict=True)))
-
-
-def _select(atoms: _Atoms, low: int, high: int) -> Ints:
-    """Return the indices of the atoms that begin a chunk.
+def _select(sizes: list[int], ranked: list[int], low: int, high: int) -> list[int]:
+    """Return the atoms of one text before which it is cut.
 
     Places are taken from the best to the worst; one is cut iff its part is over `high` and both halves keep `low`.
     That equals splitting every part at its best place, without recursion.
     """
-    total = len(atoms.starts)
-    if not total:
-        return np.empty(0, np.int64)
-    at = [0, *np.cumsum(atoms.sizes).tolist()]
+    total = len(sizes)
+    at = [0, *accumulate(sizes)]
     cuts = [0, total]
-    large = int(at[total] > high)
-    ranked = order(atoms.kinds, atoms.ranks).tolist() if large else []
+    large = 1
     # Where long atoms leave no place between `low` and the other end, smaller chunks are the lesser evil.
     for least in (low, low // 2, 1):
         for place in ranked:
             if not large:
                 break
             right = bisect_left(cuts, place)
-            begin, end = at[cuts[right - 1]], at[cuts[right]]
-            if end - begin <= high or at[place] - begin < least or end - at[place] < least:
+            begin, end, middle = at[cuts[right - 1]], at[cuts[right]], at[place]
+            if end - begin <= high or middle - begin < least or end - middle < least:
                 continue
             insort(cuts, place)
-            large += (at[place] - begin > high) + (end - at[place] > high) - 1
-    return np.array(cuts[:-1], dtype=np.int64)
+            large += (middle - begin > high) + (end - middle > high) - 1
+    return cuts[1:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """Where chunks begin and end, and their tokens."""
+
+    starts: Ints
+    ends: Ints
+    tokens: Ints
+
+
+def _hold(
+    texts: Joined, owners: Ints, spans: _Spans, tokenizer: TextTokenizer, high: int
+) -> Iterator[tuple[int, _Span]]:
+    """Count again the chunks that may be over the limit on their own, and halve those that are.
+
+    Cut inside a word, or parted from its neighbours, a text may have more tokens than it had in place.
+
+    Yields:
+        Each chunk's text and span, in order.
+    """
+    # No word goes on at a place that is white space or outside the text.
+    free = (texts.flags[spans.starts - 1] & texts.flags[spans.ends] & SPACE) != 0
+    doubtful = np.flatnonzero((spans.tokens > high * 7 // 8) | ~free)
+    places = zip(spans.starts[doubtful].tolist(), spans.ends[doubtful].tolist(), strict=True)
+    tokens = spans.tokens.copy()
+    tokens[doubtful] = tokenizer.count([texts.text[start:end] for start, end in places])
+    columns = (owners, spans.starts, spans.ends, tokens)
+    for owner, *span in zip(*(column.tolist() for column in columns), strict=True):
+        start, end, count = span
+        if count <= high:
+            yield owner, (start, end, count)
+            continue
+        for half in _halve(texts.text, (start, end, count), tokenizer, high):
+            yield owner, half
 
 
 def _strip(text: str, start: int, end: int, tokens: int) -> _Span:
     """Return a span without the white space around it."""
     body = text[start:end]
     return start + len(body) - len(body.lstrip()), start + len(body.rstrip()), tokens
-
-
-def _hold(texts: Sequence[str], spans: list[list[_Span]], tokenizer: TextTokenizer, high: int) -> list[list[_Span]]:
-    """Count again the chunks that may be over the limit on their own, and halve those that are.
-
-    Cut inside a word, or parted from its neighbours, a text may have more tokens than it had in place.
-    """
-    doubtful = [
-        (index, place)
-        for index, (text, each) in enumerate(zip(texts, spans, strict=True))
-        for place, (start, end, tokens) in enumerate(each)
-        if tokens > high * 7 // 8 or not (_is_free(text, start - 1) and _is_free(text, end))
-    ]
-    counts = tokenizer.count([texts[i][slice(*spans[i][place][:2])] for i, place in doubtful])
-    for (index, place), count in zip(reversed(doubtful), reversed(counts), strict=True):
-        start, end, _ = spans[index][place]
-        spans[index][place : place + 1] = _halve(texts[index], (start, end, count), tokenizer, high)
-    return spans
-
-
-def _is_free(text: str, place: int) -> bool:
-    """Whether no word goes on at a place: it is white space or outside the text."""
-    return not 0 <= place < len(text) or text[place].isspace()
 
 
 def _halve(text: str, span: _Span, tokenizer: TextTokenizer, high: int) -> list[_Span]:

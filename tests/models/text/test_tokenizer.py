@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from models.encoder import TextTokenizer
 from models.errors import DamagedModel
-from models.text.tokenizer import PIECE_CHARACTERS, Tokenizer, WordTokenizer
+from models.text.tokenizer import PIECE_CHARACTERS, WORD, Tokenizer, WordTokenizer
 
 TEXTS = st.text(st.sampled_from("ab\u00e9\u00df \n\t.,_-[]MASK\u5929\u5730\u3002\U0001f600\u200b\u20ac5"), max_size=60)
 
@@ -39,6 +39,11 @@ def changed(model: Path, folder: Path, change: Callable[[dict[str, Any]], object
 def test_spans_are_those_of_the_words_and_their_parts() -> None:
     spans = WordTokenizer().spans(["Tide, mark!", ""])
     assert [span.tolist() for span in spans] == [[[0, 4], [4, 5], [6, 10], [10, 11]], []]
+
+
+def test_every_character_is_to_the_count_what_it_is_to_the_pattern_of_words() -> None:
+    characters = list(map(chr, range(0x20000)))
+    assert WordTokenizer().count(characters) == [len(WORD.findall(each)) for each in characters]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -9,11 +9,13 @@ import re
 import textwrap
 import tokenize
 from collections.abc import Callable
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plain_chunker import plain_chunks
 from pydantic import ValidationError
 
 from models.encoder import TextTokenizer
@@ -88,6 +90,97 @@ def test_chunks_are_exact_spans_that_cover_every_visible_character_once_and_fit(
         check(text, chunks, which, 12)
     assert cut == chunk_texts(texts, which, CONFIG, 100)
     assert cut == [chunk_texts([text], which, CONFIG, 100)[0] for text in texts], "texts do not influence each other"
+
+
+# What the cutting looks at: ends of sentences of all kinds with what may close them, white space, titles, definitions,
+# fences, long words, and the zeros that a text may hold as well as what lies between two.
+CUTTING = [
+    *(
+        "A",
+        "b",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\n\n",
+        ".",
+        "!",
+        "?",
+        "\u2026",
+        "\u3002",
+        "\uff01",
+        "\uff61",
+        "'",
+        '"',
+        ")",
+        "]",
+        "*",
+        "_",
+    ),
+    *(
+        "\u201d",
+        "\u2019",
+        "\u300d",
+        "\u300f",
+        "\uff09",
+        "\u3000",
+        "\u00a0",
+        "\u2028",
+        "\x00",
+        "\x1c",
+        "\u00e9",
+        "\u5929",
+        "\U0001f600",
+    ),
+    *(
+        "# Head\n",
+        "#",
+        "## ",
+        "===",
+        "===\n",
+        "---\n",
+        "~~~\n",
+        "^^^^\n",
+        "|",
+        "Title\n",
+        "@cached\n",
+        "#[test]\n",
+        "def f(",
+        "pub(crate) fn f(",
+    ),
+    *(
+        "```",
+        "```py\n",
+        "~~~~ x\n",
+        "    ",
+        "export class X",
+        "y" * 70,
+        "Zm9v+/",
+        "One two three. ",
+        "Four five six.\n",
+        "\ud800",
+    ),
+]
+
+
+@settings(deadline=None, max_examples=250)
+@given(texts=st.lists(st.lists(st.sampled_from(CUTTING), max_size=60).map("".join), max_size=5), low=st.integers(1, 6))
+def test_the_cuts_are_those_of_the_plain_chunker(texts: list[str], low: int) -> None:
+    config, words = ChunkerConfig(min_tokens=low, max_tokens=12), WordTokenizer()
+    assert chunk_texts(texts, words, config, 100) == plain_chunks(texts, words, config, 100)
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_real_texts_are_cut_as_the_plain_chunker_cuts_them(
+    tokenizer: Tokenizer, words: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk, "GROUP_CHARACTERS", 40_000)  # several groups
+    which: TextTokenizer = WordTokenizer() if words else tokenizer
+    sources = [inspect.getsource(module) for module in (random, textwrap, tokenize)]
+    readmes = [str(each.metadata.json.get("description") or "") for each in distributions()][:12]
+    texts = ["", *map(normalise, sources + readmes), " \n"]
+    for config in (ChunkerConfig(), ChunkerConfig(min_tokens=4, max_tokens=12)):
+        assert chunk_texts(texts, which, config, 254) == plain_chunks(texts, which, config, 254)
 
 
 @pytest.mark.parametrize("module", [inspect, json, random, textwrap, tokenize])
