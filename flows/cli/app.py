@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from flows.cli import hold, init, look
 from flows.cli.models import models
+from flows.cli.quarantine import quarantine
 from flows.cli.report import report
 from flows.cli.run import add_flow
 from flows.cli.status import status
@@ -77,8 +78,6 @@ app = typer.Typer(
     help="Keeps an embedding index fresh, measured and reversible.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-quarantine = typer.Typer(no_args_is_help=True, help="The documents that were refused.", rich_markup_mode="rich")
-quarantine.command("list")(look.quarantine_list)
 
 app.command("init", rich_help_panel=SET_UP)(init.init)
 for name, row in FLOWS.items():

@@ -1,4 +1,4 @@
-"""The commands that only look: search, releases, runs, show, diff, quarantine, explain."""
+"""The commands that only look: search, releases, runs, show, diff, explain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.errors import InputError
 if TYPE_CHECKING:
     from storage.tables.releases import Releases
 
-__all__ = ["diff", "explain", "quarantine_list", "releases", "runs", "search", "show"]
+__all__ = ["diff", "explain", "releases", "runs", "search", "show"]
 
 _SHOWN = 50  # runs
 Mode = Literal["auto", "dense", "text", "hybrid"]
@@ -147,14 +147,6 @@ def diff(
         answers = asked(first, second, queries)
         told = difference.to_dict() | {"queries": answers.to_dict()}
         output.show(told, lambda: _views().diff_view(difference, answers))
-
-
-def quarantine_list(ctx: typer.Context, as_json: Json = False) -> None:
-    """List the refused documents with rule, reason and attempts, newest first."""
-    from storage.tables.quarantine import Quarantine
-
-    rows = Quarantine(_releases(ctx).store).all()
-    Output(as_json).show(rows, lambda: _views().quarantine_view(rows))
 
 
 def explain(
