@@ -20,6 +20,7 @@ from flows.cli.models import models
 from flows.cli.quarantine import quarantine
 from flows.cli.report import report
 from flows.cli.run import add_flow
+from flows.cli.services import down, services, up
 from flows.cli.status import status
 from flows.environment import log_to_stderr, set_up
 from flows.exits import exit_code
@@ -80,6 +81,9 @@ app = typer.Typer(
 )
 
 app.command("init", rich_help_panel=SET_UP)(init.init)
+app.command("up", rich_help_panel=SET_UP)(up)
+app.command("down", rich_help_panel=SET_UP)(down)
+app.command("services", rich_help_panel=SET_UP)(services)
 for name, row in FLOWS.items():
     add_flow(app, name, row)
 app.command("hold", rich_help_panel=RUN)(hold.hold)

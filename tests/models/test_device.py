@@ -28,10 +28,8 @@ def test_a_gpu_that_is_missing_is_refused_in_words() -> None:
 
 
 def test_what_every_machine_has_is_not_looked_for() -> None:
-    script = (
-        "import sys\nfrom models.device import require_device\n"
-        "require_device('auto', 'encoder.device'); require_device('cpu', 'encoder.device'); print('torch' in sys.modules)"
-    )
+    asked = "; ".join(f"require_device({device!r}, 'encoder.device')" for device in ("auto", "cpu"))
+    script = f"import sys\nfrom models.device import require_device\n{asked}; print('torch' in sys.modules)"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
