@@ -93,7 +93,7 @@ def plan(
     rebuild: bool = False,
     encoder: Annotated[str | None, Option(metavar="NAME")] = None,
     revision: Annotated[str | None, Option(metavar="COMMIT")] = None,
-    names: bool = False,
+    names: Annotated[bool, Option(verbose=True)] = False,
     exit_code: bool = False,
     console: Progress | None = None,
 ) -> Forecast:

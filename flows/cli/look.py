@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flows.cli.complete import release_numbers, releases_and_runs
 from flows.cli.output import Json, Output, configuration
 from storage.errors import InputError
 
@@ -17,7 +18,10 @@ __all__ = ["diff", "explain", "releases", "runs", "search", "show"]
 
 _SHOWN = 50  # runs
 Mode = Literal["auto", "dense", "text", "hybrid"]
-InRelease = Annotated[int | None, typer.Option("--release", metavar="N", help="Another than the current one.")]
+InRelease = Annotated[
+    int | None,
+    typer.Option("--release", metavar="N", help="Another than the current one.", autocompletion=release_numbers),
+]
 
 
 def search(
@@ -86,7 +90,7 @@ def releases(ctx: typer.Context, as_json: Json = False) -> None:
 def runs(
     ctx: typer.Context,
     limit: Annotated[
-        int | None, typer.Option("-n", "--limit", min=1, help="Runs to list. [default: 50; all with --json]")
+        int | None, typer.Option("-n", "--limit", min=1, help="Runs to list; else 50, and all with --json.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -101,7 +105,13 @@ def runs(
 def show(
     ctx: typer.Context,
     what: Annotated[
-        str | None, typer.Argument(metavar="[N|RUN]", help="Number of a release, or id of a run.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[N|RUN]",
+            help="Number of a release, or id of a run or its beginning.",
+            show_default=False,
+            autocompletion=releases_and_runs,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

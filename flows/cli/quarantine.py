@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["quarantine"]
 
-quarantine = typer.Typer(no_args_is_help=True, help="The documents that were refused.", rich_markup_mode="rich")
+quarantine = typer.Typer(
+    invoke_without_command=True,
+    help="The documents that were refused: list, show, retry, waive, unwaive.",
+    rich_markup_mode="rich",
+)
 
 Document = Annotated[str, typer.Argument(metavar="DOC", help="Id of the document, or the beginning of its key.")]
 Source = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Of this source alone.")]
@@ -37,6 +41,13 @@ def list_(
         Output(as_json).show(found.waivers, lambda: waivers_view(found.waivers))
     else:
         Output(as_json).show(found.rows, lambda: list_view(found))
+
+
+@quarantine.callback()
+def quarantined(ctx: typer.Context, as_json: Json = False) -> None:
+    """The documents that were refused; without a command, lists them."""
+    if ctx.invoked_subcommand is None:
+        list_(ctx, as_json=as_json)
 
 
 @quarantine.command("show")

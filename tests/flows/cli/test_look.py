@@ -117,7 +117,7 @@ def test_every_command_has_a_view_for_people(published: Path, arguments: tuple[s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("serch", "x"), "No such command"),
+        (("serch", "x"), "no such command"),
         (("search",), "either a text"),
         (("search", "x", "--queries", "q.txt"), "either a text"),
         (("search", " "), "blank"),
