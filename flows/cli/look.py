@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -60,6 +61,7 @@ def search(
         raise InputError("the text to look for is blank")
     from storage.filters import parse
     from tasks.search.log import QueryLog
+    from tasks.search.places import Places
     from tasks.search.search import Search, read_queries
 
     fits = parse(where or [])
@@ -67,16 +69,19 @@ def search(
     with Output(as_json).reserved() as output:
         config = configuration(ctx)
         device, threads = config.encoder.device, config.encoder.threads
+        places = Places(config.sources, config.base)
         with QueryLog.of(config.store.uri, config.queries) as log:
             opened = Search(
                 config.store.uri, release, device=device, threads=threads, mode=mode, rerank=rerank, log=log
             )
             for query, hits in opened.find(asked, k, fits, mode):
-                told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": hits}
+                where = places.located(hits)
+                rows = [each.to_dict() for each in where]
+                told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": rows}
                 if queries is not None and as_json:
                     output.line(told)
                 else:
-                    output.show(told, lambda query=query, hits=hits: _views().hits_view(opened.release, query, hits))  # type: ignore[misc]
+                    output.show(told, partial(_views().hits_view, opened.release, query, hits, [x.told for x in where]))
 
 
 def releases(ctx: typer.Context, as_json: Json = False) -> None:
@@ -168,8 +173,11 @@ def explain(
     """Say where a chunk comes from: source, revision, span, chunker, space, run, release."""
     from storage.explain import explain as explained
     from storage.pinned import Pinned
+    from tasks.search.places import Places, traced
 
-    told = explained(Pinned.open(configuration(ctx).store.uri, release), chunk)
+    config = configuration(ctx)
+    told = explained(Pinned.open(config.store.uri, release), chunk)
+    told |= traced(Places(config.sources, config.base), told)
     Output(as_json).show(told, lambda: _views().facts_view(f"chunk {chunk}", told))
 
 

@@ -63,7 +63,7 @@ def show(ctx: typer.Context, document: Document, source: Source = None, as_json:
 @quarantine.command("retry")
 def retry(
     ctx: typer.Context,
-    documents: Annotated[list[str] | None, typer.Argument(metavar="[DOC]...", help="Ids of documents.")] = None,
+    documents: Annotated[list[str] | None, typer.Argument(metavar="DOC", help="Ids of documents.")] = None,
     rule: Annotated[str | None, typer.Option("--rule", metavar="RULE", help="All that this rule refuses.")] = None,
     source: Source = None,
     as_json: Json = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from tasks.ingest.normalise import original_lines
 if TYPE_CHECKING:
     from storage.reader import Hit
 
-__all__ = ["Located", "Places"]
+__all__ = ["Located", "Places", "traced"]
 
 CACHED = 64  # texts that are kept: the same documents answer many queries
 
@@ -37,6 +37,11 @@ class Located:
     file: str | None = None
     line: int | None = None
     line_end: int | None = None
+
+    @property
+    def told(self) -> str | None:
+        """File and line as editors take them, `notes/a.md:12`; None where no file is known."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def to_dict(self) -> dict[str, Any]:
         """The hit as JSON-able values, and its place beside them."""
@@ -101,7 +106,7 @@ class Places:
 
     def _found(self, source: str, document: str) -> Place | None:
         config = self._configs.get(source)
-        if config is None:
+        if config is None or "://" in str(getattr(config, "path", "")):  # a pass over what lies far away takes long
             return None
         try:
             opened = open_source(config, self._base)
@@ -118,3 +123,18 @@ class Places:
         whole = Path(os.path.normpath(self._base / file))
         here = Path.cwd()
         return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
+
+
+def traced(places: Places, explained: Mapping[str, Any]) -> dict[str, Any]:
+    """The place of an explained chunk: its document's file with line or row, and the lines of the chunk in its span.
+
+    Args:
+        places: Finds them.
+        explained: What `storage.explain` told.
+    """
+    document, span = explained["document"], explained["span"]
+    place = places.place(document["source"], document["id"])
+    lines = places.lines(document["source"], document["id"], span["start"], span["end"], explained["text"])
+    first, last = lines or (None, None)
+    told = None if place is None else {"file": place.file, "line": place.line, "row": place.row}
+    return {"place": told, "span": {**span, "line": first, "line_end": last}}
