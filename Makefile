@@ -16,7 +16,7 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	$(BIN)/python -m compileall -q flows tasks models storage
+	$(BIN)/python -m compileall -q flows tasks models storage tidemark.py
 	@touch $@
 
 demo: install
@@ -40,10 +40,10 @@ bench: install
 	$(BIN)/python tests/benchmarks/run.py
 
 up: install
-	$(BIN)/python -m flows.services up
+	$(BIN)/tidemark up
 
 down:
-	$(BIN)/python -m flows.services down
+	$(BIN)/tidemark down
 
 lock: install
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock

@@ -54,20 +54,23 @@ def set_up() -> None:
     return_memory()
 
 
-def log_to_stderr(verbose: bool) -> None:
+def log_to_stderr(verbose: bool, quiet: bool = False) -> None:
     """Send logs to standard error: warnings of all, and of ours what a run tells, or everything.
 
     Args:
         verbose: Show what each stage logs.
+        quiet: Show errors alone.
     """
     handler = Stderr()
     handler.addFilter(Discreet())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    least = logging.ERROR if quiet else logging.WARNING
+    logging.getLogger().setLevel(least)
     for name in OURS:
-        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
+        logging.getLogger(name).setLevel(logging.INFO if verbose else least)
     # Without a terminal the progress is lines of the log, and they are wanted there.
-    logging.getLogger("flows.views.progress").setLevel(logging.INFO)
+    logging.getLogger("flows.views.progress").setLevel(least if quiet else logging.INFO)
 
 
 @cache

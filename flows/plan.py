@@ -12,6 +12,7 @@ from flows.config.schema import Config
 from flows.context import opened, rebased
 from flows.prepare import prepare, prepare_stored
 from flows.table import Option
+from models.device import require_device
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
 from storage.tables.holds import Holds
@@ -93,7 +94,7 @@ def plan(
     rebuild: bool = False,
     encoder: Annotated[str | None, Option(metavar="NAME")] = None,
     revision: Annotated[str | None, Option(metavar="COMMIT")] = None,
-    names: bool = False,
+    names: Annotated[bool, Option(verbose=True)] = False,
     exit_code: bool = False,
     console: Progress | None = None,
 ) -> Forecast:
@@ -112,10 +113,11 @@ def plan(
 
     Raises:
         InputError: The configuration names something that is not there.
-        ModelError: The encoder cannot be used.
+        ModelError: The encoder cannot be used, or the machine has not its device.
         Refused: No reader can open the release that the refresh would start from.
     """
     progress = console or Silent()
+    require_device(config.encoder.device, "encoder.device")
     if encoder is not None:
         return _reembedding(
             config, chosen(Store(config.store.uri), config.encoder, config.base, encoder, revision), progress

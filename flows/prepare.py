@@ -11,6 +11,7 @@ from storage.tables.roles import Precision
 from tasks.build.chunk import chunk
 from tasks.build.embed import find_pending
 from tasks.context import Context
+from tasks.curate.decisions import decided
 from tasks.curate.deduplicate import deduplicate
 from tasks.curate.validate import REFUSED, ValidationResult, validate
 from tasks.curate.validation import Suite
@@ -44,11 +45,12 @@ def prepare(
     with clock.stage("scan"):
         scanned = scan(context)
     with clock.stage("plan"):
-        planned = plan(context, scanned, keep=not accept_deletions)
+        decisions = decided(context.store, suite)
+        planned = plan(context, scanned, keep=not accept_deletions, decisions=decisions)
     with clock.stage("read"):
-        reading = read(context, planned)
+        reading = read(context, planned, decisions)
     with clock.stage("validate"):
-        validated = validate(context, suite, reading)
+        validated = validate(context, suite, reading, decisions)
     with clock.stage("deduplicate"):
         deduplicated = deduplicate(context, planned, validated)
     with clock.stage("chunk"):

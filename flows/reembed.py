@@ -13,6 +13,7 @@ from flows.run import Run, RunResult, recorded
 from flows.shorten import judges, shorten_release
 from flows.switch import PATIENCE, embed_beside, on_current
 from flows.table import Option
+from models.device import require_device
 from models.encoder import EncoderFolder, resolve
 from storage.errors import InputError
 from storage.outcome import Outcome
@@ -63,6 +64,7 @@ def reembed(
         LeaseHeld: Another run held the store for too long; finished vectors are kept.
     """
     progress, name, store = console or Silent(), new_run(), Store(config.store.uri)
+    require_device(config.encoder.device, "encoder.device")
     configured = resolve(config.encoder, config.base)
     if dimensions is not None and encoder is not None:
         raise InputError("reembed: --dimensions shortens the release's own vectors; give it or --encoder, not both")

@@ -14,6 +14,7 @@ from flows.loop import propose
 from flows.prepare import prepare
 from flows.run import Run, RunResult, recorded
 from flows.watching import Beside, beside
+from models.device import require_device
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
 from storage.tables.runs import new_run
@@ -67,11 +68,12 @@ def refresh(
 
     Raises:
         InputError: The configuration names something that is not there; nothing was recorded.
-        ModelError: The encoder cannot be used; nothing was recorded.
+        ModelError: The encoder cannot be used, or the machine has not its device; nothing was recorded.
         LeaseHeld: Another run holds the store.
         Exception: Whatever failed; the run is recorded as failed and the last release is untouched.
     """
     progress, name = console or Silent(), new_run()
+    require_device(config.encoder.device, "encoder.device")
     suite, configured = load_suite(config.validation), resolve(config.encoder, config.base)
     for split in SPLITS:  # wrong questions are told before hours of work, not after
         question_sets(config.evaluation, config.base, split)

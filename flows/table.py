@@ -44,9 +44,11 @@ class Option:
 
     Attributes:
         metavar: Stands for the value.
+        verbose: `--verbose` asks for it too.
     """
 
     metavar: str | None = None
+    verbose: bool = False
 
 
 @dataclass(frozen=True)

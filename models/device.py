@@ -7,7 +7,7 @@ from typing import Literal
 
 from models.errors import ModelError
 
-__all__ = ["Device", "choose_device"]
+__all__ = ["Device", "choose_device", "require_device"]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -33,3 +33,19 @@ def choose_device(wanted: Device, asked_by: str) -> str:
         # a training asks for products that repeat.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return chosen
+
+
+def require_device(wanted: Device, asked_by: str) -> None:
+    """Refuse a device that the machine has not, before anything is read for it.
+
+    What every machine has is not looked for, since to look takes the seconds that torch needs to start.
+
+    Args:
+        wanted: What is asked for.
+        asked_by: Who asks, for the message: the setting.
+
+    Raises:
+        ModelError: the machine has no such device.
+    """
+    if wanted not in ("auto", "cpu"):
+        choose_device(wanted, asked_by)

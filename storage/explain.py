@@ -8,6 +8,7 @@ from storage.errors import InputError
 from storage.pinned import Pinned
 from storage.tables.runs import Runs
 from storage.tables.store import Store
+from storage.tables.waivers import Waivers
 
 __all__ = ["explain"]
 
@@ -36,12 +37,20 @@ def explain(pinned: Pinned, chunk: str) -> dict[str, Any]:
         "span": {name: row[name] for name in ("start", "end", "ordinal", "tokens")},
         "content_hash": row["hash"],
         "document": document,
+        "waivers": _waivers(pinned, row["key"]),
         "chunker": release.text.chunker,
         "space": release.space,
         "encoder": release.text.encoder.to_dict(),
         "run": _run(pinned.store, document["run"]),
         "release": {"release": release.seq, "created": release.created, "outcome": release.outcome},
     }
+
+
+def _waivers(pinned: Pinned, key: str) -> list[dict[str, Any]]:
+    """Rules that would keep the document out, and who let it past them; those that stood when it was published."""
+    then = pinned.release.created
+    found = [each for each in Waivers(pinned.store).all() if each.key == key and each.content is not None]
+    return [each.to_dict() for each in found if each.since <= then and (each.ended is None or each.ended > then)]
 
 
 def _run(store: Store, run: str) -> dict[str, Any]:

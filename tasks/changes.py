@@ -66,7 +66,10 @@ def _accepted(fates: pl.DataFrame, context: Context, done: Preparation) -> pl.Da
         .when(pl.col("cause") != "new")
         .then(pl.col("cause"))
     )
-    return _rows(rows, change, reason=reason)
+    # Left: hardly any accepted document needs a waiver. One row a document, whatever the number of its waivers.
+    waived = done.validated.waived.group_by("key").agg(pl.col("rule").first(), pl.col("told").first())
+    rows = rows.join(waived, on="key", how="left")
+    return _rows(rows, change, rule=pl.col("rule"), reason=pl.coalesce("told", reason))
 
 
 def _refused(refused: pl.DataFrame, stale: pl.Series) -> pl.DataFrame:

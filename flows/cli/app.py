@@ -9,7 +9,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,10 +16,14 @@ from typer.core import TyperGroup
 
 from flows.cli import hold, init, look
 from flows.cli.models import models
+from flows.cli.options import dress, share
+from flows.cli.output import Loudness, speak
+from flows.cli.quarantine import quarantine
 from flows.cli.report import report
 from flows.cli.run import add_flow
+from flows.cli.services import down, services, up
 from flows.cli.status import status
-from flows.environment import log_to_stderr, set_up
+from flows.environment import set_up
 from flows.exits import exit_code
 from flows.stop import Terminated, heed, stopped
 from flows.table import FLOWS, RUN
@@ -47,19 +50,36 @@ def reported() -> Iterator[None]:
     except KeyboardInterrupt as error:
         typer.echo(STOPPED, err=True)
         sys.exit(exit_code(error))
+    except typer.TyperException as error:  # the command line itself is wrong
+        _tell(_misused(error), error)
+        sys.exit(error.exit_code)
     except failures(SystemExit) as error:
         if stopped() is not None:
             _tell(STOPPED, error)
             sys.exit(exit_code(Terminated() if stopped() == signal.SIGTERM else KeyboardInterrupt()))
-        # typer's own usage errors carry their text and code, and typer prints them.
-        if hasattr(error, "show") and hasattr(error, "exit_code"):
-            raise
         _tell(str(error) if _foreseen(error) else _unexpected(error), error)
-        sys.exit(exit_code(error))
+        raise SystemExit(exit_code(error)) from error
 
 
 class Reported(TyperGroup):
-    """The group of commands, with `reported` around each call."""
+    """The group of commands, with `reported` around each call, and the options of every command on each."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.late = True  # typer adds the options of completion when the group is made
+        share(self)
+
+    def get_params(self, ctx: Any) -> Any:
+        """The options before the name of a command."""
+        if self.late:
+            self.params, self.late = dress(self.params), False
+        return super().get_params(ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what stands before the name of a command."""
+        speak(Loudness.NORMAL)
+        with reported():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -70,17 +90,17 @@ class Reported(TyperGroup):
 app = typer.Typer(
     name="tidemark",
     cls=Reported,
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Keeps an embedding index fresh, measured and reversible.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-quarantine = typer.Typer(no_args_is_help=True, help="The documents that were refused.", rich_markup_mode="rich")
-quarantine.command("list")(look.quarantine_list)
 
 app.command("init", rich_help_panel=SET_UP)(init.init)
+app.command("up", rich_help_panel=SET_UP)(up)
+app.command("down", rich_help_panel=SET_UP)(down)
+app.command("services", rich_help_panel=SET_UP)(services)
 for name, row in FLOWS.items():
     add_flow(app, name, row)
 app.command("hold", rich_help_panel=RUN)(hold.hold)
@@ -109,18 +129,11 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     ctx: typer.Context,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", "-c", metavar="FILE", help="The configuration; else TIDEMARK_CONFIG, else ./tidemark.toml."
-        ),
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what each stage does.")] = False,
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Keep an embedding index fresh, measured and reversible."""
-    log_to_stderr(verbose)
-    ctx.obj = config
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
 
 
 def main() -> None:
@@ -141,6 +154,15 @@ def _tell(message: str, error: BaseException) -> None:
 def _foreseen(error: BaseException) -> bool:
     """Tell whether the text of an error was written for whoever reads it here; of a bug its type is told too."""
     return isinstance(error, TidemarkError) or exit_code(error) != 1
+
+
+def _misused(error: Any) -> str:
+    """Say in one line what is wrong with a command line, and where its options are told."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    said = said.replace("Value error, ", "").replace("argument(s)", "argument")
+    ctx = getattr(error, "ctx", None)
+    more = "" if ctx is None or said.endswith("?") else f"; see `{ctx.command_path} --help`"
+    return f"{said[:1].lower()}{said[1:]}{more}"
 
 
 def _unexpected(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli.init_sources import first_source
 from flows.config.toml import FILE, to_toml
 from storage.errors import InputError
 
@@ -17,11 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["init", "template"]
 
 WIDTH = 100
-TABLES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 # Folders that people keep documents in, looked for where no source is named.
 USUAL = ("docs", "notes", "documents", "content", "data")
-# What a name must be, as `storage.sources` says it; here so that a name is made of any folder's.
-ALLOWED = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
 def init(
@@ -78,7 +76,7 @@ def template(source: Path | None, base: Path) -> str:
     for name, field in Config.model_fields.items():
         parts.append("")
         if name == "sources":
-            parts += _source(source, base)
+            parts += first_source(source, base)
             continue
         parts.append(f"# {field.description}")
         value = getattr(defaults, name)
@@ -120,27 +118,3 @@ def _example(name: str, model: type[BaseModel], heading: str = "[[{}]]") -> list
         lines += [f"#     {line}" for line in textwrap.wrap(field.description or "", WIDTH - 4)]
         lines.append(f"# {key} = {shown}")
     return lines
-
-
-def _source(source: Path | None, base: Path) -> list[str]:
-    """Write the first `[[sources]]`."""
-    kind = "folder" if source is None or source.is_dir() else TABLES.get(source.suffix.lower(), "")
-    if not kind:
-        raise InputError(f"{source}: is no folder and no file of these: {', '.join(TABLES)}")
-    lines = ["# Where documents come from; repeat this for each source. Kinds: folder, jsonl, csv, parquet, python"]
-    lines += ["# (installed packages), or module:Class for a class of your own.", "[[sources]]"]
-    name = "".join(letter if letter in ALLOWED else "-" for letter in (source or Path("docs")).resolve().stem.lower())
-    lines += [f"name = {to_toml(name.strip('-_') or 'docs')}", f"kind = {to_toml(kind)}"]
-    lines += [f"path = {to_toml(_relative(source or Path('docs'), base))}"]
-    if kind != "folder":
-        lines += ["# Which column holds what; id and text are needed."]
-        lines += ['columns = { id = "id", text = "text" }']
-    return lines
-
-
-def _relative(path: Path, base: Path) -> str:
-    """Write a path as the configuration reads it: relative to its folder where it lies below."""
-    try:
-        return path.resolve().relative_to(base.resolve()).as_posix()
-    except ValueError:
-        return str(path.resolve())

@@ -1,23 +1,28 @@
-"""The commands that only look: search, releases, runs, show, diff, quarantine, explain."""
+"""The commands that only look: search, releases, runs, show, diff, explain."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flows.cli.complete import release_numbers, releases_and_runs
 from flows.cli.output import Json, Output, configuration
 from storage.errors import InputError
 
 if TYPE_CHECKING:
     from storage.tables.releases import Releases
 
-__all__ = ["diff", "explain", "quarantine_list", "releases", "runs", "search", "show"]
+__all__ = ["diff", "explain", "releases", "runs", "search", "show"]
 
 _SHOWN = 50  # runs
 Mode = Literal["auto", "dense", "text", "hybrid"]
-InRelease = Annotated[int | None, typer.Option("--release", metavar="N", help="Another than the current one.")]
+InRelease = Annotated[
+    int | None,
+    typer.Option("--release", metavar="N", help="Another than the current one.", autocompletion=release_numbers),
+]
 
 
 def search(
@@ -56,6 +61,7 @@ def search(
         raise InputError("the text to look for is blank")
     from storage.filters import parse
     from tasks.search.log import QueryLog
+    from tasks.search.places import Places
     from tasks.search.search import Search, read_queries
 
     fits = parse(where or [])
@@ -63,16 +69,19 @@ def search(
     with Output(as_json).reserved() as output:
         config = configuration(ctx)
         device, threads = config.encoder.device, config.encoder.threads
+        places = Places(config.sources, config.base)
         with QueryLog.of(config.store.uri, config.queries) as log:
             opened = Search(
                 config.store.uri, release, device=device, threads=threads, mode=mode, rerank=rerank, log=log
             )
             for query, hits in opened.find(asked, k, fits, mode):
-                told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": hits}
+                where = places.located(hits)
+                rows = [each.to_dict() for each in where]
+                told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": rows}
                 if queries is not None and as_json:
                     output.line(told)
                 else:
-                    output.show(told, lambda query=query, hits=hits: _views().hits_view(opened.release, query, hits))  # type: ignore[misc]
+                    output.show(told, partial(_views().hits_view, opened.release, query, hits, [x.told for x in where]))
 
 
 def releases(ctx: typer.Context, as_json: Json = False) -> None:
@@ -86,7 +95,7 @@ def releases(ctx: typer.Context, as_json: Json = False) -> None:
 def runs(
     ctx: typer.Context,
     limit: Annotated[
-        int | None, typer.Option("-n", "--limit", min=1, help="Runs to list. [default: 50; all with --json]")
+        int | None, typer.Option("-n", "--limit", min=1, help="Runs to list; else 50, and all with --json.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -101,7 +110,13 @@ def runs(
 def show(
     ctx: typer.Context,
     what: Annotated[
-        str | None, typer.Argument(metavar="[N|RUN]", help="Number of a release, or id of a run.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[N|RUN]",
+            help="Number of a release, or id of a run or its beginning.",
+            show_default=False,
+            autocompletion=releases_and_runs,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -149,14 +164,6 @@ def diff(
         output.show(told, lambda: _views().diff_view(difference, answers))
 
 
-def quarantine_list(ctx: typer.Context, as_json: Json = False) -> None:
-    """List the refused documents with rule, reason and attempts, newest first."""
-    from storage.tables.quarantine import Quarantine
-
-    rows = Quarantine(_releases(ctx).store).all()
-    Output(as_json).show(rows, lambda: _views().quarantine_view(rows))
-
-
 def explain(
     ctx: typer.Context,
     chunk: Annotated[str, typer.Argument(help="Id of a chunk, from a hit of `search --json`.")],
@@ -166,8 +173,11 @@ def explain(
     """Say where a chunk comes from: source, revision, span, chunker, space, run, release."""
     from storage.explain import explain as explained
     from storage.pinned import Pinned
+    from tasks.search.places import Places, traced
 
-    told = explained(Pinned.open(configuration(ctx).store.uri, release), chunk)
+    config = configuration(ctx)
+    told = explained(Pinned.open(config.store.uri, release), chunk)
+    told |= traced(Places(config.sources, config.base), told)
     Output(as_json).show(told, lambda: _views().facts_view(f"chunk {chunk}", told))
 
 

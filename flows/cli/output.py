@@ -9,23 +9,49 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from enum import Enum
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
+from flows.environment import log_to_stderr
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from flows.config.schema import Config
 
-__all__ = ["Json", "Output", "configuration", "plain"]
+__all__ = ["Json", "Loudness", "Output", "configuration", "loudness", "plain", "speak"]
 
 WIDTH = 120  # of a pipe or a file, which have none
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
+
+
+class Loudness(Enum):
+    """How much a command says beside its result."""
+
+    QUIET = "quiet"
+    NORMAL = "normal"
+    VERBOSE = "verbose"
+
+
+_loudness: ContextVar[Loudness] = ContextVar("loudness", default=Loudness.NORMAL)
+
+
+def speak(wanted: Loudness) -> None:
+    """Say as much as is wanted from now on: in logs, in progress, in hints."""
+    _loudness.set(wanted)
+    log_to_stderr(wanted is Loudness.VERBOSE, wanted is Loudness.QUIET)
+
+
+def loudness() -> Loudness:
+    """How much is to be said."""
+    return _loudness.get()
 
 
 class Output:
@@ -55,7 +81,9 @@ class Output:
         if self.as_json:
             self.line(data, indent=2 if self._stream.isatty() else None)
         else:
-            self.console().print(view())
+            from flows.views.lines import Trimmed
+
+            self.console().print(Trimmed(view()))
 
     def line(self, data: Any, indent: int | None = None) -> None:
         """Write one JSON value, on a line of its own unless it is indented."""
@@ -67,13 +95,14 @@ class Output:
 
     def console(self) -> Console:
         """The console that draws on standard output."""
-        from rich.console import Console
+        from flows.views.lines import Terminal
 
         if isinstance(self._stream, TextIOWrapper):  # a mark that the stream cannot write must not end a command
             self._stream.reconfigure(errors="replace")
         known = self._stream.isatty() or "COLUMNS" in os.environ
         width = None if known else WIDTH
-        console = Console(file=self._stream, width=width, highlight=False, emoji=False, markup=False)
+        hints = loudness() is not Loudness.QUIET
+        console = Terminal(hints=hints, file=self._stream, width=width, highlight=False, emoji=False, markup=False)
         console.on_broken_pipe = _broken  # type: ignore[method-assign] # ours is quiet, and has its own exit code
         return console
 

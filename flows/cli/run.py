@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from flows.cli.output import Json, Output, configuration
+from flows.cli.complete import release_numbers
+from flows.cli.options import dress
+from flows.cli.output import Json, Loudness, Output, configuration, loudness
 from flows.exits import exit_code
 from flows.table import FLOWS, FlowRow, Parameter, Result, shown
 from storage.errors import summary
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FlowCommand", "add_flow"]
 
+NUMBERS = ("release", "to")  # parameters that are the number of a release, which a shell can complete
+
 
 class FlowCommand(TyperCommand):
     """A command whose options are the parameters of a flow, read when somebody asks for them.
@@ -29,13 +33,15 @@ class FlowCommand(TyperCommand):
     The list of commands shows the row's help alone, so that it imports no flow.
     """
 
+    late = True  # its options are not there yet
+
     def get_params(self, ctx: Any) -> Any:
         """The options; the first call imports the flow and makes the command."""
-        if not self.params:
+        if self.late:
             app = typer.Typer(add_completion=False)
             app.command()(_command(str(self.name), FLOWS[str(self.name)]))
             made = typer.main.get_command(app)
-            self.params, self.callback = made.params, made.callback
+            self.params, self.callback, self.late = dress(made.params), made.callback, False
         return super().get_params(ctx)
 
 
@@ -77,13 +83,16 @@ def _command(name: str, row: FlowRow) -> Callable[..., None]:
 def _annotation(parameter: Parameter) -> Any:
     """The type of a parameter with what typer shows of it; without a name of its own a flag would get a `--no-` too."""
     flag = f"--{parameter.name.replace('_', '-')}"
-    option = typer.Option(flag, metavar=parameter.option.metavar, help=parameter.help)
+    completed = release_numbers if parameter.name in NUMBERS else None
+    option = typer.Option(flag, metavar=parameter.option.metavar, help=parameter.help, autocompletion=completed)
     return Annotated[parameter.type, option]
 
 
 def _run(name: str, row: FlowRow, ctx: typer.Context, as_json: bool, options: dict[str, Any]) -> None:
     """Run a flow and show its result, or in JSON that it failed."""
     config, began = configuration(ctx), datetime.now(UTC)
+    if loudness() is Loudness.VERBOSE:
+        options |= {each.name: True for each in row.parameters() if each.option.verbose}
     with Output(as_json).reserved() as output:
         try:
             result = _called(name, row, config, ctx.obj, options)
@@ -105,7 +114,8 @@ def _called(name: str, row: FlowRow, config: Config, file: Path | None, options:
 
             result: Result = call(deployed(name), config=str(file or ""), **options)
             return result
-    if not row.takes("console"):  # it is over before a progress could be drawn
+    # Some are over before a progress could be drawn.
+    if not row.takes("console") or loudness() is Loudness.QUIET:
         return row.run(config, **options)
     from flows.views.progress import showing
 

@@ -141,6 +141,7 @@ class Facts:
         changes: What the release has that the one before has not; None where they cannot be compared.
         settings: What else differs: setting, before, now.
         refused: By rule, the largest first.
+        waived: Documents in the index that a rule would refuse, and why somebody let them in.
         sources: By source.
         timeline: Releases, newest first, as `storage.timeline` tells them.
         checks: The audit that the release was published with.
@@ -165,6 +166,7 @@ class Facts:
     changes: tuple[Alteration, ...] | None = None
     settings: tuple[tuple[str, str, str], ...] = ()
     refused: tuple[Refused, ...] = ()
+    waived: tuple[Named, ...] = ()
     sources: tuple[Source, ...] = ()
     timeline: tuple[dict[str, Any], ...] = ()
     checks: tuple[dict[str, Any], ...] = ()

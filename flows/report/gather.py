@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flows.report.changes import altered, settings, sources
 from flows.report.drifted import drifted
 from flows.report.facts import Facts, Night
-from flows.report.refusals import refusals
+from flows.report.refusals import refusals, waived
 from storage.diff import between
 from storage.errors import TableMissing
 from storage.hashing import document_key
@@ -24,8 +24,10 @@ from storage.tables.quarantine import Quarantine
 from storage.tables.releases import Release, Releases
 from storage.tables.runs import Runs
 from storage.tables.store import Store
+from storage.tables.waivers import Waivers
 from storage.timeline import timeline
 from storage.usage import usage
+from tasks.curate.validation.suite import load_suite
 from tasks.watch.plane import on_the_map
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ def gather(
     held = Quarantine(store).told()
     figures = drifted(store, now)
     holds = tuple(hold.to_dict() for hold in Holds(store).all() if hold.since <= now)
+    rules = {rule.name: rule.identity for rule in load_suite(config.validation).rules}
+    about["waived"] = waived(Waivers(store).all(), rules, now)
     about |= {"refused": refusals(held, since), "drift": figures, "holds": holds}
     if shown is not None:
         about |= _of_release(store, shown) | {"usage": tuple(usage(store, _kept(releases, now)))}

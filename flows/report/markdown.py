@@ -37,7 +37,14 @@ def write_report(report: Mapping[str, Any], facts: Facts | None = None) -> str:
         lines = [f"# {str(report.get('outcome', 'run')).capitalize().replace('-', ' ')}", ""]
         lines += [_text(report["message"], 600), ""] if report.get("message") else []
     else:
-        lines = [*_verdict(facts), *_changes(facts), *_refused(facts), *_sources(facts), *_health(facts)]
+        lines = [
+            *_verdict(facts),
+            *_changes(facts),
+            *_refused(facts),
+            *_waived(facts),
+            *_sources(facts),
+            *_health(facts),
+        ]
     lines += ["## The run", "", *_counted(report, whole), ""]
     if seconds:
         lines += [f"![Seconds of each stage]({image(bar_chart(seconds, unit='s'))})", ""]
@@ -159,6 +166,15 @@ def _refused(facts: Facts) -> Iterator[str]:
         reason = f" ({_text(each.first[0].note)})" if each.first and each.first[0].note else ""
         yield f"- {_text(each.rule)}: {_names(each.first, each.count)}{reason}"
     yield ""
+
+
+def _waived(facts: Facts) -> Iterator[str]:
+    if not facts.waived:
+        return
+    yield from [f"## Let in by hand: {plural(len(facts.waived), 'document')}", ""]
+    yield from (f"- {_text(each.document)}: {_text(each.note, 300)}" for each in facts.waived[:GROUPS])
+    rest = len(facts.waived) - GROUPS
+    yield from [f"- and {rest:,} more", ""] if rest > 0 else [""]
 
 
 def _sources(facts: Facts) -> Iterator[str]:

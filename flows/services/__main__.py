@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
 from rich.markup import escape
 
 from flows.services import server
+from flows.services.here import set_apart
 from flows.services.place import Services
 from storage.errors import TidemarkError
 
@@ -49,11 +49,7 @@ def main() -> None:
 
 def _here() -> Services:
     """The services that the environment names; Prefect, imported later, finds no profile or setting of the caller's."""
-    services = Services.from_environment()
-    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
-        del os.environ[name]
-    os.environ["PREFECT_HOME"] = str(services.home)
-    return services
+    return set_apart(Services.from_environment())
 
 
 if __name__ == "__main__":

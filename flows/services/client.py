@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flows.services.errors import ServicesError
+from flows.services.launch import program
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -36,7 +36,7 @@ def job_template() -> dict[str, Any]:
     """
     return {
         "job_configuration": {
-            "command": shlex.join([sys.executable, "-m", "prefect.engine"]),
+            "command": shlex.join(program("prefect.engine")),
             "working_dir": ".",  # of the worker
             # Output goes to the dashboard: a pipe to the worker would break the run when the worker dies.
             "stream_output": False,

@@ -13,10 +13,20 @@ from flows.services.automations import FILE as AUTOMATIONS
 from flows.services.client import Dashboard
 from storage.errors import InputError
 
-__all__ = ["HEARTBEAT_SECONDS", "POOL", "Services", "client_settings", "direct", "inherited", "server_settings"]
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "HOME",
+    "POOL",
+    "Services",
+    "client_settings",
+    "direct",
+    "inherited",
+    "server_settings",
+]
 
 POOL = "tidemark"
 HEARTBEAT_SECONDS = 30
+HOME = Path(".tidemark", "prefect")  # of a folder
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Services:
     @property
     def home(self) -> Path:
         """The folder of the database, logs, process numbers and the password."""
-        return self.folder / ".tidemark" / "prefect"
+        return self.folder / HOME
 
     @property
     def url(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["MARK", "ROLE", "Owned", "find", "has_settings", "spawn", "stop"]
+__all__ = ["MARK", "ROLE", "Owned", "find", "has_settings", "homes", "spawn", "stop"]
 
 # A flow run lives in a session of its own and outlives a killed worker, so neither sessions nor parents find it again;
 # the environment is inherited by every child and cannot be lost.
@@ -95,6 +95,17 @@ def find(home: Path) -> list[Owned]:
         if process.pid not in mine:
             role = environment.get(ROLE, "")
             found.append(Owned(process, role, environment.get(FLOW_RUN), process.pid == mains.get(role)))
+    return found
+
+
+def homes() -> set[Path]:
+    """The folders of state of all services of this user that have a process."""
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):  # gone meanwhile, or another user's
+            home = process.environ().get(MARK)
+            if home and process.status() != psutil.STATUS_ZOMBIE:
+                found.add(Path(home))
     return found
 
 

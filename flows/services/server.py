@@ -7,7 +7,6 @@ import fcntl
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -20,7 +19,15 @@ from rich.markup import escape
 from flows.services.access import FILE, UMASK, USER, close_folder, make_password, read_password
 from flows.services.automations import Wanted, wanted
 from flows.services.errors import ServicesError
-from flows.services.place import HEARTBEAT_SECONDS, POOL, Services, client_settings, inherited, server_settings
+from flows.services.launch import program
+from flows.services.place import (
+    HEARTBEAT_SECONDS,
+    POOL,
+    Services,
+    client_settings,
+    inherited,
+    server_settings,
+)
 from flows.services.processes import find, has_settings, spawn, stop
 from storage.errors import InputError
 
@@ -137,7 +144,7 @@ def _raise_server(services: Services, say: Callable[[str], None]) -> None:
     if not current or not (any(each.main for each in ours) or services.dashboard.healthy()):
         stop(ours, seconds=10)
         _check_port(services.port)
-        command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(services.port)]
+        command = ["server", "start", "--host", "127.0.0.1", "--port", str(services.port)]
         _spawn(services, "server", command, settings)
         (services.home / "port").write_text(f"{services.port}\n")
     _wait(services.dashboard.healthy, "server", services, say)
@@ -154,14 +161,14 @@ def _raise_worker(services: Services) -> datetime | None:
     alive = {each.flow_run for each in find(services.home) if each.flow_run}
     services.dashboard.crash_runs("its process is gone: the worker or the machine was stopped", alive=alive)
     since = datetime.now(UTC)
-    command = ["-m", "prefect", "worker", "start", "--pool", POOL, "--name", "worker", "--type", "process"]
+    command = ["worker", "start", "--pool", POOL, "--name", "worker", "--type", "process"]
     _spawn(services, "worker", command, settings)
     return since
 
 
 def _spawn(services: Services, role: str, command: list[str], settings: Mapping[str, str]) -> None:
     environment = {**inherited(os.environ), **settings}
-    spawn(services.home, role, [sys.executable, *command], environment, services.folder, umask=UMASK)
+    spawn(services.home, role, [*program("prefect"), *command], environment, services.folder, umask=UMASK)
 
 
 def _check_port(port: int) -> None:
@@ -179,7 +186,7 @@ def _check_port(port: int) -> None:
 def _deploy(services: Services) -> None:
     file = str(services.deployments)
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file],
+        [*program("prefect"), "--no-prompt", "deploy", "--all", "--prefect-file", file],
         cwd=services.folder,  # Prefect resolves entrypoints from where it is called, and ours are modules, no paths
         env={**inherited(os.environ), **client_settings(services)},
         umask=UMASK,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from flows.drift import Backtest
@@ -74,7 +73,7 @@ def _detail(detail: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _figures(figures: Sequence[Judged]) -> Table:
+def _figures(figures: Sequence[Judged]) -> RenderableType:
     rows = table("figure", "source", "tonight", "usual", "limit", "nights", "", right=(2, 3, 4, 5))
     for judged in sorted(figures, key=lambda each: (not each.alarm, not each.over)):
         figure, band = judged.figure, judged.band

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -39,17 +40,26 @@ WORD = re.compile(r"\w{3,}")
 SPACES = re.compile(r"\s+")
 
 
-def hits_view(release: int, query: str, hits: Sequence[Hit]) -> RenderableType:
-    """Draw hits: score, title, source, place, and the passage with the words of the query."""
+def hits_view(release: int, query: str, hits: Sequence[Hit], places: Sequence[str | None] = ()) -> RenderableType:
+    """Draw hits: score, title, source, place, and the passage with the words of the query.
+
+    Args:
+        release: The release that was searched.
+        query: What was looked for.
+        hits: The hits.
+        places: File and line of each, where they are known.
+    """
     found = f"{len(hits)} hits in release {release}" if hits else f"nothing found in release {release}"
     parts: list[RenderableType] = [Text.assemble(("\n" + clean(query), "bold"), ("  " + found, "dim"))]
-    for rank, hit in enumerate(hits, start=1):
+    for rank, (hit, place) in enumerate(zip_longest(hits, places), start=1):
         made = Table.grid(padding=(0, 1))
         made.add_column(justify="right", no_wrap=True, width=3, style="dim")
         made.add_column(no_wrap=True, style="green")
         made.add_column(overflow="fold")
         made.add_row(f"{rank}", f"{hit.score:.3f}", Text(named(hit.title or hit.document), style="bold"))
-        where = f"{hit.source}  {named(hit.document)}  characters {hit.start:,} to {hit.end:,}  chunk {hit.chunk}"
+        # Not of the file: what is stored has other line ends and no blanks behind its lines.
+        span = f"characters {hit.start:,} to {hit.end:,} of the stored text"
+        where = f"{hit.source}  {named(place or hit.document)}  {span}  chunk {hit.chunk}"
         made.add_row("", "", Text(clean(where), style="dim"))
         made.add_row("", "", excerpt(hit.text, query))
         parts.append(Padding(made, (1, 0, 0, 0), expand=False))

@@ -24,9 +24,10 @@ def models_view(models: Sequence[CataloguedModel], now: datetime | None = None) 
     """Draw the models, newest first: what each is, what it was trained from, what it reached, who uses it."""
     if not models:
         return Group(Text("the store keeps no model yet"), steps(["tidemark refresh"], "start with:"))
-    made = table("space", "name", "kind", "trained from", "created", "measured", "releases", "size", right=(7,))
-    for column in (made.columns[0], made.columns[2]):  # what is folded can be neither copied nor read
-        column.no_wrap = True
+    made = table(
+        "space", "name", "kind", "trained from", "created", "measured", "releases", "size",
+        right=(7,), optional=("releases", "created", "size", "kind", "trained from", "measured"),
+    )  # fmt: skip
     for model in models:
         created = "" if model.created is None else age(model.created, now)
         more = len(model.releases) - SHOWN

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from flows.views.lines import Hint, Pairs
+from flows.views.tables import table
 from storage.outcome import Outcome
 
 __all__ = ["COLOURS", "bars", "clean", "grid", "heading", "named", "size", "steps", "table"]
@@ -45,20 +46,6 @@ def heading(what: str, about: str, verdict: str, style: str) -> RenderableType:
     return Padding(line, (1, 0, 0, 0), expand=False)
 
 
-def table(*columns: str, right: Sequence[int] = ()) -> Table:
-    """Make an empty table in the house's look; what is too long is folded, never cut.
-
-    Args:
-        *columns: Headings.
-        right: Positions of the columns of numbers.
-    """
-    made = Table(box=box.SIMPLE_HEAD, header_style="cyan", pad_edge=False, show_edge=False, padding=(0, 1))
-    for position, name in enumerate(columns):
-        number = position in right
-        made.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number)
-    return made
-
-
 def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
     """Draw names and values side by side; the second column is one of numbers where a third explains it.
 
@@ -66,14 +53,7 @@ def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
         rows: Two or three texts each.
         gap: Blank lines above.
     """
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="dim", no_wrap=True)
-    width = max((len(row) for row in rows), default=1)
-    for position in range(1, width):
-        made.add_column(overflow="fold", justify="right" if width > 2 and position == 1 else "left")
-    for row in rows:
-        made.add_row(*(clean(value) for value in row))
-    return Padding(made, (gap, 0, 0, 0), expand=False)
+    return Padding(Pairs([[clean(value) for value in row] for row in rows]), (gap, 0, 0, 0), expand=False)
 
 
 def bars(seconds: Mapping[str, float]) -> RenderableType:
@@ -96,7 +76,7 @@ def steps(commands: Sequence[str], lead: str) -> RenderableType:
     if not commands:
         return Text("")
     lines = [Text(lead, style="dim"), *(Text(f"  {command}", style="cyan") for command in commands)]
-    return Padding(Group(*lines), (1, 0), expand=False)
+    return Hint(Padding(Group(*lines), (1, 0), expand=False))
 
 
 def clean(text: object) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rich.bar import Bar
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from flows.views.parts import COLOURS, clean, heading, steps, table
@@ -70,7 +69,7 @@ def answers_view(a: int, b: int, found: Answers) -> RenderableType:
     return Group(*parts)
 
 
-def _modes(found: SetResult) -> Table:
+def _modes(found: SetResult) -> RenderableType:
     rows = table("mode", "nDCG@10", "interval", *METRICS[1:], right=tuple(range(1, 2 + len(METRICS))))
     shown = dict(found.modes)
     if found.exact is not None and "dense" in shown and found.exact is not shown["dense"]:
@@ -86,7 +85,7 @@ def _cells(result: ModeResult) -> list[str]:
     return [first, f"{result.low:.3f} to {result.high:.3f}", *others]
 
 
-def _slices(found: SetResult) -> Table:
+def _slices(found: SetResult) -> RenderableType:
     rows = table(f"slice ({found.sliced})", "questions", "nDCG@10", "interval", "", right=(1, 2, 3))
     for part in found.slices:
         style = "dim" if part.by == "noise" else ""

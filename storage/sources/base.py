@@ -23,6 +23,7 @@ __all__ = [
     "Content",
     "Document",
     "Item",
+    "Place",
     "Source",
     "SourceConfig",
     "Wanted",
@@ -104,6 +105,22 @@ class Item(NamedTuple):
     revision: str
     bytes: int | None = None
     problem: str | None = None
+
+
+class Place(NamedTuple):
+    """Where a document stands, for whoever wants to open it.
+
+    Attributes:
+        file: The file, absolute or relative to the configuration's folder, or its URL.
+        line: Where the document begins in it, from 1; None where it is the whole file, or the file has no lines.
+        row: The row, where rows are counted instead.
+        text: The text of the file where the document is all of it, line by line; None where it was made of markup.
+    """
+
+    file: str
+    line: int | None = None
+    row: int | None = None
+    text: str | None = None
 
 
 class Blob(str):

@@ -22,6 +22,7 @@ from storage.sources import links, markup
 from storage.sources.base import (
     Document,
     Item,
+    Place,
     SourceConfig,
     digest,
     document_slices,
@@ -130,6 +131,16 @@ class FolderSource:
         """Yield the documents of these files in the order of `ids`; see `Source.read`."""
         self._check_root()
         return document_slices(self._documents(ids))
+
+    def place(self, identity: str) -> Place | None:
+        """Find a file, and its text where lines of it are lines of the document; None where it is gone."""
+        found = self._opened(identity)
+        if found is None:
+            return None
+        text = None
+        if isinstance(found, _File) and not found.is_html:
+            text = markup.page(found.raw, found.path.name, self._config.encoding).text
+        return Place(str(self._root / identity), text=text)
 
     @property
     def passed_over(self) -> dict[str, int]:

@@ -22,6 +22,7 @@ from storage.sources.base import (
     SLICE_ROWS,
     Document,
     Item,
+    Place,
     SourceConfig,
     digest,
     document_slices,
@@ -70,6 +71,18 @@ class PythonSource:
         """Yield these objects in the order of the listing, parsing only the files they can be in; see `Source.read`."""
         wanted = set(ids.to_list())
         return document_slices(document for document in self._documents(wanted) if document.id in wanted)
+
+    def place(self, identity: str) -> Place | None:
+        """Find the definition of an object; None where it is gone."""
+        homes = set(_prefixes(identity))
+        for package in self._packages:
+            for module in self._modules(package):
+                if module.name not in homes and module.relative != identity:
+                    continue
+                for found in self._objects(package, module):
+                    if found.id == identity:
+                        return Place(str(module.path), orjson.loads(found.metadata).get("line"))
+        return None
 
     def _documents(self, wanted: set[str] | None) -> Iterator[Document]:
         homes = None if wanted is None else {home for name in wanted for home in _prefixes(name)}

@@ -10,7 +10,7 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field, field_validator
 
-from storage.sources.base import DOCUMENTS, LISTING, NO_BLOB, SourceConfig, Wanted, regrouped
+from storage.sources.base import DOCUMENTS, LISTING, NO_BLOB, Place, SourceConfig, Wanted, regrouped
 from storage.sources.files import DataFile, data_files
 from storage.sources.rows import Batch, Columns, RowMapping, documents_of
 from storage.sources.times import check_form
@@ -77,6 +77,17 @@ class TableSource(ABC):
         wanted = Wanted(ids)
         frames = (documents_of(batch, self._mapping, wanted.mask) for batch in self._batches())
         return regrouped(frame.with_columns(NO_BLOB).select(DOCUMENTS.names()) for frame in frames if len(frame))
+
+    def place(self, identity: str) -> Place | None:
+        """Find the first row with an id, by a pass over the files up to it; None where there is none any more."""
+        for batch in self._batches():
+            ids = documents_of(batch, self._mapping)["id"]
+            numbers = [batch.numbers[at] for at in (ids == identity).arg_true()]
+            if any(item.id == identity for item in batch.broken):  # it is called by its place: `file#L12`
+                numbers.append(int(identity.rpartition("#")[2].partition("-")[0][1:]))
+            if numbers:
+                return Place(batch.file, numbers[0]) if batch.unit == "L" else Place(batch.file, row=numbers[0])
+        return None
 
     def _files(self) -> Sequence[DataFile]:
         return data_files(self._path, self._base_dir, source=self.name, suffix=self._kind)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
@@ -24,6 +25,7 @@ __all__ = ["HtmlReader"]
 _CHILD = (
     "import sys; sys.path[:] = sys.argv[1:]\nfrom storage.html import serve; serve(sys.stdin.buffer, sys.stdout.buffer)"
 )
+_ROOT = str(Path(__file__).resolve().parents[2])  # first: somebody's own `storage` may come before ours on the path
 _START = 120.0  # seconds; it takes a fraction of one
 _GRACE = 2.0  # seconds between the end of a pipe and that of its process
 _PIPE = 64 * 1024  # bytes
@@ -75,7 +77,7 @@ class HtmlReader:
     def _start(self) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C in the terminal is for this process, which then ends that one.
         process = self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _CHILD, *sys.path],
+            [sys.executable, "-I", "-c", _CHILD, _ROOT, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _TABLES = (
     *("runs", "leases", "quarantine", "releases", "evaluations", "format", "generated", "models"),
-    *("drift", "nights", "vocabulary", "canaries", FILES_TABLE, "holds", "notices"),
+    *("drift", "nights", "vocabulary", "canaries", FILES_TABLE, "holds", "notices", "waivers", "retries"),
 )
 _FRAGMENTS = 16  # each night leaves one or two: more of them slow every look
 _VERSIONS = 64  # written since the last time; a heartbeat makes one without a fragment

@@ -35,6 +35,7 @@ HELD: dict[str, pl.DataType | type[pl.DataType]] = {
     "defect": pl.Boolean,
     "stale_since": _TIME,
     "first_seen": _TIME,
+    "last_seen": _TIME,
 }
 # What a report says of them.
 TOLD: dict[str, pl.DataType | type[pl.DataType]] = {

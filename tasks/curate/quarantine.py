@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from storage.tables.quarantine import Quarantine
+from storage.tables.waivers import Waivers
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
 from tasks.curate.validate import REFUSED, ValidationResult
@@ -22,6 +23,10 @@ def quarantine(context: Context, plan: Plan, validated: ValidationResult) -> Non
     """
     rows = pl.concat([validated.refused, _kept(context, plan)])
     Quarantine(context.store).refuse(rows, context.run, context.now)
+    # Only now is it known what a waiver lets in: from here on a file that is touched keeps it, and one that is edited
+    # loses it.
+    if validated.waived.height:
+        Waivers(context.store).bind(dict(validated.waived.select("waiver", "content").iter_rows()))
 
 
 def settle(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from storage.spill import Spill
+from storage.tables.waivers import Waiver
 from tasks.context import Context
+from tasks.curate.decisions import NO_DECISIONS, Decisions, content_of
 from tasks.curate.validation import BatchVerdict, RowVerdicts, Suite, Validator
 from tasks.ingest.read import Reading
 from tasks.stage import stage
@@ -25,6 +27,8 @@ REFUSED: dict[str, Any] = {
 FATES: dict[str, Any] = {"document_key": pl.String, "fate": pl.String, "passing": pl.Boolean}
 ACCEPTED = ["key", "source", "id", "revision", "content_hash", "record_hash", "judged", "title", "metadata"]
 ACCEPTED += ["licence", "timestamp", "queries", "text", "blob", "cause"]
+# What waivers let in: the row, the rule and its reason, the waiver with its words, and the content that it holds for.
+WAIVED: dict[str, Any] = dict.fromkeys(["key", "rule", "reason", "waiver", "told", "content"], pl.String)
 EXCERPT = 200  # characters of a refused text that the quarantine shows
 
 
@@ -42,6 +46,7 @@ class ValidationResult:
         judged: How many were judged by the rules.
         causes: Why documents were accepted: how many a cause.
         verdict: What the expectations on the whole batch said; None where nothing was judged.
+        waived: Documents that a rule would have refused and a waiver let past it, WAIVED columns.
     """
 
     accepted: Spill
@@ -52,6 +57,7 @@ class ValidationResult:
     judged: int
     causes: Mapping[str, int]
     verdict: BatchVerdict | None
+    waived: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=WAIVED))
 
     @property
     def flagged(self) -> dict[str, int]:
@@ -76,14 +82,17 @@ class _Gathering:
         self.accepted = accepted
         self.causes: dict[str, int] = {}
         self.refused: list[pl.DataFrame] = []
+        self.waived: list[pl.DataFrame] = []
 
-    def take(self, frame: pl.DataFrame, verdicts: RowVerdicts) -> None:
+    def take(self, frame: pl.DataFrame, verdicts: RowVerdicts, waivers: Mapping[tuple[str, str], Waiver]) -> None:
         """Spill the accepted rows of one slice and keep the refused ones."""
         accepted = frame.filter(verdicts.accepted).with_columns(_cause())
         for cause, count in accepted.group_by("cause").len().iter_rows():
             self.causes[cause] = self.causes.get(cause, 0) + int(count)
         self.accepted.append(accepted.select(ACCEPTED))
         self.refused.append(_refused(frame.filter(~verdicts.accepted), verdicts.refusals))
+        if verdicts.waived.height:
+            self.waived.append(_waived(frame, verdicts.waived, waivers))
 
     def result(self, judged: int, verdict: BatchVerdict | None) -> ValidationResult:
         """Tell refused documents, whose old version goes, from broken ones, whose old version stays."""
@@ -99,11 +108,12 @@ class _Gathering:
             judged=judged,
             causes=self.causes,
             verdict=verdict,
+            waived=pl.concat(self.waived) if self.waived else pl.DataFrame(schema=WAIVED),
         )
 
 
 @stage
-def validate(context: Context, suite: Suite, reading: Reading) -> ValidationResult:
+def validate(context: Context, suite: Suite, reading: Reading, decisions: Decisions = NO_DECISIONS) -> ValidationResult:
     """Judge what was read, slice by slice."""
     gathering = _Gathering(context.workspace.spill("accepted"))
     validator: Validator | None = None
@@ -111,8 +121,10 @@ def validate(context: Context, suite: Suite, reading: Reading) -> ValidationResu
     for frame in reading.documents.slices():
         if validator is None:  # Great Expectations takes seconds to import: a night without news does without it
             validator = Validator(suite, context.now)
+        waivers = decisions.letting_in(frame)
         # The quarantine names rows, since a repeated id has rows of its own.
-        gathering.take(frame, validator.rows(frame.drop("key").rename({"row": "key"})))
+        verdicts = validator.rows(frame.drop("key").rename({"row": "key"}), waivers)
+        gathering.take(frame, verdicts, waivers)
         judged += frame.height
         context.progress.advance(judged, reading.documents.rows, "documents")
     return gathering.result(judged, None if validator is None else validator.verdict())
@@ -130,6 +142,17 @@ def _cause() -> pl.Expr:
         .otherwise(pl.lit("rules"))
         .alias("cause")
     )
+
+
+def _waived(frame: pl.DataFrame, waived: pl.DataFrame, waivers: Mapping[tuple[str, str], Waiver]) -> pl.DataFrame:
+    """Put what was waived beside who waived it, and the content that it is bound to from now on."""
+    used = [waivers[key, rule] for key, rule in waived.select("key", "rule").iter_rows()]
+    hashes = {row: content_of(*both) for row, *both in frame.select("row", "content_hash", "record_hash").iter_rows()}
+    return waived.with_columns(
+        pl.Series("waiver", [each.waiver for each in used], dtype=pl.String),
+        pl.Series("told", [each.told for each in used], dtype=pl.String),
+        pl.Series("content", [hashes[key] for key in waived["key"]], dtype=pl.String),
+    ).select(list(WAIVED))
 
 
 def _refused(frame: pl.DataFrame, refusals: pl.DataFrame) -> pl.DataFrame:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
-__all__ = ["NORMALISER", "normalise"]
+__all__ = ["NORMALISER", "normalise", "original_lines"]
 
 # Raise it with every change of what `normalise` returns: it is in the fingerprint of all that follows.
 NORMALISER = "2"
@@ -23,6 +24,9 @@ ESCAPES = re.compile(
     "|\\](?:[^\x07\x1b\n]*+(?:\x07|\x1b\\\\))?+"  # title of the window, links
     "|[()][0AB]?+|[=>78cDEHMNOZ\\\\])"  # tables of characters, keypad, kept places
 )
+# What ends a line for `normalise`, and of that what ends one for an editor.
+ENDINGS = re.compile("\r\n|[\r\n\x0b\x0c\x85]")
+COUNTED = ("\r\n", "\r", "\n")
 ENDS = SPACES + "\n\x1a"  # old systems end a text file with the last of them
 
 
@@ -41,13 +45,44 @@ def normalise(text: str) -> str:
     Returns:
         The normalised text; normalising it again changes nothing.
     """
+    return _cleaned(text).lstrip(BYTE_ORDER_MARK + "\n").rstrip(ENDS)
+
+
+def original_lines(text: str, spans: Iterable[tuple[int, int, str]]) -> list[tuple[int, int] | None]:
+    """Find the lines of a text, as editors count them, of which parts of its normalised form were made.
+
+    Args:
+        text: Decoded text of a document, as it lies in its file.
+        spans: Start, end and what is said to stand there, of parts of the normalised text.
+
+    Returns:
+        First and last line of each part, from 1; None where something else stands there: the text is another one now.
+    """
+    cleaned = _cleaned(text)
+    normal = normalise(text)
+    # Normalising takes blank lines away at the start alone; within a line it may take characters, but never a line.
+    skipped = cleaned[: len(cleaned) - len(cleaned.lstrip(BYTE_ORDER_MARK + "\n"))].count("\n")
+    numbers = [1]
+    for found in ENDINGS.finditer(text):
+        numbers.append(numbers[-1] + (found.group() in COUNTED))
+    lines: list[tuple[int, int] | None] = []
+    for start, end, said in spans:
+        if not start < end or normal[start:end] != said:
+            lines.append(None)
+            continue
+        first, last = (skipped + normal.count("\n", 0, at) for at in (start, end - 1))
+        lines.append((numbers[first], numbers[last]))
+    return lines
+
+
+def _cleaned(text: str) -> str:
     plain = BREAKS.sub("\n", text.lstrip(BYTE_ORDER_MARK))
     if "\b" in plain:
         plain = "\n".join(_written_over(line) if "\b" in line else line for line in plain.split("\n"))
     if "\x1b" in plain:
         plain = ESCAPES.sub("", plain)
     lines = unicodedata.normalize("NFC", plain).split("\n")
-    return "\n".join(line.rstrip(SPACES) for line in lines).lstrip(BYTE_ORDER_MARK + "\n").rstrip(ENDS)
+    return "\n".join(line.rstrip(SPACES) for line in lines)
 
 
 def _written_over(line: str) -> str:

@@ -9,6 +9,7 @@ import polars as pl
 
 from storage.tables.quarantine import Quarantine
 from tasks.context import Context
+from tasks.curate.decisions import NO_DECISIONS, Decisions
 from tasks.curate.validation.rules import DEFECTS
 from tasks.ingest.scan import Scan
 from tasks.stage import stage
@@ -66,6 +67,7 @@ def classify(
     rules_fingerprints: Mapping[str, str],
     *,
     keep: bool = True,
+    decisions: Decisions = NO_DECISIONS,
 ) -> Plan:
     """Compare a listing with the ledger and the quarantine.
 
@@ -76,9 +78,10 @@ def classify(
         rules_fingerprints: Source to the fingerprint of its normaliser and rules; the column `judged` of ledger and
             quarantine holds the one that a row was judged by.
         keep: Keep what a source that is broken in part lists no more, instead of counting it as gone.
+        decisions: What people decided of refused documents.
     """
     quarantined = _completed(quarantined)
-    frame = _compared(listed, ledger, quarantined, rules_fingerprints)
+    frame = _compared(listed, ledger, quarantined, rules_fingerprints, decisions)
     columns = [*listed.columns, "cause"]
     # Ledger rows without a listed row of their key. Anti, on the key and not on the row: a document is there as long as
     # any row of its id is.
@@ -111,7 +114,11 @@ def _completed(quarantined: pl.DataFrame) -> pl.DataFrame:
 
 
 def _compared(
-    listed: pl.DataFrame, ledger: pl.DataFrame, quarantined: pl.DataFrame, rules_fingerprints: Mapping[str, str]
+    listed: pl.DataFrame,
+    ledger: pl.DataFrame,
+    quarantined: pl.DataFrame,
+    rules_fingerprints: Mapping[str, str],
+    decisions: Decisions,
 ) -> pl.DataFrame:
     """Give every listed row the `cause` that it must be read for, `held`, or null where the release holds it."""
     rules = pl.DataFrame(
@@ -119,12 +126,16 @@ def _compared(
         schema={"source": pl.String, "now": pl.String},
     )
     known = ledger.select("key", pl.col("revision").alias("was"), pl.col("judged").alias("by"))
-    refused = quarantined.filter(pl.col("rule") != SOURCE_BROKEN).select(
+    # Left: hardly any refused row was asked for again.
+    asked = quarantined.join(decisions.retries, on="key", how="left", maintain_order="left")
+    refused = asked.filter(pl.col("rule") != SOURCE_BROKEN).select(
         pl.col("key").alias("row"),
         pl.col("revision").alias("held"),
         pl.col("judged").alias("held_by"),
         "rule",
         "defect",
+        # A run that tried it since then has met the request.
+        (pl.col("since") > pl.col("last_seen")).fill_null(value=False).alias("again"),
     )
     # All three are left joins: every listed row has exactly one fate, whether or not release and quarantine know it.
     # The ledger is asked by the row and not by the key: a second row of an id is no document, and so never the same.
@@ -133,9 +144,10 @@ def _compared(
         .join(known, left_on="row", right_on="key", how="left", maintain_order="left")
         .join(refused, on="row", how="left", maintain_order="left")
     )
+    frame = frame.with_columns(decisions.judged(frame["row"], frame["now"]))
     # What could not be read is tried again each night; what was refused only when the row or the rules changed.
     unread = (pl.col("rule") == READABLE) & pl.col("problem").is_null()
-    held = (pl.col("held") == pl.col("revision")) & (pl.col("held_by") == pl.col("now")) & ~unread
+    held = (pl.col("held") == pl.col("revision")) & (pl.col("held_by") == pl.col("now")) & ~unread & ~pl.col("again")
     cause = (
         pl.when(held.fill_null(value=False))
         .then(pl.lit("held"))
@@ -181,7 +193,9 @@ def _kept(
 
 
 @stage
-def plan(context: Context, scan: Scan, *, keep: bool = True) -> Plan:
+def plan(context: Context, scan: Scan, *, keep: bool = True, decisions: Decisions = NO_DECISIONS) -> Plan:
     """Classify the run's listing; without `keep`, what a broken source lists no more is gone."""
     quarantined = Quarantine(context.store).held()
-    return classify(scan.listed, context.ledger(), quarantined, context.rules_fingerprints, keep=keep)
+    return classify(
+        scan.listed, context.ledger(), quarantined, context.rules_fingerprints, keep=keep, decisions=decisions
+    )

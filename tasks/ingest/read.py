@@ -16,6 +16,7 @@ from storage.sources import Source
 from storage.sources.base import DOCUMENTS, NO_BLOB, OPTIONAL
 from storage.spill import Spill
 from tasks.context import Context
+from tasks.curate.decisions import NO_DECISIONS, Decisions
 from tasks.ingest.normalise import normalise
 from tasks.ingest.plan import Plan
 from tasks.ingest.redact import Redaction, redact
@@ -137,7 +138,7 @@ def _unread(broken: pl.DataFrame) -> pl.DataFrame:
 
 
 @stage
-def read(context: Context, plan: Plan) -> Reading:
+def read(context: Context, plan: Plan, decisions: Decisions = NO_DECISIONS) -> Reading:
     """Read every candidate, drop what did not change, spill the rest for the rules to judge."""
     ledger = context.ledger().select(
         "key",
@@ -151,7 +152,7 @@ def read(context: Context, plan: Plan) -> Reading:
     met: list[pl.Series] = []
     untimed = 0
     redacted: Counter[str] = Counter()
-    for frame in _candidates(context, plan, ledger):
+    for frame in _candidates(context, plan, ledger, decisions):
         met.append(frame["row"])
         touched.append(frame.filter("alike").select(list(TOUCHED)))
         untimed += _told(frame, first=not untimed)
@@ -182,7 +183,7 @@ def _told(frame: pl.DataFrame, *, first: bool) -> int:
     return wrong.height
 
 
-def _candidates(context: Context, plan: Plan, ledger: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _candidates(context: Context, plan: Plan, ledger: pl.DataFrame, decisions: Decisions) -> Iterator[pl.DataFrame]:
     """Read slice by slice, each row beside what the ledger holds of its document."""
     for source in context.sources:
         mine = plan.candidates.filter(pl.col("source") == source.name)
@@ -190,8 +191,10 @@ def _candidates(context: Context, plan: Plan, ledger: pl.DataFrame) -> Iterator[
         for part in readings(source, mine):
             # Left: a document that the ledger does not know is new, and no reason to drop it.
             frame = identified(part, context.redactions).join(ledger, on="key", how="left", maintain_order="left")
+            rules = pl.Series("judged", [now], dtype=pl.String).new_from_index(0, frame.height)
+            frame = frame.with_columns(decisions.judged(frame["row"], rules))
             same = (pl.col("content_hash") == pl.col("old_content")) & (pl.col("record_hash") == pl.col("old_record"))
             # A second row of an id is no document, however equal to the first: it is judged, and refused, by itself.
             sound = pl.col("problem").is_null() & (pl.col("occurrence") == 1)
-            alike = (same & (pl.col("old_judged") == now) & sound).fill_null(value=False)
-            yield frame.with_columns(alike.alias("alike"), pl.lit(now).alias("judged"))
+            alike = (same & (pl.col("old_judged") == pl.col("judged")) & sound).fill_null(value=False)
+            yield frame.with_columns(alike.alias("alike"))

@@ -222,3 +222,20 @@ def test_a_plan_names_both_encoders_and_what_the_change_costs(tmp_path: Path) ->
     view = Console(width=120, record=True, file=StringIO())
     view.print(plan_view(forecast))
     assert "tidemark refresh --accept-encoder" in view.export_text()
+
+
+@pytest.mark.parametrize("command", [("plan",), ("refresh",), ("reembed",)], ids=lambda command: command[0])
+def test_a_device_that_is_missing_is_refused_before_anything_is_read(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    corpus(tmp_path, 1)
+    monkeypatch.setenv("TIDEMARK_ENCODER__DEVICE", "cuda")
+    monkeypatch.setattr("storage.sources.folder.FolderSource.__init__", None)  # nobody may look at a source
+    result = tidemark(tmp_path, *command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert 'encoder.device "cuda": this machine has none; choose "auto" or "cpu"' in result.stderr
+    assert not (tmp_path / "store").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,7 @@ from tasks.curate.validation.rules import METADATA, Rule, Suite, shorten
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["REFUSALS", "SLICE", "BatchVerdict", "Outcome", "RowVerdicts", "Validator"]
+__all__ = ["REFUSALS", "SLICE", "WAIVED", "BatchVerdict", "Outcome", "RowVerdicts", "Validator"]
 
 # rows judged at once: more cost memory, fewer cost calls (some 80 ms each, whatever the number of rows)
 SLICE: Final = 10_000
@@ -36,6 +36,8 @@ REFUSALS: Final = pl.Schema(
     }
 )
 
+WAIVED: Final = pl.Schema({"key": pl.String, "rule": pl.String, "reason": pl.String})
+
 
 @dataclass(frozen=True)
 class RowVerdicts:
@@ -46,10 +48,12 @@ class RowVerdicts:
         refusals: `REFUSALS` columns, one row a refused document: `rule` is the first that failed in the order of
             the suite, `reason` tells all of them. `defect` says whether any of them found the row broken: nothing else
             that is said of a torn row, its licence or its language, can be relied on.
+        waived: `WAIVED` columns, one row a rule that would have refused a document, and that somebody waived for it.
     """
 
     accepted: pl.Series
     refusals: pl.DataFrame
+    waived: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -149,21 +153,23 @@ class Validator:
         if own:
             self.runner.try_out([self.specimen(value) for value in (7, "seven")], own)
 
-    def rows(self, frame: pl.DataFrame) -> RowVerdicts:
+    def rows(self, frame: pl.DataFrame, waived: Collection[tuple[str, str]] = ()) -> RowVerdicts:
         """Validator each row of a frame.
 
         Args:
             frame: DOCUMENTS columns with `source`, `key` and `occurrence`; the text is normalised.
+            waived: (key, rule) of rules that somebody waived for a document; what they find, they let in.
 
         Returns:
             As many accepted and refused rows as the frame has.
         """
-        parts = [self.judge_slice(part) for part in frame.iter_slices(SLICE)] if frame.height else []
+        parts = [self.judge_slice(part, waived) for part in frame.iter_slices(SLICE)] if frame.height else []
         accepted = pl.concat([part.accepted for part in parts]) if parts else pl.Series("accepted", [], pl.Boolean)
         refusals = pl.concat([part.refusals for part in parts]) if parts else REFUSALS.to_frame()
+        passed = pl.concat([part.waived for part in parts]) if parts else WAIVED.to_frame()
         self.total += frame.height
         self.refused += refusals.height
-        return RowVerdicts(accepted, refusals)
+        return RowVerdicts(accepted, refusals, passed)
 
     def verdict(self) -> BatchVerdict:
         """Validator the batch: call it once, after the last slice."""
@@ -203,12 +209,14 @@ class Validator:
         frame = pl.DataFrame([row] * SAMPLES, schema=DOCUMENTS)
         return to_pandas(features(frame, self.suite.config, self.now, self.wanted), self.suite.columns)
 
-    def judge_slice(self, frame: pl.DataFrame) -> RowVerdicts:
+    def judge_slice(self, frame: pl.DataFrame, waived: Collection[tuple[str, str]] = ()) -> RowVerdicts:
         """Validator as many rows as Great Expectations takes at once."""
         computed = features(frame, self.suite.config, self.now, self.wanted)
         table = to_pandas(computed, self.suite.columns)
         rules = [rule for rule in self.suite.rules if self.outcomes[rule.name].per_row]
         reasons: dict[int, list[tuple[Rule, str]]] = defaultdict(list)
+        passed: list[tuple[str, str, str]] = []
+        keys = frame["key"]
         findings = self.runner.judge(table, rules)
         # results come in another order than the suite's, which is the order of reporting
         for rule in rules:
@@ -216,11 +224,14 @@ class Validator:
             self.add(rule.name, finding)
             if rule.action == "refuse":
                 for row, reason in explain(rule, finding, computed):
-                    reasons[row].append((rule, reason))
+                    if waived and (keys[row], rule.name) in waived:
+                        passed.append((keys[row], rule.name, reason))
+                    else:
+                        reasons[row].append((rule, reason))
         batch_columns = {name for rule in self.suite.rules if rule not in rules for name in rule.columns}
         if len(rules) < len(self.suite.rules):
             self.held.append(table[[ROW, *(name for name in table.columns if name in batch_columns)]])
-        return to_verdicts(frame, reasons)
+        return to_verdicts(frame, reasons, pl.DataFrame(passed, schema=WAIVED, orient="row"))
 
 
 def explain(rule: Rule, finding: Finding, computed: pl.DataFrame) -> Iterable[tuple[int, str]]:
@@ -233,7 +244,9 @@ def explain(rule: Rule, finding: Finding, computed: pl.DataFrame) -> Iterable[tu
         yield row, rule.explain({**values, **taken}) + (f": cannot be judged, {error}" if error else "")
 
 
-def to_verdicts(frame: pl.DataFrame, reasons: Mapping[int, list[tuple[Rule, str]]]) -> RowVerdicts:
+def to_verdicts(
+    frame: pl.DataFrame, reasons: Mapping[int, list[tuple[Rule, str]]], waived: pl.DataFrame
+) -> RowVerdicts:
     """Name the first failing rule of each refused row, and tell all of them."""
     refused = sorted(reasons)
     accepted = pl.Series("accepted", [True], pl.Boolean).new_from_index(0, frame.height)
@@ -248,7 +261,7 @@ def to_verdicts(frame: pl.DataFrame, reasons: Mapping[int, list[tuple[Rule, str]
             defect=pl.Series([any(rule.defect for rule, _ in reasons[row]) for row in refused], dtype=pl.Boolean),
         )
     )
-    return RowVerdicts(accepted, refusals.match_to_schema(REFUSALS))
+    return RowVerdicts(accepted, refusals.match_to_schema(REFUSALS), waived)
 
 
 def to_pandas(computed: pl.DataFrame, columns: Iterable[str]) -> pd.DataFrame:

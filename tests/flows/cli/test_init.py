@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from commands import invoke
 
 from flows.cli.init import template
 from flows.config.schema import Config
+from storage.sources import SOURCES, resolve
 
 
 def test_init_writes_a_configuration_that_works_and_never_overwrites(
@@ -41,3 +43,25 @@ def test_init_knows_tables_by_their_suffix(tmp_path: Path, name: str, kind: str)
     file = tmp_path / "tidemark.toml"
     file.write_text(template(tmp_path / name, tmp_path), encoding="utf-8")
     assert Config.load(file, environ={}).sources[0].kind == kind
+
+
+@pytest.mark.parametrize("name", [None, "a.jsonl"])
+def test_init_writes_every_key_of_every_source_and_each_may_be_taken_out_of_its_comment(
+    tmp_path: Path, name: str | None
+) -> None:
+    if name:
+        (tmp_path / name).touch()
+    text = template(tmp_path / name if name else None, tmp_path)
+    listed = text[text.index("[[sources]]") : text.index("[validation]")]
+    for kind, place in SOURCES.items():
+        found = listed[listed.index(f'kind = "{kind}"') :].split("[[sources]]")[0]
+        for key, field in resolve(place).Config.model_fields.items():
+            assert key == "name" or f"\n{key} = " in found or f"\n# {key} = " in found or key == "kind", (kind, key)
+            assert key in ("name", "kind", "path") or " ".join((field.description or "").split()) in " ".join(
+                listed.replace("\n#", " ").split()
+            )
+    mine = listed.split("\n\n")[0].splitlines()
+    live = [re.sub("^# (?=[a-z_]+ = )", "", line) for line in mine if "(not set)" not in line]
+    file = tmp_path / "tidemark.toml"
+    file.write_text("\n".join(live))
+    assert Config.load(file, environ={}).sources[0].kind == ("jsonl" if name else "folder")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import tidemark, told
 
-HIT = {"score", "document", "source", "title", "text", "start", "end", "chunk"}
+HIT = {"score", "document", "source", "title", "text", "start", "end", "chunk", "file", "line", "line_end"}
 
 
 def test_a_search_tells_hits_best_first(published: Path) -> None:
@@ -88,6 +88,8 @@ def test_a_chunk_is_traced_to_where_it_comes_from(published: Path) -> None:
     traced = told(published, "explain", hit["chunk"])
     assert traced["chunk"] == hit["chunk"]
     assert traced["document"]["id"] == "n0.md"
+    assert traced["place"] == {"file": str(published / "notes" / "n0.md"), "line": None, "row": None}
+    assert (traced["span"]["line"], traced["span"]["line_end"]) == (hit["line"], hit["line_end"]) == (1, 3)
     assert traced["release"]["release"] == 2
     assert traced["run"]["run"] == told(published, "show")["run"]
 
@@ -117,7 +119,7 @@ def test_every_command_has_a_view_for_people(published: Path, arguments: tuple[s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("serch", "x"), "No such command"),
+        (("serch", "x"), "no such command"),
         (("search",), "either a text"),
         (("search", "x", "--queries", "q.txt"), "either a text"),
         (("search", " "), "blank"),

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -82,5 +83,6 @@ def test_a_flow_run_chooses_neither_its_command_nor_its_folder_nor_its_environme
     wanted |= {"env": {"LD_PRELOAD": "x.so"}, "env.PYTHONPATH": "/"}
     filled = ProcessJobConfiguration.from_template_and_values(job_template(), wanted, client=object())
     job = asyncio.run(filled)
-    assert job.command == f"{sys.executable} -m prefect.engine"
+    launcher = Path(__file__).parents[3] / "tidemark.py"
+    assert job.command == f"{sys.executable} {launcher} -m prefect.engine"
     assert (str(job.working_dir), job.stream_output, job.env, job.name) == (".", False, {}, None)

@@ -80,6 +80,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     (folder / "notes").mkdir()
     (folder / "notes" / "a.md").write_text("The tide comes in twice a day, and goes out as often.")
     (folder / "tidemark.toml").write_text(TOML)
+    for name in ("flows", "tasks", "models", "storage"):  # of the user's own, which nothing of ours may take for ours
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text('raise SystemExit("the user\'s own package")\n')
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -145,13 +145,13 @@ def test_a_plan_tells_documents_by_cause_and_what_they_cost() -> None:
     for words in ("would publish", "on top of release 3", "1,234", "1 min 15 s", "1.5 MB", "12 of 5,000"):
         assert words in told
     # Of four that are new where they are, one has moved there.
-    assert "3   new in a source" in told
-    assert f"1   {CAUSES['moved']}" in told
-    assert "1,000   unchanged" in told
+    assert "3  new in a source" in told
+    assert f"1  {CAUSES['moved']}" in told
+    assert "1,000  unchanged" in told
 
 
 def test_a_plan_names_a_cause_that_it_does_not_know() -> None:
-    assert "7   eclipse" in drawn(plan_view(forecast(causes={"eclipse": 7})))
+    assert "7  eclipse" in drawn(plan_view(forecast(causes={"eclipse": 7})))
 
 
 def test_a_plan_that_needs_approval_says_why_and_how() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import textwrap
 import unicodedata
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.ingest.normalise import normalise
+from tasks.ingest.normalise import normalise, original_lines
 
 # Every ingredient that the rules speak of, so that their combinations come up often.
 INGREDIENTS = st.text(
@@ -77,3 +78,24 @@ def test_source_code_stays_the_same_code(module: object) -> None:
 
 def test_a_long_run_of_spaces_takes_no_longer_than_any_text() -> None:
     assert len(normalise("a" + " " * 5_000_000 + "b" + " " * 1_000_000)) == 5_000_002
+
+
+@given(st.text(st.sampled_from("ab e\u0301\t\n\r\ufeff\u3000"), max_size=30))
+def test_each_line_is_found_where_an_editor_shows_it(text: str) -> None:
+    normal, at = normalise(text), 0
+    shown = re.split("\r\n|\r|\n", text)
+    for line in normal.split("\n"):
+        (found,) = original_lines(text, [(at, at + len(line), line)])
+        assert (found is None) == (not line)
+        if found is not None:
+            assert found[0] == found[1]
+            assert normalise(line) == normalise(shown[found[0] - 1])
+        at += len(line) + 1
+
+
+@given(st.one_of(st.text(), INGREDIENTS))
+def test_whatever_a_text_holds_its_lines_are_lines_of_it(text: str) -> None:
+    normal = normalise(text)
+    (found,) = original_lines(text, [(0, len(normal), normal)])
+    assert found is None or 1 <= found[0] <= found[1] <= len(re.split("\r\n|\r|\n", text))
+    assert original_lines(text, [(0, len(normal) + 1, normal + "x")]) == [None]

@@ -38,7 +38,7 @@ def ledger(*rows: dict[str, object]) -> pl.DataFrame:
 
 def quarantined(*rows: dict[str, object]) -> pl.DataFrame:
     plain = {"source": "notes", "revision": "r1", "rule": "content-present", "judged": "rules1", "defect": True}
-    plain |= {"stale_since": None, "first_seen": NIGHT}
+    plain |= {"stale_since": None, "first_seen": NIGHT, "last_seen": NIGHT}
     full = [plain | {"key": document_key("notes", str(row["id"])), "document": row["id"]} | row for row in rows]
     return pl.DataFrame([{name: row[name] for name in HELD} for row in full], schema=HELD)
 

@@ -1,0 +1,124 @@
+"""Lines of a terminal: without trailing blanks, hung behind a prefix, folded between words alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.text import Text
+
+__all__ = ["Hint", "Pairs", "Terminal", "Trimmed", "hung", "longest_word"]
+
+GAP = 2  # blanks between a prefix and what hangs behind it
+NARROWEST = 12  # cells that something is still hung into
+
+
+class Terminal(Console):
+    """Where a command draws its result.
+
+    Args:
+        hints: Whether what to do next is told.
+        **options: Of the console.
+    """
+
+    def __init__(self, *, hints: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self.hints = hints
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What to do next: nothing where only results are wanted."""
+
+    view: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it, unless the console wants none."""
+        if getattr(console, "hints", True):
+            yield self.view
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """A view whose lines end with their last letter: whoever pipes or copies them gets no blanks."""
+
+    view: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it line by line."""
+        for line in console.render_lines(self.view, options, pad=False):
+            yield from _trimmed(line)
+            yield Segment.line()
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Names and values side by side; a value that does not fit beside its name goes below it.
+
+    Attributes:
+        rows: Two texts each, or three: the second is then a number that the third explains.
+    """
+
+    rows: Sequence[Sequence[str | Text]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw one after the other."""
+        names = max((_cells(row[0]) for row in self.rows), default=0)
+        numbers = max((_cells(row[1]) for row in self.rows if len(row) > 2), default=0)
+        for name, *values in self.rows:
+            prefix = Text(style="dim").append_text(_text(name))
+            prefix.pad_right(names - _cells(name) + GAP)
+            if len(values) > 1:
+                number = _text(values[0])
+                number.pad_left(numbers - _cells(number))
+                prefix = Text.assemble(prefix, number, " " * GAP)
+            yield hung(prefix, _text(values[-1]), console, options.max_width)
+
+
+def hung(prefix: Text, body: Text, console: Console, width: int) -> RenderableType:
+    """Hang a text behind a prefix; below it where its longest word does not fit beside it.
+
+    Args:
+        prefix: With the blanks that part it from the text.
+        body: The text; it is folded between words, within a word only where one is wider than the terminal.
+        console: What folds.
+        width: Cells of a line.
+    """
+    indent = _cells(prefix)
+    beside = width - indent
+    if beside < min(NARROWEST, _cells(body)) or beside < longest_word(body):
+        lines = body.wrap(console, max(1, width - GAP if longest_word(body) <= width - GAP else width))
+        lead = " " * (GAP if longest_word(body) <= width - GAP else 0)
+        return Group(prefix, *(Text.assemble(lead, line) for line in lines))
+    first, *rest = body.wrap(console, beside) or [Text("")]
+    return Group(Text.assemble(prefix, first), *(Text.assemble(" " * indent, line) for line in rest))
+
+
+def longest_word(text: str | Text) -> int:
+    """Cells of the longest word of a text: what may not be folded."""
+    plain = text if isinstance(text, str) else text.plain
+    return max(map(cell_len, plain.split()), default=0)
+
+
+def _cells(text: str | Text) -> int:
+    """Cells of the longest line of a text."""
+    plain = text if isinstance(text, str) else text.plain
+    return max(map(cell_len, plain.splitlines()), default=0)
+
+
+def _text(value: str | Text) -> Text:
+    return Text(value) if isinstance(value, str) else value.copy()
+
+
+def _trimmed(line: Iterable[Segment]) -> Iterator[Segment]:
+    """The segments of a line without the blanks at its end."""
+    segments = list(line)
+    while segments and not segments[-1].control and not segments[-1].text.rstrip(" "):
+        segments.pop()
+    *most, last = segments or [Segment("")]
+    yield from most
+    yield Segment(last.text.rstrip(" "), last.style, last.control)

@@ -1,0 +1,54 @@
+"""The way in: keeps the names of Tidemark's packages for Tidemark, whatever else is on the path, and runs a program.
+
+`tidemark ARGUMENT...` is the command line. `python tidemark.py -m MODULE ARGUMENT...` runs a module as `python -m`
+does, but without the working folder on the path: so the services start Prefect.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import runpy
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+__all__ = ["claim", "main"]
+
+ROOT = str(Path(__file__).resolve().parent)
+OURS = ("flows", "tasks", "models", "storage")
+
+
+def claim() -> None:
+    """Import the packages of this installation by their place, so that every later import finds them under their names.
+
+    A folder `models` where somebody works, or on his PYTHONPATH, comes before whatever is installed; and Prefect puts
+    the working folder first when it loads a flow, whatever Python was told. What is imported already is not looked for.
+    """
+    for name in OURS:
+        spec = PathFinder.find_spec(name, [ROOT])
+        if spec is None or spec.loader is None:
+            raise ImportError(f"Tidemark is not whole: {ROOT} has no package {name!r}; install it again")
+        package = importlib.util.module_from_spec(spec)
+        sys.modules[name] = package
+        spec.loader.exec_module(package)
+
+
+def main() -> None:
+    """Run the command line."""
+    claim()
+    from flows.cli.app import main as command_line
+
+    command_line()
+
+
+def _module(name: str, arguments: list[str]) -> None:
+    claim()
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["-m"] and len(sys.argv) > 2:
+        _module(sys.argv[2], sys.argv[3:])
+    else:
+        main()
