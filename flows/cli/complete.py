@@ -33,12 +33,12 @@ def releases_and_runs(ctx: typer.Context) -> list[tuple[str, str]]:
 def _of(ctx: typer.Context, found: Callable[[Store], Iterator[tuple[str, str]]]) -> list[tuple[str, str]]:
     """Look into the store; nothing where that cannot be, for a shell has no place for an error."""
     from flows.config.schema import Config
-    from storage.errors import FAULTS
+    from storage.errors import faults
     from storage.tables.store import Store
 
     try:
         return list(found(Store(Config.load(ctx.obj).store.uri)))
-    except FAULTS:
+    except faults():
         return []
 
 

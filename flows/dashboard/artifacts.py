@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flows.report.facts import Facts
-from flows.report.markdown import times, write_drift, write_learning, write_quality, write_report
+from flows.report.markdown import times, write_drift, write_learning, write_plan, write_quality, write_report
 from tasks.stage import in_flow_run
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "publish_checks",
     "publish_drift",
     "publish_gate",
+    "publish_plan",
     "publish_quality",
 ]
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # Prefect writes each update into its database; more often than this nobody can see.
 UPDATE_SECONDS = 1.0
+LISTED = 1_000  # documents of a plan in its table: a first build names every one, and a browser has to draw them
 
 
 def publish(report: Mapping[str, Any] | Sequence[Any], gathered: Callable[[], Facts | None] = lambda: None) -> None:
@@ -36,6 +38,9 @@ def publish(report: Mapping[str, Any] | Sequence[Any], gathered: Callable[[], Fa
         gathered: Gathers what a report tells beside it, where it tells of a run.
     """
     if not isinstance(report, Mapping):
+        return
+    if "estimated_seconds" in report:
+        publish_plan(report)
         return
     if report.get("figures"):
         publish_drift(report)
@@ -80,6 +85,27 @@ def publish_artifacts(report: Mapping[str, Any], facts: Facts | None = None) -> 
         )
         create_table_artifact(key="run-stages", table=stages, description="Seconds of each stage.")
         create_markdown_artifact(key="run-report", markdown=markdown, description="The morning's report, in short.")
+
+    _send(send)
+
+
+def publish_plan(report: Mapping[str, Any]) -> None:
+    """Put a plan on the dashboard: what it would cost, and the documents by name; nothing outside a Prefect flow run.
+
+    Args:
+        report: A plan as JSON shows it.
+    """
+    if not in_flow_run():
+        return
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+    columns = ("change", "source", "document", "rule", "reason")
+    rows = [{name: each[name] for name in columns} for each in report["documents"][:LISTED]]
+    about = f"The documents that would change{f', {LISTED:,} of them' if len(report['documents']) > LISTED else ''}."
+
+    def send() -> None:
+        create_table_artifact(key="plan-documents", table=rows, description=about)
+        create_markdown_artifact(key="plan", markdown=write_plan(report), description="What a refresh would do.")
 
     _send(send)
 

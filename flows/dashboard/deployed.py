@@ -16,7 +16,7 @@ from prefect.logging.handlers import APILogHandler
 
 from flows.dashboard.approval import approved, asks
 from flows.dashboard.artifacts import OnDashboard, publish
-from flows.dashboard.naming import named
+from flows.dashboard.naming import deployment, named, rename
 from flows.dashboard.upcoming import next_refresh
 from flows.environment import set_up
 from flows.report.facts import Facts
@@ -39,6 +39,10 @@ CONFIG = "The configuration file; empty for the tidemark.toml of the folder in w
 STATES: Mapping[Outcome | tuple[str, Outcome], tuple[StateType, str]] = {
     ("audit", Outcome.FAILED): (StateType.FAILED, "AuditFailed"),
     ("drift", Outcome.FAILED): (StateType.FAILED, "Drifted"),
+    # A plan looks, and looking does not fail: red is what has to be acted on.
+    ("plan", Outcome.NEEDS_APPROVAL): (StateType.COMPLETED, "WouldNeedApproval"),
+    ("plan", Outcome.HELD): (StateType.COMPLETED, "WouldBeHeld"),
+    ("plan", Outcome.REFUSED): (StateType.COMPLETED, "WouldBeRefused"),
     Outcome.PUBLISHED: (StateType.COMPLETED, "Completed"),
     Outcome.UNCHANGED: (StateType.COMPLETED, "Completed"),
     Outcome.PASSED: (StateType.COMPLETED, "Completed"),
@@ -52,7 +56,7 @@ STATES: Mapping[Outcome | tuple[str, Outcome], tuple[StateType, str]] = {
 
 def __getattr__(name: str) -> Flow[..., Any]:
     """The flow of that name, for entrypoints such as `flows.dashboard.deployed.refresh`."""
-    if name not in FLOWS or not FLOWS[name].recorded:
+    if name not in FLOWS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return deployed(name)
 
@@ -127,7 +131,10 @@ def concluded(name: str, run: Callable[[], Result], gathered: Callable[[], Facts
             # A name of its own has what the store does not record: an automation tells that, and a run all else.
             called = "Failed" if error.recorded else type(error).__name__
             return State(type=StateType.FAILED, name=called, message=str(error), data=error)
-        publish(shown(result), gathered)
+        told = shown(result)
+        if not FLOWS[name].recorded:  # the store has no record of it whose id could name it
+            rename(f"{name} on release {told['release']}" if told.get("release") else f"{name} of the first release")
+        publish(told, gathered)
         return _state(name, result.outcome, _told(name, result), result)
 
 
@@ -157,9 +164,13 @@ def _told(name: str, result: Result) -> str:
     """What a run says, and where it waits for a person, what to click in place of the command that it names."""
     if result.outcome is not Outcome.NEEDS_APPROVAL:
         return result.message
-    asked = [each.name for each in FLOWS[name].parameters() if f"--{each.name.replace('_', '-')}" in result.message]
-    clicks = f". On the dashboard: deployment {name}, Run, Custom run, switch on {' and '.join(asked)}, Submit"
-    return result.message + (clicks if asked else "")
+    acts = "refresh" if name == "plan" else name  # a plan approves of nothing
+    asked = [each.name for each in FLOWS[acts].parameters() if f"--{each.name.replace('_', '-')}" in result.message]
+    if not asked:
+        return result.message
+    where = deployment() if acts == name else ""
+    clicks = f"Deployments > {where or acts} > Run > Custom run > {' and '.join(asked)} > Submit"
+    return f"{result.message}. On the dashboard: {clicks}"
 
 
 def _state(name: str, outcome: Outcome, message: str, data: object) -> State[Any]:

@@ -11,7 +11,7 @@ from prefect.context import FlowRunContext
 
 from flows.run import BEGUN, Run
 
-__all__ = ["named"]
+__all__ = ["deployment", "named", "rename"]
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def named() -> Iterator[None]:
 
     def begun(run: Run) -> None:
         seen.append(run)
-        _rename(f"{run.kind} {run.id}")
+        rename(f"{run.kind} {run.id}")
 
     token = BEGUN.set(begun)
     try:
@@ -31,11 +31,30 @@ def named() -> Iterator[None]:
     finally:
         BEGUN.reset(token)
         if seen and seen[-1].release is not None:
-            _rename(f"{seen[-1].kind} {seen[-1].id} release {seen[-1].release}")
+            rename(f"{seen[-1].kind} {seen[-1].id} release {seen[-1].release}")
 
 
-def _rename(name: str) -> None:
-    """A dashboard that does not answer costs a name, never the run."""
+def deployment() -> str:
+    """The name of the deployment that this flow run belongs to; empty where there is none, or nobody to say it."""
+    import httpx
+
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run is None or run.deployment_id is None:
+        return ""
+    try:
+        with get_client(sync_client=True) as client:
+            return client.read_deployment(run.deployment_id).name
+    except (httpx.HTTPError, OSError) as error:
+        logger.warning("the dashboard did not say the name of the deployment: %s", error)
+        return ""
+
+
+def rename(name: str) -> None:
+    """Name the flow run that this is a part of, if it is a part of one.
+
+    A dashboard that does not answer costs a name, never the run.
+    """
     import httpx
 
     context = FlowRunContext.get()

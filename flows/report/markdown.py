@@ -11,11 +11,13 @@ from flows.report.draw import image
 from flows.report.facts import Drifted, Facts, Named
 from flows.report.page import NIGHTS, OUTCOMES
 from flows.report.verdict import verdict
-from flows.report.words import amount, duration, figure, moment, plural, say
+from flows.report.words import amount, duration, figure, moment, plural, say, size
 
-__all__ = ["times", "write_drift", "write_learning", "write_quality", "write_report"]
+__all__ = ["times", "write_drift", "write_learning", "write_plan", "write_quality", "write_report"]
 
 NAMED = 3  # documents of a kind that are named
+PLANNED = 20  # documents of a plan that are named
+CHANGES = {"+": "added", "~": "changed", ">": "moved", "-": "deleted", "!": "refused or stale", "=": "a duplicate"}
 GROUPS = 6  # rules, sources and alarms that are told
 # What Markdown, or the HTML in it, would take for more than text.
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&@:])")
@@ -49,6 +51,39 @@ def write_report(report: Mapping[str, Any], facts: Facts | None = None) -> str:
     if seconds:
         lines += [f"![Seconds of each stage]({image(bar_chart(seconds, unit='s'))})", ""]
     return "\n".join([*lines, *([] if facts is None else _nights(facts))])
+
+
+def write_plan(report: Mapping[str, Any]) -> str:
+    """The Markdown report of a plan: what a refresh would do and cost, and the first documents by name.
+
+    Args:
+        report: A plan as JSON shows it.
+
+    Returns:
+        Markdown. Whatever comes from documents is text in it, never markup.
+    """
+    counts, documents = report["counts"], report["documents"]
+    base = f"on top of release {report['release']}" if report["release"] else "the first release"
+    rows = [
+        ("chunks to embed", f"{counts.get('embedded', 0):,} of {counts.get('chunks', 0):,}"),
+        ("tokens to embed", f"{report['tokens']:,}"),
+        ("estimated time", duration(report["estimated_seconds"])),
+        ("bytes to write", size(report["bytes"])),
+    ]
+    lines = [f"# A plan, {base}", "", _text(report["message"], 800), "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows]
+    if documents:
+        lines += ["", f"## {plural(len(documents), 'document')} would change", "", "| | source | document | why |"]
+        lines += ["|---|---|---|---|"]
+    for each in documents[:PLANNED]:
+        why = ": ".join(filter(None, (each["rule"], each["reason"])))
+        cells = (CHANGES.get(each["change"], each["change"]), each["source"], each["document"], why)
+        lines.append(f"| {' | '.join(_text(cell, 300) for cell in cells)} |")
+    if len(documents) > PLANNED:
+        lines += ["", f"And {len(documents) - PLANNED:,} more, in the table beside this."]
+    left = [f"{reason} {count:,}" for found in report["passed_over"].values() for reason, count in found.items()]
+    lines += ["", f"Left out by the sources: {_text(', '.join(left), 300)}."] if left else []
+    return "\n".join(lines) + "\n"
 
 
 def write_drift(report: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""The command line of the services: `python -m flows.services up|down|status`."""
+"""The command line of the services: `python -m flows.services up|down|status|apply`."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -34,6 +35,16 @@ def status() -> None:
     """Show what runs; exit code 1 unless all of it does."""
     if not server.status(_here()):
         raise typer.Exit(1)
+
+
+@app.command()
+def apply() -> None:
+    """Give work pool, deployments and automations to the server of PREFECT_API_URL; changes nothing the second time."""
+    from flows.services.giving import elsewhere
+
+    given = {name: value for name, value in os.environ.items() if name.startswith("PREFECT_")}
+    for line in elsewhere(Services.from_environment(), given):
+        server.console.print(line, soft_wrap=True)
 
 
 def main() -> None:

@@ -169,6 +169,24 @@ class Dashboard:
         with self._asked() as client:
             return apply(client, wanted)
 
+    def retire(self, names: Collection[str]) -> list[str]:
+        """Take deployments away; their flow runs stay.
+
+        Args:
+            names: `flow/name` each; those that are not there, or are of another pool, are left alone.
+
+        Returns:
+            The names of those that went.
+        """
+        gone = []
+        with self._asked() as client:
+            for deployment in self._deployments(client):
+                name = f"{client.read_flow(deployment.flow_id).name}/{deployment.name}"
+                if name in names:
+                    client.delete_deployment(deployment.id)
+                    gone.append(name)
+        return sorted(gone)
+
     def schedules(self) -> list[str]:
         """One line a deployment: its name and when it runs."""
         lines = []

@@ -22,6 +22,7 @@ __all__ = [
     "direct",
     "inherited",
     "server_settings",
+    "temporary",
 ]
 
 POOL = "tidemark"
@@ -143,6 +144,8 @@ def server_settings(services: Services) -> dict[str, str]:
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": origins,
         "PREFECT_SERVER_UI_API_URL": f"{services.url}/api",  # else a page on another port asks 4200
+        # The newer of Prefect's pages asks an address of its analytics as it opens, even where they are switched off.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
 
@@ -161,6 +164,23 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environment.items() if not name.startswith("PREFECT_")}
     path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     return {**kept, "PATH": path, **direct(environment)}
+
+
+def temporary(services: Services, environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the worker keeps what it needs for a while: Prefect's folder in /tmp is that of whoever was first there.
+
+    Args:
+        services: Where they live; their folder is there, and closed to others.
+        environment: Of the caller, whose own TMPDIR is respected.
+
+    Returns:
+        Environment variables.
+    """
+    if environment.get("TMPDIR"):
+        return {}
+    folder = services.home / "tmp"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return {"TMPDIR": str(folder)}
 
 
 def direct(environment: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -17,24 +16,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows.services.access import FILE, UMASK, USER, close_folder, make_password, read_password
-from flows.services.automations import Wanted, wanted
 from flows.services.errors import ServicesError
+from flows.services.giving import give
 from flows.services.launch import program
-from flows.services.place import (
-    HEARTBEAT_SECONDS,
-    POOL,
-    Services,
-    client_settings,
-    inherited,
-    server_settings,
-)
+from flows.services.place import POOL, Services, client_settings, inherited, server_settings, temporary
 from flows.services.processes import find, has_settings, spawn, stop
 from storage.errors import InputError
 
 __all__ = ["Services", "ServicesError", "console", "down", "status", "up"]
 
 START_SECONDS = 180
-ZOMBIES = "Tidemark: crash runs that went silent"
 
 console = Console(stderr=True, highlight=False)
 
@@ -55,9 +46,7 @@ def up(services: Services) -> None:
         services.dashboard.ready_pool()
         since = _raise_worker(services)
         shown.update("giving the deployments to the server")
-        _deploy(services)
-        services.dashboard.watch_heartbeats(ZOMBIES, seconds=4 * HEARTBEAT_SECONDS)
-        services.dashboard.automate(_automations(services))
+        give(services.dashboard, services, client_settings(services))
         _wait(lambda: services.dashboard.worker_online(since=since), "worker", services, shown.update)
         # Prefect's scheduler may fail with a log line alone; a nightly run that never comes must be seen now.
         _wait(lambda: not services.dashboard.unscheduled(), "server", services, shown.update, what="schedules")
@@ -162,7 +151,7 @@ def _raise_worker(services: Services) -> datetime | None:
     services.dashboard.crash_runs("its process is gone: the worker or the machine was stopped", alive=alive)
     since = datetime.now(UTC)
     command = ["worker", "start", "--pool", POOL, "--name", "worker", "--type", "process"]
-    _spawn(services, "worker", command, settings)
+    _spawn(services, "worker", command, {**settings, **temporary(services, os.environ)})
     return since
 
 
@@ -181,34 +170,6 @@ def _check_port(port: int) -> None:
             raise InputError(
                 f"port {port} is taken by another program: stop it, or set TIDEMARK_PORT to a free port"
             ) from error
-
-
-def _deploy(services: Services) -> None:
-    file = str(services.deployments)
-    done = subprocess.run(
-        [*program("prefect"), "--no-prompt", "deploy", "--all", "--prefect-file", file],
-        cwd=services.folder,  # Prefect resolves entrypoints from where it is called, and ours are modules, no paths
-        env={**inherited(os.environ), **client_settings(services)},
-        umask=UMASK,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
-    (services.home / "deploy.log").write_text(done.stdout + done.stderr)
-    if done.returncode:
-        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise InputError(f"the deployments of {file} were not accepted:\n{last}")
-
-
-def _automations(services: Services) -> list[Wanted]:
-    """The automations that the server should have, as their file and the configuration of the folder say."""
-    from flows.config.schema import Config
-    from flows.config.toml import FILE as TOML
-
-    toml = Path(os.environ.get("TIDEMARK_CONFIG") or services.folder / TOML)
-    config = Config.load(toml) if toml.is_file() else None
-    return wanted(services.automations, config, os.environ)
 
 
 def _wait(ready: Callable[[], bool], role: str, services: Services, say: Callable[[str], None], what: str = "") -> None:
