@@ -16,7 +16,7 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	$(BIN)/python -m compileall -q flows tasks models storage tidemark.py
+	$(BIN)/python -m compileall -q flows tasks models storage
 	@touch $@
 
 demo: install

@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["program"]
 
-_LAUNCHER = Path(__file__).parents[2] / "tidemark.py"
+_LAUNCHER = Path(__file__).parents[1] / "entry" / "tidemark.py"
 
 
 def program(module: str) -> list[str]:

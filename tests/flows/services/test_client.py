@@ -83,6 +83,6 @@ def test_a_flow_run_chooses_neither_its_command_nor_its_folder_nor_its_environme
     wanted |= {"env": {"LD_PRELOAD": "x.so"}, "env.PYTHONPATH": "/"}
     filled = ProcessJobConfiguration.from_template_and_values(job_template(), wanted, client=object())
     job = asyncio.run(filled)
-    launcher = Path(__file__).parents[3] / "tidemark.py"
+    launcher = Path(__file__).parents[3] / "flows" / "entry" / "tidemark.py"
     assert job.command == f"{sys.executable} {launcher} -m prefect.engine"
     assert (str(job.working_dir), job.stream_output, job.env, job.name) == (".", False, {}, None)

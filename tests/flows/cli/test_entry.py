@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
+LAUNCHER = ROOT / "flows" / "entry" / "tidemark.py"
 OURS = ("flows", "tasks", "models", "storage")
 TOML = """
 [store]
@@ -64,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
 def started(folder: Path, path: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
     return subprocess.run(
-        [sys.executable, str(ROOT / "tidemark.py"), *arguments],
+        [sys.executable, str(LAUNCHER), *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -99,7 +100,7 @@ def test_prefect_loads_our_flows_whatever_the_working_folder_holds(folder: Path)
 
 def test_an_installation_that_is_not_whole_says_so(folder: Path) -> None:
     (folder / "elsewhere").mkdir()
-    (folder / "elsewhere" / "tidemark.py").write_text((ROOT / "tidemark.py").read_text())
+    (folder / "elsewhere" / "tidemark.py").write_text(LAUNCHER.read_text())
     ended = subprocess.run(
         [sys.executable, str(folder / "elsewhere" / "tidemark.py")], capture_output=True, text=True, check=False
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["claim", "main"]
 
-ROOT = str(Path(__file__).resolve().parent)
+ROOT = str(Path(__file__).resolve().parents[2])
 OURS = ("flows", "tasks", "models", "storage")
 
 
