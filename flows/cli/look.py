@@ -81,9 +81,7 @@ def search(
                 if queries is not None and as_json:
                     output.line(told)
                 else:
-                    output.show(
-                        told, partial(_views().hits_view, opened.release, query, hits, [each.told for each in found])
-                    )
+                    output.show(told, partial(_views().hits_view, opened.release, query, hits, spots))
 
 
 def releases(ctx: typer.Context, as_json: Json = False) -> None:
