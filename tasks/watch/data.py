@@ -51,7 +51,7 @@ def measure_data(
     figures = list(_counts(night))
     if night.arrivals.is_empty() and (night.refused is None or night.refused.is_empty()):
         return figures, {}
-    figures += _shares(night, config)
+    figures += _shares(night, config, history)
     texts = _sampled(night, min(config.sample, TEXTS_MOST))
     if texts.is_empty():
         return figures, {}
@@ -78,8 +78,8 @@ def _counts(night: Night) -> Iterator[Figure]:
             yield Figure(Family.DATA, "deleted", float(night.deleted.get(source, 0)), source)
 
 
-def _shares(night: Night, config: DriftConfig) -> Iterator[Figure]:
-    """The shares of arrivals that repeat others, and of what was read that was refused."""
+def _shares(night: Night, config: DriftConfig, history: Sequence[PastNight]) -> Iterator[Figure]:
+    """The shares of arrivals that repeat others, and of what was read that was refused, and by which rules."""
     for (source,), mine in night.arrivals.group_by("source", maintain_order=True):
         if mine.height >= config.least:
             copies = mine.filter("duplicate")
@@ -89,10 +89,13 @@ def _shares(night: Night, config: DriftConfig) -> Iterator[Figure]:
         return
     arrived = dict(night.arrivals.group_by("source").len().iter_rows())
     for source in night.sources:
-        rules = dict(night.refused.filter(pl.col("source") == source)["rule"].value_counts().sort("rule").iter_rows())
+        mine = night.refused.filter(pl.col("source") == source)
+        rules = dict(mine["rule"].value_counts().sort("rule").iter_rows())
         refused, read = sum(rules.values()), arrived.get(source, 0) + sum(rules.values())
         if read >= config.least:
             yield _share("refused", source, refused, read, {"of": read, "rules": rules})
+        if refused >= config.least:  # as many as ever may be refused, and yet by another rule
+            yield _mix("refusals", source, mine["rule"].to_list(), mine["document"], history)
 
 
 def _share(name: str, source: str, some: int, all_: int, detail: Mapping[str, Any]) -> Figure:

@@ -97,6 +97,10 @@ RULES: Mapping[tuple[str, str], Rule] = {
         "more documents than usual were refused: see `tidemark quarantine list`, and mend the source or the rule",
         least=0.1,
     ),
+    (Family.DATA, "refusals"): Rule(
+        "documents were refused by other rules than usual: see `tidemark quarantine list`, and what became of the source",
+        least=0.3,
+    ),
     (Family.DATA, "new_words"): Rule(
         f"more words than usual were never seen before: {_LOOK}, for another language, another field or broken text",
         least=0.05,

@@ -79,12 +79,26 @@ def test_licences_and_ages_are_watched_where_there_are_any() -> None:
 
 
 def test_repeated_and_refused_documents_are_shares_with_an_error() -> None:
-    refused = pl.DataFrame({"source": ["notes", "notes", "mail"], "rule": ["too-short", "empty", "empty"]})
+    rules = {"source": ["notes", "notes", "mail"], "rule": ["too-short", "empty", "empty"]}
+    refused = pl.DataFrame({"document": ["x", "y", "z"]} | rules)
     found = measured(brought(rows(8), duplicates=("n1", "n2"), refused=refused))
     assert (found["duplicates"].value, found["duplicates"].detail["documents"]) == (0.25, ["n1", "n2"])
     assert found["refused"].value == 0.2
     assert found["refused"].detail == {"of": 10, "rules": {"empty": 1, "too-short": 1}}
     assert found["refused"].error > 0
+
+
+def test_as_many_refused_by_another_rule_are_a_distance_from_the_nights_before() -> None:
+    def night(number: int, *rules: str, before: list[PastNight] | None = None) -> dict[str, Figure]:
+        names = [f"x{at}" for at in range(len(rules))]
+        refused = pl.DataFrame({"source": "notes", "document": names, "rule": rules})
+        return measured(brought(rows(8), number, refused=refused), before)
+
+    before = past(0, [night(0, *["empty"] * CONFIG.least)["refusals"]])
+    same, other = (night(1, *[rule] * CONFIG.least, before=[before])["refusals"] for rule in ("empty", "no-mail"))
+    assert (same.value, other.value) == (0.0, 1.0)
+    assert (other.detail["more"], other.detail["documents"]) == ("no-mail", ["x0", "x1", "x2"])
+    assert "refusals" not in night(1, "empty")
 
 
 def test_new_words_are_those_that_the_source_never_had() -> None:
