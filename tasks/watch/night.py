@@ -43,7 +43,7 @@ class Night:
         arrivals: ARRIVALS columns of the documents whose text is new; what moved is none.
         texts: Gives slices of TEXTS columns, of arrivals and others.
         chunks: CHUNKS columns of the chunks that are new with the arrivals.
-        refused: source, document and rule of the documents that were refused tonight; None where nobody can tell any more.
+        refused: source, document and rule of what was refused tonight; None where nobody can tell any more.
         deleted: Source to the number of documents that left; None where nobody can tell any more.
         space: Id of the vector space.
         table: The chunks as they are written; None where the night ended before.

@@ -98,7 +98,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
         least=0.1,
     ),
     (Family.DATA, "refusals"): Rule(
-        "documents were refused by other rules than usual: see `tidemark quarantine list`, and what became of the source",
+        "documents were refused by other rules than usual: see `tidemark quarantine list`, and what the source did",
         least=0.3,
     ),
     (Family.DATA, "new_words"): Rule(
