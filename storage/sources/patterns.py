@@ -35,7 +35,8 @@ def matcher(patterns: Sequence[str]) -> Taken | None:
 
     compiled = GitIgnoreSpec.from_lines(map(_checked, patterns), backend="simple")
     for pattern in compiled.patterns:
-        pattern.regex = re.compile(_linear(pattern.regex.pattern))
+        if pattern.regex is not None:
+            pattern.regex = re.compile(_linear(pattern.regex.pattern))
     if not any(pattern.include for pattern in compiled.patterns):
         raise ValueError(f"patterns {list(patterns)!r} take nothing: each one begins with '!'")
     match = compiled.match_file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +54,15 @@ def match_linearly() -> None:
 @cache
 def _registered() -> None:
     """Take the place of four metrics: a class of that name is known to Great Expectations once it is made."""
-    from great_expectations.execution_engine import PandasExecutionEngine
-    from great_expectations.expectations.metrics.map_metric_provider import (
-        ColumnMapMetricProvider,
+    from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
+    from great_expectations.expectations.metrics.map_metric_provider.column_condition_partial import (
         column_condition_partial,
     )
+    from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import (
+        ColumnMapMetricProvider,
+    )
 
-    partial: Any = column_condition_partial(engine=PandasExecutionEngine)
+    partial: Callable[[Any], Any] = column_condition_partial(engine=PandasExecutionEngine)
 
     class MatchRegex(ColumnMapMetricProvider):
         condition_metric_name = "column_values.match_regex"
