@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-__all__ = ["DETECT", "UTF_8", "codec", "decode", "html_text"]
+__all__ = ["DETECT", "UTF_8", "codec", "decode", "html_text", "stream_codec"]
 
 UTF_8 = "utf-8"
 DETECT = "detect"
@@ -53,6 +53,28 @@ def decode(raw: bytes, encoding: str = UTF_8) -> str:
         except UnicodeDecodeError:
             return raw.decode(_detected(raw), errors="replace")
     return raw.decode(codec(encoding), errors="replace")
+
+
+def stream_codec(start: bytes, encoding: str = UTF_8) -> str:
+    """Tell the codec of a stream, which takes a byte order mark away, by what it begins with.
+
+    Args:
+        start: The first bytes; what `detect` looks at.
+        encoding: What it is written in where it has no mark, as `decode` takes it.
+
+    Raises:
+        ValueError: There is no such encoding.
+    """
+    mark = next((named for bom, named in _BOMS.items() if start.startswith(bom)), None)
+    if mark is not None:
+        return "utf-8-sig" if mark == UTF_8 else mark.removesuffix("-le").removesuffix("-be")
+    if encoding == DETECT:
+        try:
+            codecs.getincrementaldecoder(UTF_8)().decode(start)  # which may end within a character
+        except UnicodeDecodeError:
+            return _detected(start)
+        return UTF_8
+    return codec(encoding)
 
 
 def codec(label: str) -> str:

@@ -15,12 +15,12 @@ from storage.sources.base import Item, SourceConfig, digest
 from storage.sources.bounded import Records, TooLarge, too_large
 from storage.sources.files import DataFile, text_encoding
 from storage.sources.rows import Batch, check_columns
-from storage.sources.table import BATCH_BYTES, BATCH_ROWS, TableConfig, TableSource
+from storage.sources.table import BATCH_BYTES, BATCH_ROWS, TableSource, TextTableConfig
 
 __all__ = ["CsvConfig", "CsvSource"]
 
 
-class CsvConfig(TableConfig):
+class CsvConfig(TextTableConfig):
     """CSV files with a header line; every value is a string."""
 
     kind: Literal["csv"] = Field(description="CSV files.")
@@ -34,6 +34,7 @@ class CsvSource(TableSource):
 
     def __init__(self, config: CsvConfig, base_dir: Path) -> None:
         self._separator = config.separator
+        self._encoding = config.encoding
         super().__init__(config, base_dir)
 
     def _batches(self) -> Iterator[Batch]:
@@ -42,7 +43,7 @@ class CsvSource(TableSource):
             # A cell may hold line breaks of any kind: newline="" leaves them to the parser.
             with (
                 file.open(source=self.name) as stream,
-                io.TextIOWrapper(stream, text_encoding(stream), errors="replace", newline="") as text,
+                io.TextIOWrapper(stream, text_encoding(stream, self._encoding), errors="replace", newline="") as text,
             ):
                 lines = Records(text, self._max_bytes)
                 parser = csv.reader(lines, delimiter=self._separator, strict=True)

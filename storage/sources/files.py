@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import glob
 import io
 import lzma
@@ -19,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import infer_compression
 from obstore.exceptions import BaseError
 
+from storage.encoding import UTF_8, stream_codec
 from storage.errors import InputError, TidemarkError, words
 from storage.redaction import redacted
 from storage.remote import explained, filesystem
@@ -193,9 +193,6 @@ def _told(url: str, source: str, error: BaseException) -> TidemarkError:
     return type(told)(f"source {source!r}: {told}")
 
 
-def text_encoding(stream: io.BufferedReader) -> str:
-    """Tell the encoding of a text stream by its byte order mark, UTF-8 where there is none; reads nothing."""
-    start = stream.peek(4)[:4]
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    return "utf-8-sig"
+def text_encoding(stream: io.BufferedReader, encoding: str = UTF_8) -> str:
+    """Tell the codec of a text stream by its byte order mark, or else as configured; reads nothing."""
+    return stream_codec(stream.peek(_BUFFER), encoding)

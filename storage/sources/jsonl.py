@@ -5,24 +5,26 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import orjson
 from pydantic import Field
 
+from storage.encoding import UTF_8
 from storage.errors import InputError
 from storage.sources.base import Item, SourceConfig, digest
 from storage.sources.bounded import Oversized, line_blocks, too_large
 from storage.sources.files import DataFile, text_encoding
 from storage.sources.rows import Batch
-from storage.sources.table import BATCH_BYTES, TableConfig, TableSource
+from storage.sources.table import BATCH_BYTES, TableSource, TextTableConfig
 
 __all__ = ["JsonlConfig", "JsonlSource"]
 
 _ENOUGH = 1_000  # lines that say what the others are like
 
 
-class JsonlConfig(TableConfig):
+class JsonlConfig(TextTableConfig):
     """Files with one JSON object a line."""
 
     kind: Literal["jsonl"] = Field(description="JSON lines.")
@@ -33,6 +35,10 @@ class JsonlSource(TableSource):
 
     Config: ClassVar[type[SourceConfig]] = JsonlConfig
 
+    def __init__(self, config: JsonlConfig, base_dir: Path) -> None:
+        self._encoding = config.encoding
+        super().__init__(config, base_dir)
+
     def _batches(self) -> Iterator[Batch]:
         unseen = dict(self._columns.named())
         there: set[str] = set()
@@ -40,7 +46,7 @@ class JsonlSource(TableSource):
         for file in self._members():
             with file.open(source=self.name) as stream:
                 first = 1
-                for lines in _line_blocks(stream, self._max_bytes):
+                for lines in _line_blocks(stream, self._max_bytes, self._encoding):
                     batch, found = self._batch(file, first, lines)
                     if first == 1:
                         self._check_form(file, lines, len(found))
@@ -132,11 +138,12 @@ def _second_try(line: bytes, error: orjson.JSONDecodeError) -> Any:
     return _Fault(f"not valid JSON: {error.msg} (column {error.colno})")
 
 
-def _line_blocks(stream: io.BufferedReader, bound: int) -> Iterator[list[bytes | Oversized]]:
-    """Yield the lines of a file, a few MiB at a time."""
-    if text_encoding(stream) == "utf-16":
-        with io.TextIOWrapper(stream, "utf-16", errors="replace", newline="\n") as text:
-            yield from line_blocks(lambda size: text.readline(size).encode(), bound, BATCH_BYTES)
+def _line_blocks(stream: io.BufferedReader, bound: int, encoding: str) -> Iterator[list[bytes | Oversized]]:
+    """Yield the lines of a file in UTF-8, a few MiB at a time."""
+    written = text_encoding(stream, encoding)
+    if written not in (UTF_8, "utf-8-sig"):
+        with io.TextIOWrapper(stream, written, errors="replace", newline="\n") as text:
+            yield from line_blocks(lambda size: text.readline(size).encode(errors="replace"), bound, BATCH_BYTES)
         return
     start = len(codecs.BOM_UTF8) if stream.peek(3).startswith(codecs.BOM_UTF8) else 0
     stream.read(start)

@@ -10,12 +10,14 @@ from typing import ClassVar
 import polars as pl
 from pydantic import Field, field_validator
 
+from storage.encoding import UTF_8
 from storage.sources.base import DOCUMENTS, LISTING, NO_BLOB, Place, SourceConfig, Wanted, regrouped
+from storage.sources.encodings import checked
 from storage.sources.files import DataFile, data_files
 from storage.sources.rows import Batch, Columns, RowMapping, documents_of
 from storage.sources.times import check_form
 
-__all__ = ["BATCH_BYTES", "BATCH_ROWS", "TableConfig", "TableSource"]
+__all__ = ["BATCH_BYTES", "BATCH_ROWS", "TableConfig", "TableSource", "TextTableConfig"]
 
 BATCH_BYTES = 4 * 1024 * 1024
 BATCH_ROWS = 8_192
@@ -48,6 +50,23 @@ class TableConfig(SourceConfig):
     @classmethod
     def _form(cls, form: str | None) -> str | None:
         return None if form is None else check_form(form)
+
+
+class TextTableConfig(TableConfig):
+    """What tables have in common whose files are texts."""
+
+    LATER: ClassVar[frozenset[str]] = TableConfig.LATER | {"encoding"}
+
+    encoding: str = Field(
+        default=UTF_8,
+        description="What files without a byte order mark are written in: a label that browsers know (`windows-1252`, "
+        "`shift_jis`), or `detect`, which looks at the first MiB of a file.",
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding(cls, label: str) -> str:
+        return checked(label)
 
 
 class TableSource(ABC):

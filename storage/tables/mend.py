@@ -6,6 +6,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -16,6 +17,9 @@ from storage.tables.roles import chunks_table
 from storage.tables.store import Store
 from storage.tables.tags import unsound_tags
 from storage.tables.vectors import vectors_table
+
+if TYPE_CHECKING:
+    import lance
 
 __all__ = ["ailing", "mend"]
 
@@ -74,8 +78,8 @@ def _fault(store: Store, name: str) -> str | None:
         wrong = unsound_tags(place)
         if wrong:
             return f"its tag {wrong[0].rpartition('/')[2].removesuffix('.json')} names a version that is not there"
+        _look(head)
         if name.startswith(_LARGE):
-            head.get_fragments()
             return None
         rows = head.to_table()
         return _records(rows) if name == "releases" else None
@@ -133,8 +137,9 @@ def _opens(store: Store, place: Place, name: str, grave: str) -> bool:
     for manifest in _manifests(place):
         try:
             head = store.open(name)
-            # Whoever begins a large table anew reads no more of it; of records all that can be read is to be kept.
-            head.get_fragments() if name.startswith(_LARGE) else head.count_rows()
+            _look(head)
+            if not name.startswith(_LARGE):
+                head.count_rows()
         except Unreachable:
             raise
         except faults():
@@ -142,6 +147,12 @@ def _opens(store: Store, place: Place, name: str, grave: str) -> bool:
         else:
             return True
     return False
+
+
+def _look(head: lance.LanceDataset) -> None:
+    """Read what is in the manifest alone, which is all that whoever begins a table anew reads of it."""
+    head.get_fragments()
+    _ = head.schema
 
 
 def _salvaged(store: Store, name: str) -> pa.Table | None:

@@ -218,8 +218,10 @@ class Store:
         """
         import lance
 
-        head = self.ensure(table, schema)
-        if not _bare(head):
+        head = self.find(table)  # not `ensure`, which looks at its columns
+        if head is None:
+            self.ensure(table, schema)
+        elif not _bare(head, schema):
             nothing = lance.LanceOperation.Overwrite(schema, [])
             lance.LanceDataset.commit(head, nothing, read_version=head.version)
 
@@ -269,11 +271,11 @@ class Store:
         return int(stats.bytes_removed)
 
 
-def _bare(head: lance.LanceDataset) -> bool:
-    """Whether a table holds no row and no index."""
+def _bare(head: lance.LanceDataset, schema: pa.Schema) -> bool:
+    """Whether a table holds no row and no index, but all columns."""
     try:
-        return not head.get_fragments() and not head.has_index
-    except faults():  # of a damaged index
+        return not head.get_fragments() and not head.has_index and set(schema.names) <= set(head.schema.names)
+    except faults():  # its manifest or an index is damaged
         return False
 
 

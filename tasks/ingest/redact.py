@@ -32,24 +32,16 @@ class Redaction:
     patterns: tuple[str, ...]
 
     def check(self, origin: str) -> None:
-        """Try the patterns out.
+        """Refuse a pattern that matches where nothing is.
 
         Args:
             origin: File and entry of the rule, for the message.
 
         Raises:
-            InputError: One is no regular expression of this kind, or matches where nothing is.
+            InputError: There is one.
         """
         for pattern in self.patterns:
-            try:
-                empty = pl.Series([""]).str.contains(pattern, strict=True).item()
-            except pl.exceptions.ComputeError as error:
-                told = " ".join(str(error).split())
-                raise InputError(
-                    f"{origin}: {pattern!r} cannot be used to redact: {told}; it is read as Rust's `regex` reads it, "
-                    "without look-around and back-references"
-                ) from None
-            if empty:
+            if pl.Series([""]).str.contains(pattern).item():
                 raise InputError(f"{origin}: {pattern!r} matches where nothing stands: it would redact between letters")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import InputError
 from tasks.curate.validation.lazy import lazy
+from tasks.curate.validation.regexes import match_linearly
 from tasks.curate.validation.rules import METADATA, Rule
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def import_gx() -> Any:
         # one expectation of sixty draws with altair, two test with scipy: those import them when they run
         with quiet(), lazy("altair", "scipy.stats"):
             import great_expectations
+
+            match_linearly()
     finally:
         if collecting:
             gc.enable()

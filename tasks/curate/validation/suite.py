@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from storage.errors import InputError
 from tasks.curate.validation.features import DOCUMENT_COLUMNS, FEATURES
+from tasks.curate.validation.regexes import check_patterns
 from tasks.curate.validation.rules import METADATA, Action, Rule, Suite, ValidationConfig, default_rules
 
 __all__ = ["load_suite"]
@@ -113,6 +114,7 @@ def parse_entry(entry: Any, origin: str) -> Rule:
             f"{origin}: `mostly` has no use, since each row is judged by itself; the share of refused rows that"
             " stops a run is set under [limits]"
         )
+    check_patterns(kwargs, origin)
     # a condition is free text: every column whose name occurs in it is handed over
     condition = str(kwargs.get("row_condition", ""))
     read = tuple(column for column in (*DOCUMENT_COLUMNS, *FEATURES) if column in condition)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from storage.errors import InputError
 from storage.sources import DOCUMENTS, LISTING, open_source, parse_source
 from storage.sources.base import SLICE_BYTES
+from storage.sources.patterns import matcher
 
 
 def folder(base: Path, **keys: object) -> object:
@@ -413,3 +414,20 @@ def test_listing_and_reading_agree_on_any_files(
     assert sorted(rows["id"]) == sorted(f"x{name}.md" for name in files)
     assert documents.select("id", "revision").equals(rows.select("id", "revision"))
     assert documents.schema == DOCUMENTS and rows.schema == LISTING
+
+
+def test_a_pattern_of_many_stars_takes_linear_time_and_means_what_it_meant() -> None:
+    for pattern, name, taken in [
+        ("*a*a*a*a*a*b", "a" * 250, False),
+        ("*x**x***x*y", "x" * 250, False),
+        ("*a*b*[cd]*.md", "xaybzc.d.md", True),
+        ("a*b*c", "abxbxc", True),
+        ("a*bc*d", "abbcbd", True),
+    ]:
+        held = matcher([pattern])
+        assert held is not None
+        began = time.process_time()
+        assert [held(name), held(f"x/{name}")] == [taken, taken]
+        assert time.process_time() - began < 0.1
+    with pytest.raises(ValueError, match="more than 2 `\\*\\*` between folders"):
+        matcher(["a/**/b/**/c/**/d"])

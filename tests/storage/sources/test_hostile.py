@@ -286,8 +286,44 @@ def test_a_folder_as_path_is_told_with_the_suffix_of_its_kind(tmp_path: Path, ki
         open_source(config, tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "jsonl.gz"])
+@pytest.mark.parametrize(
+    ("encoding", "written", "said"),
+    [
+        ("windows-1252", "cp1252", "\u201cCaf\u00e9\u201d for 5 \u20ac at the harbour of Saint-Malo."),
+        ("Shift_JIS", "cp932", "\u6f6e\u306e\u6e2f\u306f\u4e5d\u6642\u306b\u958b\u304f\u3002"),
+        (
+            "detect",
+            "cp1252",
+            "Les mar\u00e9es d\u2019\u00e9t\u00e9 montent plus haut \u00e0 Saint-Malo.",
+        ),
+        ("detect", "utf-8", "\u6f6e caf\u00e9"),
+        ("windows-1252", "utf-16", "\u6f6e caf\u00e9"),
+        ("utf-8", "utf-32", "\u6f6e caf\u00e9"),
+    ],
+)
+def test_a_table_is_read_in_the_encoding_that_it_is_written_in(
+    tmp_path: Path, kind: str, encoding: str, written: str, said: str
+) -> None:
+    rows = [*GOOD, ("odd", said)]
+    lines = [json.dumps({"id": id, "text": text}, ensure_ascii=False) for id, text in rows]
+    text = "\n".join(["id,text", *(f'{id},"{text}"' for id, text in rows)] if kind == "csv" else lines)
+    raw = text.encode(written)
+    (tmp_path / f"t.{kind}").write_bytes(gzip.compress(raw) if kind.endswith("gz") else raw)
+    found = read(source_of(tmp_path, f"t.{kind}", encoding=encoding))
+    assert found.select("id", "text").rows() == rows
+
+
+def test_an_encoding_that_there_is_not_is_refused_and_parquet_has_none() -> None:
+    plain = {"name": "rows", "path": "t"}
+    with pytest.raises(ValueError, match="there is no encoding 'latin-17'"):
+        parse_source(plain | {"kind": "csv", "encoding": "latin-17"})
+    with pytest.raises(ValueError, match="encoding"):
+        parse_source(plain | {"kind": "parquet", "encoding": "utf-8"})
+
+
 def test_settings_that_came_later_are_silent_at_their_default() -> None:
     plain = {"name": "rows", "kind": "csv", "path": "t.csv"}
     silent = parse_source(plain).identity()
-    assert not {"max_bytes", "time_format"} & set(silent)
+    assert not {"max_bytes", "time_format", "encoding"} & set(silent)
     assert parse_source(plain | {"max_bytes": 5}).identity() == silent | {"max_bytes": 5}

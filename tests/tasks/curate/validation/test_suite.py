@@ -110,7 +110,7 @@ LAUGHS += "expectations: *a9\n"
         (REDACT.format("column: licence, regex: x"), "rules.yaml", "on the column text or title, without"),
         (REDACT.format("column: text, regex_list: x"), "rules.yaml", "entry 1: action 'redact' needs"),
         (REDACT.format("column: text, regex: x, row_condition: chars > 3"), "rules.yaml", "without a row_condition"),
-        (REDACT.format("column: text, regex: '(?=x)y'"), "rules.yaml", "look-around, including look-ahead"),
+        (REDACT.format("column: text, regex: '(?=x)y'"), "rules.yaml", "the pattern '(?=x)y' cannot be applied: look-around"),
         (REDACT.format("column: title, regex: 'x*'"), "rules.yaml", "'x*' matches where nothing stands"),
         (
             "- {expectation: e, action: drop}",
@@ -143,3 +143,26 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"- \xff")
     with pytest.raises(InputError, match="is not UTF-8"):
         load_suite(ValidationConfig(expectations=path))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "told"),
+    [
+        ("{column: title, regex: '(?=a)b'}", r"the pattern '\(\?=a\)b' cannot be applied: look-around"),
+        (
+            "{column: title, regex: '(a)\\1'}",
+            "backreferences are not supported. Patterns are those of",
+        ),
+        ("{column: title, regex_list: ['a', '(b']}", r"the pattern '\(b' cannot be applied: unclosed group"),
+        ("{column: metadata, json_schema: {properties: {a: {pattern: '^(a+)+$'}}}}", "the JSON schema has 'pattern'"),
+        (
+            "{column: title, regex: a, row_condition: 'title.str.match(\"^(a+)+$\")'}",
+            "row_condition calls a method of texts",
+        ),
+    ],
+)
+def test_a_pattern_that_may_never_end_is_refused_with_the_reason(tmp_path: Path, kwargs: str, told: str) -> None:
+    entry = f"- {{expectation: expect_column_values_to_match_regex, kwargs: {kwargs}}}\n"
+    (tmp_path / "rules.yaml").write_text(entry)
+    with pytest.raises(InputError, match=f"rules.yaml, entry 1: .*{told}"):
+        load_suite(ValidationConfig(expectations=tmp_path / "rules.yaml"))
