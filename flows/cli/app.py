@@ -9,12 +9,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from flows.cli import hold, init, look
+from flows.cli.lean import spare_markdown
+from flows.cli.leave import leaving
 from flows.cli.models import models
 from flows.cli.options import dress, share
 from flows.cli.output import Loudness, speak
@@ -29,7 +31,7 @@ from flows.stop import Terminated, heed, stopped
 from flows.table import FLOWS, RUN
 from storage.errors import TidemarkError, failures, panics, words
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
 DEBUG = "TIDEMARK_DEBUG"
 READ, SET_UP = "Look", "Set up"
@@ -140,7 +142,14 @@ def main() -> None:
     """Run the command line."""
     set_up()
     heed()
+    if not sys.argv[1:] or {"--help", "-h"} & set(sys.argv):
+        spare_markdown()
     app()
+
+
+def run() -> NoReturn:
+    """Run the command line as the process that it is."""
+    leaving(main)
 
 
 def _tell(message: str, error: BaseException) -> None:
@@ -193,4 +202,4 @@ def _close_quietly() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +50,8 @@ def report(
 
 def _write(file: Path, text: str) -> None:
     """Write a file whole or not at all: somebody may have the last one open."""
+    import secrets
+
     part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         part.write_text(text, encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,8 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise InputError(f"{file}, line {line}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -120,6 +121,8 @@ def _value(variable: str, text: str) -> Any:
     """Read a variable: a list or table as TOML, anything else as text, which pydantic turns into numbers."""
     if not text.lstrip().startswith(("[", "{")):
         return text
+    import tomllib
+
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:

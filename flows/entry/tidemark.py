@@ -36,9 +36,9 @@ def claim() -> None:
 def main() -> None:
     """Run the command line."""
     claim()
-    from flows.cli.app import main as command_line
+    from flows.cli.app import run
 
-    command_line()
+    run()
 
 
 def _module(name: str, arguments: list[str]) -> None:

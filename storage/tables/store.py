@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.arrow import spare_pandas
 from storage.errors import TableMissing, faults
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Store", "cache_folder", "filter_in", "pick", "read", "stream"]
 
 AHEAD = 8 * 2**20  # bytes
+
+spare_pandas()
 
 os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 # Building an index reads the vectors too, and has no argument for it.
