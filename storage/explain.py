@@ -6,10 +6,13 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.pinned import Pinned
+from storage.prefixes import NAMED, one_of
 from storage.tables.runs import Runs
 from storage.tables.store import Store
 
 __all__ = ["explain"]
+
+WHOLE = 32  # characters of an id
 
 
 def explain(pinned: Pinned, chunk: str) -> dict[str, Any]:
@@ -17,14 +20,14 @@ def explain(pinned: Pinned, chunk: str) -> dict[str, Any]:
 
     Args:
         pinned: The release.
-        chunk: Id of the chunk.
+        chunk: Id of the chunk, or the beginning that no other chunk's id has.
 
     Raises:
-        InputError: The release holds no such chunk.
+        InputError: The release holds no such chunk, or several begin so.
     """
     release = pinned.release
     try:
-        row = pinned.chunks.facts(chunk)
+        row = pinned.chunks.facts(_whole(pinned, chunk))
     except KeyError:
         raise InputError(
             f"release {release.seq} holds no chunk {chunk!r}; `tidemark search --json` gives ids of chunks"
@@ -42,6 +45,13 @@ def explain(pinned: Pinned, chunk: str) -> dict[str, Any]:
         "run": _run(pinned.store, document["run"]),
         "release": {"release": release.seq, "created": release.created, "outcome": release.outcome},
     }
+
+
+def _whole(pinned: Pinned, chunk: str) -> str:
+    """The id that a beginning means, found among all where it is none itself."""
+    if len(chunk) >= WHOLE:
+        return chunk
+    return one_of(chunk, pinned.chunks.alike(chunk, NAMED + 1), "chunk") or chunk
 
 
 def _run(store: Store, run: str) -> dict[str, Any]:
