@@ -70,7 +70,9 @@ def _curve(values: Sequence[float]) -> str:
 
 
 def _challengers(result: RetrainResult) -> RenderableType:
-    rows = table("challenger", "space", "verdict", "dev nDCG@10", "champion", right=(3, 4))
+    rows = table(
+        "challenger", "space", "verdict", "dev nDCG@10", "champion", right=(3, 4), optional=("champion", "space")
+    )
     for each in result.challengers:
         dev = each.metrics.get("dev") or {}
         style = {"passed": "green", "refused": "red"}.get(each.verdict, "dim")
@@ -90,7 +92,7 @@ def _gate(found: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def _rerankers(result: RetrainResult) -> RenderableType:
     """Every re-ranker that was tried, those that were kept out too."""
-    rows = table("re-ranker", "verdict", "gain", "ms a query", "why", right=(2, 3))
+    rows = table("re-ranker", "verdict", "gain", "ms a query", "why", right=(2, 3), optional=("ms a query",))
     for each in result.rerankers:
         style = "green" if each.verdict == "promoted" else "red"
         cells = f"{each.gain:+.3f}", f"{each.milliseconds:.0f}", clean(each.reason)

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.segment import Segment
 from rich.text import Text
 
-__all__ = ["Hint", "Pairs", "Terminal", "Trimmed", "hung", "longest_word"]
+__all__ = ["Hint", "Hung", "Pairs", "Terminal", "Trimmed", "hung", "longest_word"]
 
 GAP = 2  # blanks between a prefix and what hangs behind it
 NARROWEST = 12  # cells that something is still hung into
@@ -77,6 +77,18 @@ class Pairs:
                 number.pad_left(numbers - _cells(number))
                 prefix = Text.assemble(prefix, number, " " * GAP)
             yield hung(prefix, _text(values[-1]), console, options.max_width)
+
+
+@dataclass(frozen=True)
+class Hung:
+    """A text behind a prefix, as `hung` lays it out once the width is known."""
+
+    prefix: Text
+    body: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        yield hung(self.prefix, self.body, console, options.max_width)
 
 
 def hung(prefix: Text, body: Text, console: Console, width: int) -> RenderableType:

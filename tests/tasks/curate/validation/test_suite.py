@@ -110,7 +110,11 @@ LAUGHS += "expectations: *a9\n"
         (REDACT.format("column: licence, regex: x"), "rules.yaml", "on the column text or title, without"),
         (REDACT.format("column: text, regex_list: x"), "rules.yaml", "entry 1: action 'redact' needs"),
         (REDACT.format("column: text, regex: x, row_condition: chars > 3"), "rules.yaml", "without a row_condition"),
-        (REDACT.format("column: text, regex: '(?=x)y'"), "rules.yaml", "the pattern '(?=x)y' cannot be applied: look-around"),
+        (
+            REDACT.format("column: text, regex: '(?=x)y'"),
+            "rules.yaml",
+            "'(?=x)y' cannot be applied: look-around",
+        ),
         (REDACT.format("column: title, regex: 'x*'"), "rules.yaml", "'x*' matches where nothing stands"),
         (
             "- {expectation: e, action: drop}",
