@@ -49,7 +49,6 @@ CAUSES = {
 CHUNKS = ("moved-chunks",)
 NAMED = 20  # documents that a plan names unasked
 SIGNS = {"+": "green", "~": "yellow", ">": "cyan", "-": "red", "!": "red", "=": "dim"}
-UNHELD = 'the next refresh publishes those changes again; to keep readers here: tidemark hold "why"'
 DOCUMENTS = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
 
 
@@ -159,8 +158,15 @@ def rollback_view(result: RollbackResult) -> RenderableType:
         heading(f"release {result.release}", f"restores release {result.restored}", outcome, COLOURS[outcome]),
         steps([f"tidemark diff {result.restored} {result.release - 1}", f"tidemark rollback --to {result.release - 1}"],
               "nothing was deleted; to see what was taken back, or to undo it:"),
-        Text(f"held: {clean(result.hold)}; `tidemark unhold` lets runs publish again" if result.hold else UNHELD),
+        Text(f"held: {clean(result.hold)}; `tidemark unhold` ends it" if result.hold else _back(result)),
     )  # fmt: skip
+
+
+def _back(result: RollbackResult) -> str:
+    """When which changes come back, and how to keep readers where they are."""
+    when = "next refresh" if result.upcoming is None else f"refresh of {result.upcoming:%Y-%m-%d %H:%M} UTC"
+    changes = f"these {result.changes:,} changes" if result.changes else "what was taken back"
+    return f'the {when} publishes {changes} again; to keep readers here: tidemark hold "why"'
 
 
 def maintain_view(result: MaintainResult) -> RenderableType:
