@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from flows.config.schema import Config
+from flows.dashboard.api import next_due
 from flows.hold import hold as held
 from flows.run import recorded
 from flows.table import Option
-from storage.errors import TidemarkError
+from storage.diff import diff
+from storage.errors import FAULTS, TidemarkError
 from storage.outcome import Outcome
 from storage.tables.holds import Hold, Holds, whoever
 from storage.tables.releases import Releases
@@ -30,12 +32,17 @@ class RollbackResult:
         restored: The release whose tables, space and encoder it points to.
         run: The run that did it.
         hold: Why readers are kept to it; None where the next run may publish over it.
+        changes: Documents that differ from the release before, which the next run may publish again; None where that
+            one is not kept.
+        upcoming: When the next refresh is due; None where readers are kept, or no dashboard says so.
     """
 
     release: int
     restored: int
     run: str
     hold: str | None = None
+    changes: int | None = field(default=None, compare=False)
+    upcoming: datetime | None = field(default=None, compare=False)
 
     outcome: ClassVar[Outcome] = Outcome.PUBLISHED
 
@@ -75,10 +82,23 @@ def rollback(
         run.base = releases.get().seq
         with _holding(store, hold) as placed:
             release = releases.rollback(to, run.id)
-        why = None if placed is None else Holds(store).keep(placed, release.seq).why
-        result = RollbackResult(release.seq, int(release.restored or 0), run.id, why)
+        if placed is not None:
+            Holds(store).keep(placed, release.seq)
+        # Whoever held it before keeps readers there as well.
+        why = "; ".join(each.why for each in Holds(store).standing()) or None
+        changes = _changes(store, run.base, release.seq)
+        due = next_due(config.base) if why is None else None
+        result = RollbackResult(release.seq, int(release.restored or 0), run.id, why, changes, due)
         run.conclude(result.outcome, result.message, result.release)
     return result
+
+
+def _changes(store: Store, before: int, after: int) -> int | None:
+    """How many documents readers see otherwise than before."""
+    try:
+        return sum(diff(store.uri, before, after).counts.values())
+    except FAULTS:  # the release that was taken back is not kept, or it is damaged, and that is why
+        return None
 
 
 @contextmanager

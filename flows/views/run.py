@@ -52,7 +52,6 @@ CAUSES = {
 CHUNKS = ("moved-chunks",)
 NAMED = 20  # documents that a plan names unasked
 SIGNS = {"+": "green", "~": "yellow", ">": "cyan", "-": "red", "!": "red", "=": "dim"}
-UNHELD = "the next refresh publishes those changes again, unless somebody holds the release"
 HOLD = 'tidemark hold "why"'
 DOCUMENTS = ("added", "changed", "moved", "unchanged")
 
@@ -178,7 +177,7 @@ def rollback_view(result: RollbackResult) -> RenderableType:
     outcome = result.outcome
     return Group(
         heading(f"release {result.release}", f"restores release {result.restored}", outcome, COLOURS[outcome]),
-        Text(f"held: {clean(result.hold)}; `tidemark unhold` lets runs publish again" if result.hold else UNHELD),
+        Text(f"held: {clean(result.hold)}; `tidemark unhold` lets runs publish again" if result.hold else _back(result)),
         steps(
             [
                 f"tidemark diff {result.restored} {result.release - 1}",
@@ -188,6 +187,13 @@ def rollback_view(result: RollbackResult) -> RenderableType:
             "nothing was deleted; to see what was taken back, to undo it, or to keep readers here:",
         ),
     )
+
+
+def _back(result: RollbackResult) -> str:
+    """When which changes come back, and how to keep readers where they are."""
+    when = "next refresh" if result.upcoming is None else f"refresh of {result.upcoming:%Y-%m-%d %H:%M} UTC"
+    changes = f"these {result.changes:,} changes" if result.changes else "what was taken back"
+    return f"the {when} publishes {changes} again, unless somebody holds the release"
 
 
 def maintain_view(result: MaintainResult) -> RenderableType:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from corpus import configure, documents, found, prose, rows, save
+from rich.console import Console
 
 from flows.audit import audit
 from flows.config.schema import Config
+from flows.hold import hold
 from flows.refresh import refresh
 from flows.rollback import RollbackResult, rollback
+from flows.views.run import rollback_view
+from storage.diff import diff
 from storage.errors import InputError, ReleaseMoved
 from storage.reader import Reader
 from storage.tables.releases import Releases
@@ -120,3 +127,27 @@ def test_a_refresh_on_top_of_which_somebody_rolled_back_publishes_nothing(config
         ["a.md", "b.md", "c.md"],
     )
     assert audit(config, deep=True).ok
+
+
+def test_a_rollback_says_when_which_changes_come_back_unless_somebody_holds(config: Config) -> None:
+    def told(result: RollbackResult) -> str:
+        console = Console(width=200, record=True, file=StringIO())
+        console.print(rollback_view(result))
+        return console.export_text()
+
+    result = rollback(config)
+    changes = sum(diff(config.store.uri, 2, 3).counts.values())
+    assert (result.changes, result.upcoming, changes > 0) == (changes, None, True)
+    assert f"the next refresh publishes these {changes} changes again; to keep readers here: tidemark hold" in told(
+        result
+    )
+    due = datetime(2026, 1, 2, 2, tzinfo=UTC)
+    assert "the refresh of 2026-01-02 02:00 UTC publishes" in told(replace(result, upcoming=due))
+    assert "the next refresh publishes what was taken back again" in told(replace(result, changes=None))
+    hold(Store(config.store.uri), "somebody looks into it")
+    held = rollback(config, 2)
+    assert (held.hold, held.message.endswith("stays until `tidemark unhold`: somebody looks into it")) == (
+        "somebody looks into it",
+        True,
+    )
+    assert "publishes" not in told(held).replace("publish again", "")
