@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -36,6 +37,8 @@ from tasks.watch.night import Night, night_of
 from tasks.watch.watch import drift, is_night
 
 __all__ = ["RunResult", "refresh"]
+
+logger = logging.getLogger(__name__)
 
 SPLITS: tuple[Split, ...] = ("dev", "test")  # of the questions that a night may ask
 
@@ -196,5 +199,9 @@ def _watch(
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:
     """Keep what was refused, with the reasons, also when the run ends without a release."""
     quarantine(context, done.plan, done.validated)
-    if done.validated.verdict is not None:
+    if done.validated.verdict is None:
+        return
+    try:
         write_docs(docs_folder(config), done.validated.verdict, context.run, context.now)
+    except OSError as error:  # a store in a bucket has them beside the configuration, which may be there to read only
+        logger.warning("the data docs are not written, and the quarantine holds the same: %s", error)

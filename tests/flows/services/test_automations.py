@@ -40,7 +40,7 @@ def test_the_loop_is_at_work_where_the_configuration_says_so(tmp_path: Path) -> 
     assert names(tmp_path) == [LOOP]
     for config, works in [(None, False), (configured(tmp_path), False), (configured(tmp_path, retrain=True), True)]:
         (loop,) = wanted(FOLDER / FILE, config, {})
-        assert (loop.enabled, loop.deployment, loop.parameters) == (works, "retrain/by-hand", {"proposed": True})
+        assert (loop.enabled, loop.deployment, loop.parameters) == (works, "retrain/retrain", {"proposed": True})
 
 
 def test_each_notice_is_told_to_whom_it_concerns_and_has_an_address(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def client(prefect: None, tmp_path: Path) -> Iterator[SyncPrefectClient]:
 
     with get_client(sync_client=True) as opened:
         identity = opened.create_flow(retrain)
-        opened.create_deployment(identity, "by-hand")
+        opened.create_deployment(identity, "retrain")
         automated.cache_clear()
         yield opened
         for each in opened.read_automations():
@@ -160,5 +160,5 @@ def test_a_deployment_that_is_not_there_is_named(client: SyncPrefectClient, tmp_
     listed = wanted(FOLDER / FILE, configured(tmp_path), {})
     for each in client.read_deployments():
         client.delete_deployment(each.id)
-    with pytest.raises(ServicesError, match="starts retrain/by-hand, which is no deployment"):
+    with pytest.raises(ServicesError, match="starts retrain/retrain, which is no deployment"):
         apply(client, listed)

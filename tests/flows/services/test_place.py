@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.services.access import close_folder, make_password
-from flows.services.place import Services, client_settings, inherited, server_settings
+from flows.services.place import Services, client_settings, inherited, server_settings, temporary
 from storage.errors import InputError
 
 DEPLOYMENTS = Path(__file__).parents[3] / "deployments" / "prefect.yaml"
@@ -86,3 +86,10 @@ def test_no_setting_of_the_callers_prefect_is_taken_over() -> None:
     assert {name for name in taken if name.startswith("PREFECT")} == set()
     assert (taken["HOME"], taken["NO_PROXY"]) == ("/h", "here,127.0.0.1,localhost")
     assert taken["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/bin"]
+
+
+def test_the_worker_shares_no_temporary_folder_with_other_users(services: Services) -> None:
+    (own,) = temporary(services, {}).values()
+    assert Path(own).stat().st_mode & 0o777 == 0o700
+    assert Path(own).parent == services.home
+    assert temporary(services, {"TMPDIR": "/large"}) == {}

@@ -46,6 +46,7 @@ def test_the_deployments_name_modules_and_no_place_of_a_machine() -> None:
     data = yaml.safe_load(text)
     assert [each["entrypoint"] for each in data["deployments"]] == [
         "flows.dashboard.deployed.refresh",
+        "flows.dashboard.deployed.plan",
         "flows.dashboard.deployed.rollback",
         "flows.dashboard.deployed.reembed",
         "flows.dashboard.deployed.audit",
@@ -56,7 +57,7 @@ def test_the_deployments_name_modules_and_no_place_of_a_machine() -> None:
     ]
     assert data["pull"] == [{"prefect.deployments.steps.set_working_directory": {"directory": "."}}]
     assert not [word for word in text.split() if word.strip("\"'").startswith("/")]
-    assert [each["work_pool"] for each in data["deployments"]] == 8 * [{"name": "tidemark", "job_variables": {}}]
+    assert [each["work_pool"] for each in data["deployments"]] == 9 * [{"name": "tidemark", "job_variables": {}}]
 
 
 def test_down_leaves_the_processes_of_other_folders_alone(tmp_path: Path) -> None:
@@ -148,7 +149,8 @@ def test_nobody_gets_in_without_the_password_and_no_foreign_page_with_it(service
 @pytest.mark.slow
 def test_a_run_chooses_neither_its_program_nor_its_environment_and_works(services: Services) -> None:
     caller = Caller.trusted(services)
-    (nightly,) = (each for each in caller.ask("POST", "/deployments/filter", {}).json() if each["name"] == "nightly")
+    listed = caller.ask("POST", "/deployments/filter", {}).json()
+    (nightly,) = (each for each in listed if each["name"] == "refresh-nightly")
     wanted = {"command": "touch PWNED", "working_dir": "/", "env": {"TIDEMARK_CONFIG": "none.toml"}}
     for name, value in [*wanted.items(), ("env.PYTHONPATH", "/")]:
         refused = caller.ask("POST", f"/deployments/{nightly['id']}/create_flow_run", {"job_variables": {name: value}})
@@ -199,7 +201,7 @@ def test_a_command_in_the_folder_reports_to_the_dashboard(services: Services) ->
     done = subprocess.run(
         command, cwd=services.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
-    assert (done.stdout, done.returncode) == ("8\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("9\n", 0), done.stderr
 
 
 @pytest.mark.slow
@@ -207,7 +209,7 @@ def test_up_repairs_what_was_killed_and_locks_what_an_earlier_version_left_open(
     before = mains(services)
     up(services)
     assert mains(services) == before
-    assert len(services.dashboard.schedules()) == 8
+    assert len(services.dashboard.schedules()) == 9
     for role in ("worker", "server"):
         os.kill(int((services.home / f"{role}.pid").read_text()), 9)
         assert not status(services)

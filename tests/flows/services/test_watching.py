@@ -70,7 +70,7 @@ class Place:
         file = self.folder / "lines.txt"
         file.write_text(file.read_text() + f"{text} rises and falls twice a day.\n")
 
-    def start(self, deployment: str = "refresh/nightly") -> str:
+    def start(self, deployment: str = "refresh/refresh-nightly") -> str:
         """Start a run as somebody on the dashboard does."""
         with self.services.dashboard.client() as client:
             found = client.read_deployment_by_name(deployment)
