@@ -14,7 +14,7 @@ from flows.hold import hold as held
 from flows.run import recorded
 from flows.table import Option
 from storage.diff import diff
-from storage.errors import FAULTS, TidemarkError
+from storage.errors import TidemarkError, faults
 from storage.outcome import Outcome
 from storage.tables.holds import Hold, Holds, whoever
 from storage.tables.releases import Releases
@@ -97,7 +97,7 @@ def _changes(store: Store, before: int, after: int) -> int | None:
     """How many documents readers see otherwise than before."""
     try:
         return sum(diff(store.uri, before, after).counts.values())
-    except FAULTS:  # the release that was taken back is not kept, or it is damaged, and that is why
+    except faults():  # the release that was taken back is not kept, or it is damaged, and that is why
         return None
 
 

@@ -177,7 +177,7 @@ def rollback_view(result: RollbackResult) -> RenderableType:
     outcome = result.outcome
     return Group(
         heading(f"release {result.release}", f"restores release {result.restored}", outcome, COLOURS[outcome]),
-        Text(f"held: {clean(result.hold)}; `tidemark unhold` lets runs publish again" if result.hold else _back(result)),
+        Text(f"held: {clean(result.hold)}; `tidemark unhold` ends it" if result.hold else _back(result)),
         steps(
             [
                 f"tidemark diff {result.restored} {result.release - 1}",
