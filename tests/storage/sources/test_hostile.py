@@ -256,7 +256,7 @@ def broken_zip() -> bytes:
         ("t.jsonl.tar.gz", b"", "t.jsonl.tar.gz is an archive: unpack it"),
         ("t.jsonl.zip", b"PK", "cannot read t.jsonl.zip"),
         ("t.jsonl.zip", broken_zip(), "cannot read t.jsonl.zip"),
-        ("t.jsonl.gz", gzip.compress(b"x" * 1000)[:12] + b"\xff" * 9, "cannot read t.jsonl.gz"),
+        ("t.jsonl.gz", gzip.compress(b"x" * 1000, mtime=0)[:12] + b"\xff" * 9, "cannot read t.jsonl.gz"),
         ("t.jsonl.xz", b"\xfd7zXZ\x00\x00", "cannot read t.jsonl.xz"),
         ("t.csv", b'id,"text\n', "the header of t.csv is not valid CSV: unexpected end of data"),
         ("t.jsonl", b'[{"id": "a", "text": "x"}]', r"t.jsonl is a JSON array; .* `jq -c '.\[\]' t.jsonl`"),
