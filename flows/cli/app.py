@@ -21,7 +21,7 @@ from flows.cli.report import report
 from flows.cli.run import add_flow
 from flows.cli.status import status
 from flows.environment import log_to_stderr, set_up
-from flows.exits import exit_code
+from flows.exits import INTERRUPTED, exit_code
 from flows.stop import Terminated, heed, stopped
 from flows.table import FLOWS, RUN
 from storage.errors import TidemarkError, failures, panics, words
@@ -127,7 +127,13 @@ def main() -> None:
     """Run the command line."""
     set_up()
     heed()
-    app()
+    try:
+        app()
+    except (SystemExit, KeyboardInterrupt) as left:
+        # Before and after the command itself typer knows Ctrl-C alone, and tells every signal as that.
+        if stopped() is not None and getattr(left, "code", INTERRUPTED) == INTERRUPTED:
+            sys.exit(exit_code(Terminated() if stopped() == signal.SIGTERM else KeyboardInterrupt()))
+        raise
 
 
 def _tell(message: str, error: BaseException) -> None:
