@@ -94,7 +94,7 @@ def run(soak: Soak, *arguments: str) -> None:
     nothing_before = code == 2 and any(mark in err for mark in NOTHING_BEFORE.split("|"))
     if code not in allowed and not nothing_before:
         soak.wrong.append(f"{arguments} after signal {sent}: exit {code}: {err[-600:]}")
-    elif code == 0 and json.loads(out)["outcome"] not in ("published", "unchanged"):
+    elif code == 0 and json.loads(out).get("outcome", "published") not in ("published", "unchanged"):
         soak.wrong.append(f"{arguments}: exit 0 and {out[:300]}")
 
 
@@ -107,6 +107,7 @@ def refreshing(soak: Soak, number: int) -> None:
         draft.write_text(prose(f"night{night} of writer{number}", 3))
         draft.replace(soak.base / "notes" / f"w{number}-{night % 3}.md")
         run(soak, "refresh")
+        time.sleep(soak.random_.uniform(0, 2))
 
 
 def rolling(soak: Soak, _: int) -> None:
@@ -148,7 +149,14 @@ def together(soak: Soak) -> None:
         *((reading, number) for number in range(READERS)),
         (signalling, 0),
     ]
-    threads = [threading.Thread(target=each, args=(soak, number)) for each, number in work]
+
+    def watched(each: Callable[[Soak, int], None], number: int) -> None:
+        try:
+            each(soak, number)
+        except failures() as error:
+            soak.wrong.append(f"{each.__name__} {number} ended: {type(error).__name__}: {error}")
+
+    threads = [threading.Thread(target=watched, args=one) for one in work]
     for thread in threads:
         thread.start()
     for thread in threads:
