@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.clock import Clock
 from flows.environment import code, libraries
+from flows.room import require_room
 from flows.stop import stopped
 from models.errors import ModelError
 from storage.errors import (
@@ -219,6 +220,7 @@ def recorded(
         stack.callback(_tell, store, found, config)  # first in, so last out: the lease was given back by then
 
         def take() -> Lease:
+            require_room()
             if repair:  # without these two nobody could take the lease
                 found.repaired += mend(store, ("leases", "format"))
             taken = stack.enter_context(Lease(store, found.id))

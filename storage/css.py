@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from storage.colours import FAINT, NUMBER, Colour, colour_of, number_of, paper_of, same, transparent
+
 __all__ = ["Look", "Sheet", "declarations", "hides"]
 
 Declared = dict[str, tuple[str, bool]]
@@ -14,16 +16,15 @@ Declared = dict[str, tuple[str, bool]]
 
 # What can hide text; everything else in a sheet is passed over.
 _PROPERTIES = frozenset(
-    """background-clip -webkit-background-clip bottom clip clip-path color display font font-size height left
-    margin-left margin-top max-height max-width opacity overflow overflow-x overflow-y position right text-indent top
-    transform visibility width""".split()  # noqa: SIM905
+    """background background-clip background-color background-image -webkit-background-clip bottom clip clip-path color
+    display font font-size height left margin-left margin-top max-height max-width opacity overflow overflow-x
+    overflow-y position right text-indent text-shadow top transform visibility width""".split()  # noqa: SIM905
 )
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.DOTALL)
 _STRING = r"\"(?:[^\"\\]|\\.)*+(?:\"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)"
 _SIGN = re.compile(rf"{_STRING}|[{{}};]|\\.?|[^{{}};\"'\\]++", re.DOTALL)
 _DECLARATION = re.compile(rf"(?:{_STRING}|\([^)]*+(?:\)|\Z)|\\.?|[^;\"'(\\]++)++", re.DOTALL)
-_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(px|pt|r?em|ex|ch|%|vw|vh|cm|mm|in|pc)?")
 _FONT_SIZE = re.compile(r"(?:^|\s)([+-]?[\d.]+(?:px|pt|r?em|ex|ch|%|vw|vh|cm|mm|in|pc)?)(?=\s|/|$)")
 _COMPOUND = re.compile(r"([a-z*][a-z0-9-]*)?((?:[.#][\w\u0080-\uffff-]+)*)")
 _PART = re.compile(r"[.#][^.#]+")
@@ -35,7 +36,6 @@ _CHAIN = 6  # compounds of one selector
 _FAR = {"": 500.0, "px": 500.0, "pt": 400.0, "%": 100.0, "vw": 100.0, "vh": 100.0, "cm": 13.0, "mm": 130.0, "in": 5.0}
 _FAR_BESIDE = 5_000.0  # px to the right or below, where people do scroll
 _TINY = {"px": 1.0, "pt": 1.0, "": 0.0, "em": 0.08, "rem": 0.08, "%": 8.0}  # at most, of a font that nobody reads
-_FAINT = 0.05  # opacity
 
 
 class Look(NamedTuple):
@@ -46,21 +46,27 @@ class Look(NamedTuple):
     tiny: bool = False
     clear: bool = False
     clipped: bool = False
+    ink: Colour | None = None  # of the letters, and what they stand on; None where the page does not say it
+    paper: Colour | None = None
 
     @property
     def hidden(self) -> bool:
         """Whether a reader sees nothing of a text there."""
-        return any(self)
+        return self.gone or self.invisible or self.tiny or self.clear or self.clipped or same(self.ink, self.paper)
 
     def within(self, declared: Mapping[str, str]) -> Look:
         """The look of a child of which these properties are declared."""
         visibility, colour = declared.get("visibility"), declared.get("color")
         invisible = self.invisible if visibility in (None, "inherit") else visibility in ("hidden", "collapse")
-        clear = self.clear if colour in (None, "inherit", "currentcolor") else _transparent(str(colour))
+        clear = self.clear if colour in (None, "inherit", "currentcolor") else transparent(str(colour))
         clear = clear and not any(name.endswith("background-clip") for name in declared)  # letters of a picture
         # What is fixed to the window is not cut by the box it stands in.
         clipped = (self.clipped and declared.get("position") != "fixed") or _clipped(declared)
-        return Look(self.gone or _gone(declared), invisible, _tiny(declared, self.tiny), clear, clipped)
+        ink = self.ink if colour in (None, "inherit", "currentcolor") else colour_of(str(colour))
+        if declared.get("text-shadow", "none") != "none":
+            ink = None  # which shows letters of whatever colour
+        gone, tiny = self.gone or _gone(declared), _tiny(declared, self.tiny)
+        return Look(gone, invisible, tiny, clear, clipped, ink, paper_of(declared, self.paper))
 
 
 def hides(declared: Declared) -> bool:
@@ -97,7 +103,7 @@ def _character(digits: str) -> str:
 
 def _gone(declared: Mapping[str, str]) -> bool:
     """Whether an element takes its whole content with it, which nothing inside can take back."""
-    if declared.get("display") == "none" or _value(declared.get("opacity", "1"), 1.0) <= _FAINT:
+    if declared.get("display") == "none" or number_of(declared.get("opacity", "1"), 1.0) <= FAINT:
         return True
     if declared.get("transform", "").replace(" ", "").startswith(("scale(0)", "scale(0,0)", "scale3d(0,0,0)")):
         return True
@@ -117,7 +123,7 @@ def _clipped(declared: Mapping[str, str]) -> bool:
 def _cut_away(declared: Mapping[str, str]) -> bool:
     clip, path = declared.get("clip", ""), declared.get("clip-path", "").replace(" ", "")
     if clip.startswith("rect"):
-        edges = [float(found[1]) for found in _NUMBER.finditer(clip)]
+        edges = [float(found[1]) for found in NUMBER.finditer(clip)]
         return len(edges) == 4 and max(edges) <= 1
     return path.startswith(("inset(50%", "inset(100%", "circle(0", "polygon(00,00"))
 
@@ -129,7 +135,7 @@ def _away(declared: Mapping[str, str]) -> bool:
 
 
 def _beyond(value: str | None, sign: int, times: float = 1.0) -> bool:
-    found = _NUMBER.fullmatch(value or "")
+    found = NUMBER.fullmatch(value or "")
     if not found:
         return False
     unit = found[2] or ""
@@ -137,7 +143,7 @@ def _beyond(value: str | None, sign: int, times: float = 1.0) -> bool:
 
 
 def _no_length(value: str | None) -> bool:
-    found = _NUMBER.fullmatch(value or "")
+    found = NUMBER.fullmatch(value or "")
     return found is not None and abs(float(found[1])) <= (1 if found[2] == "px" else 0)
 
 
@@ -147,26 +153,10 @@ def _tiny(declared: Mapping[str, str], inherited: bool) -> bool:
     if size is None and (font := declared.get("font")):
         shown = _FONT_SIZE.search(font)
         size = shown[1] if shown else "medium"
-    found = _NUMBER.fullmatch(size or "")
+    found = NUMBER.fullmatch(size or "")
     if size is None or size == "inherit" or (inherited and found and found[2] in ("em", "%", "ex", "ch")):
         return inherited  # a share of nothing is nothing
     return found is not None and float(found[1]) <= _TINY.get(found[2] or "", 0.0)
-
-
-def _transparent(colour: str) -> bool:
-    if colour == "transparent":
-        return True
-    if colour.startswith(("rgb", "hsl")):
-        parts = re.split(r"[\s,/]+", colour.partition("(")[2].rstrip(") "))
-        return len(parts) == 4 and _value(parts[3], 1.0) <= _FAINT
-    return re.fullmatch(r"#[0-9a-f]{3}0|#[0-9a-f]{6}00", colour) is not None
-
-
-def _value(text: str, otherwise: float) -> float:
-    found = _NUMBER.fullmatch(text)
-    if not found:
-        return otherwise
-    return float(found[1]) / (100 if found[2] == "%" else 1)
 
 
 class _Compound(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
 import orjson
@@ -19,6 +19,10 @@ _BREAKS = {"br": "\n", "hr": "\n", "td": " ", "th": " "}
 _SPACES = re.compile(r"\s+")
 _UNSEEN = frozenset(["script", "style", "template", "noscript", "head", "svg", "iframe", "object", "noframes"])
 _MEDIA = frozenset(["", "all", "screen"])
+# What browsers give elements by themselves, whatever is declared around them.
+_BUTTON = {"color": "buttontext", "background-color": "buttonface"}
+_OWN = {"mark": {"color": "black", "background-color": "yellow"}}
+_OWN |= {"button": _BUTTON, "select": _BUTTON, "textarea": _BUTTON}
 _TEXT = "-text"  # what the parser calls a text
 
 
@@ -171,6 +175,7 @@ def _entered(node: LexborNode, around: _Place, sheet: Sheet) -> _Place:
     declared = sheet.declared(matched, attributes.get("style")) if matched or attributes.get("style") else {}
     if "hidden" in attributes:
         declared.setdefault("display", "none")
+    declared = _presented(tag, attributes) | declared
     is_block = tag in BLOCKS
     return _Place(
         node,
@@ -180,6 +185,18 @@ def _entered(node: LexborNode, around: _Place, sheet: Sheet) -> _Place:
         above,
         matched,
     )
+
+
+def _presented(tag: str, attributes: Mapping[str, str | None]) -> dict[str, str]:
+    """What an element has by its kind and by attributes of old, which every sheet outweighs."""
+    found = _OWN.get(tag, {})
+    if tag == "a" and "href" in attributes:
+        found = {"color": "-webkit-link"}
+    if bgcolor := attributes.get("bgcolor"):
+        found = found | {"background-color": bgcolor.strip().lower()}
+    if tag == "font" and (colour := attributes.get("color")):
+        found = found | {"color": colour.strip().lower()}
+    return found
 
 
 def _block_text(pieces: list[str], place: _Place | None) -> str:

@@ -27,7 +27,7 @@ from flows.cli.run import add_flow
 from flows.cli.services import down, services, up
 from flows.cli.status import status
 from flows.environment import set_up
-from flows.exits import exit_code
+from flows.exits import INTERRUPTED, exit_code
 from flows.stop import Terminated, heed, stopped
 from flows.table import FLOWS, RUN
 from storage.errors import TidemarkError, failures, panics, words
@@ -145,7 +145,13 @@ def main() -> None:
     heed()
     if not sys.argv[1:] or {"--help", "-h"} & set(sys.argv):
         spare_markdown()
-    app()
+    try:
+        app()
+    except (SystemExit, KeyboardInterrupt) as left:
+        # Before and after the command itself typer knows Ctrl-C alone, and tells every signal as that.
+        if stopped() is not None and getattr(left, "code", INTERRUPTED) == INTERRUPTED:
+            sys.exit(exit_code(Terminated() if stopped() == signal.SIGTERM else KeyboardInterrupt()))
+        raise
 
 
 def run() -> NoReturn:

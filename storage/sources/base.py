@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "DOCUMENTS",
+    "FORBIDDEN",
     "LISTING",
     "NO_BLOB",
     "OPTIONAL",
@@ -52,6 +53,9 @@ _DOCUMENT_FIELDS: dict[str, pl.DataType | type[pl.DataType]] = {
 DOCUMENTS = pl.Schema(_DOCUMENT_FIELDS)
 NO_BLOB = pl.lit(None, pl.String).alias("blob")  # the column of a source of texts
 OPTIONAL = ("blob", "untimed")  # columns that a source may leave out
+
+# How a problem begins where a source must not have what it lists, whatever is in it: an earlier version goes too.
+FORBIDDEN = "may not be taken in: "
 
 SLICE_ROWS = 2_000
 SLICE_BYTES = 16 * 1024 * 1024

@@ -38,7 +38,7 @@ __all__ = ["FolderConfig", "FolderSource"]
 
 # Part of every revision: raise it when the same file yields another text, title or metadata than before.
 READER_VERSION = 1
-HTML_VERSION = 2  # the same for HTML alone
+HTML_VERSION = 3  # the same for HTML alone
 
 # The kernel stamps files by its tick: two writes within one can leave the same times.
 _TICK_NS = 20_000_000

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from storage.errors import InputError
 from storage.sources import links, markup
+from storage.sources.base import FORBIDDEN
 from storage.sources.patterns import Taken
 
 __all__ = ["Entry", "Tree"]
@@ -121,7 +122,7 @@ class Tree:
         if entry.is_link and not self._follow_links:
             target = links.outside(Path(entry.path), root)
             if target is not None:
-                problem = f"a symbolic link that leads out of the folder, to {target!r}: {_LEADS_OUT}"
+                problem = f"{FORBIDDEN}a symbolic link that leads out of the folder, to {target!r}: {_LEADS_OUT}"
                 return entry._replace(is_folder=False, problem=problem)
         if entry.is_folder and len(os.fsencode(entry.path)) >= _PATH_BYTES:
             # Nothing below it can ever have been read: to go on without it makes no document look deleted.

@@ -33,6 +33,8 @@ os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
 
 _HEX = re.compile(r"[0-9a-f]+")
 _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
+# What Lance says of a file that an object store did give, as it is.
+_DAMAGED = re.compile(r"file size is too small|invalid (?:format|magic)|protobuf|logical type|corrupt", re.IGNORECASE)
 _PREEMPTED = re.compile(r"commit conflict|already exists")  # somebody else wrote first, perhaps the same
 _RETRIES = 20
 
@@ -83,7 +85,7 @@ class Store:
             if _MISSING.search(str(error)):
                 at = "" if version is None else f" at version {version}"
                 raise TableMissing(f"{self.uri}: there is no table {table!r}{at}") from error
-            if self.folder is not None:
+            if self.folder is not None or _DAMAGED.search(str(error)):
                 raise
             from storage.remote import explained
 

@@ -13,6 +13,7 @@ from storage.tables.waivers import Waiver
 from tasks.context import Context
 from tasks.curate.decisions import NO_DECISIONS, Decisions, content_of
 from tasks.curate.validation import BatchVerdict, RowVerdicts, Suite, Validator
+from tasks.ingest.plan import forbidden
 from tasks.ingest.read import Reading
 from tasks.stage import stage
 
@@ -164,7 +165,8 @@ def _refused(frame: pl.DataFrame, refusals: pl.DataFrame) -> pl.DataFrame:
     held = pl.col("old_content").is_not_null() & (pl.col("occurrence") == 1)
     # Where it is the very version that the release holds, that version has the defect too: no good one is left.
     another = pl.col("problem").is_not_null() | (pl.col("revision") != pl.col("old_revision"))
-    fate = pl.when(held).then(pl.when(pl.col("defect") & another).then(pl.lit("stale")).otherwise(pl.lit("unwanted")))
+    broken = pl.col("defect") & ~forbidden()
+    fate = pl.when(held).then(pl.when(broken & another).then(pl.lit("stale")).otherwise(pl.lit("unwanted")))
     # Left, one to one: `refusals` has exactly one row for each refused row, and the frame's order is kept.
     return (
         frame.join(reasons, on="row", how="left", maintain_order="left")
@@ -174,6 +176,7 @@ def _refused(frame: pl.DataFrame, refusals: pl.DataFrame) -> pl.DataFrame:
             pl.col("row").alias("key"),
             pl.col("text").str.slice(0, EXCERPT).alias("excerpt"),
             fate.alias("fate"),
+            broken.alias("defect"),
         )
         .select(*REFUSED, *FATES)
     )

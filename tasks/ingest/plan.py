@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from storage.sources.base import FORBIDDEN
 from storage.tables.quarantine import Quarantine
 from tasks.context import Context
 from tasks.curate.decisions import NO_DECISIONS, Decisions
@@ -14,7 +15,7 @@ from tasks.curate.validation.rules import DEFECTS
 from tasks.ingest.scan import Scan
 from tasks.stage import stage
 
-__all__ = ["KEPT", "SOURCE_BROKEN", "Plan", "classify", "plan"]
+__all__ = ["KEPT", "SOURCE_BROKEN", "Plan", "classify", "forbidden", "plan"]
 
 SOURCE_BROKEN = "source-broken"  # the rule that a document is held by which its broken source lists no more
 READABLE = "readable"
@@ -160,8 +161,13 @@ def _compared(
     )
     # A defect leaves the release's version where it is, unless that is the very version which is refused now.
     another = pl.col("problem").is_not_null() | (pl.col("was") != pl.col("revision"))
-    stays = pl.col("defect") & pl.col("was").is_not_null() & another
+    stays = pl.col("defect") & pl.col("was").is_not_null() & another & ~forbidden()
     return frame.with_columns(cause.alias("cause"), stays.fill_null(value=False).alias("stays"))
+
+
+def forbidden() -> pl.Expr:
+    """Whether a listed row is one that its source must not have, so that no version of it may stay."""
+    return pl.col("problem").str.starts_with(FORBIDDEN).fill_null(value=False)
 
 
 def _kept(
@@ -172,7 +178,8 @@ def _kept(
     A row that is torn has no id: the document that it held looks deleted. So a source that lists broken rows which it
     did not list before loses nothing that night, and what it kept then stays until no row of it is broken.
     """
-    broken = listed.filter(pl.col("problem").is_not_null())
+    # What a source must not have hides nothing: it is told by its name.
+    broken = listed.filter(pl.col("problem").is_not_null() & ~forbidden())
     # Broken rows of no known document. Anti on the key: a broken row whose document the ledger knows hides no other.
     nameless = broken.join(ledger, on="key", how="anti").group_by("source", "revision").len("now")
     before = quarantined.filter(pl.col("rule") != SOURCE_BROKEN).group_by("source", "revision").len("before")

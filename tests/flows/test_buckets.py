@@ -166,3 +166,20 @@ def test_of_two_runs_on_a_bucket_one_works_and_of_racing_publishes_one_wins(
     assert [end.value.release for end in ends if end.value is not None] == [3]
     assert [end.failure.kind for end in ends if end.failure is not None] == ["ReleaseMoved"] * 2
     assert Releases(Store(bucket)).get().restored == 1
+
+
+def test_damage_in_a_bucket_is_mended_without_renaming(tmp_path: Path, bucket: str) -> None:
+    config = configure(tmp_path, FILES, store={"uri": bucket})
+    night(config)
+    before = found(config, "the harbour is dry")
+    chunks = Releases(Store(bucket)).get().chunks
+    for table, part in (chunks, "data"), (chunks, "_refs/tags"), ("documents", "_versions"), ("runs", "data"):
+        files, path = filesystem(f"{bucket}/{table}.lance/{part}")
+        for name in files.find(path):
+            files.pipe_file(name, files.cat_file(name)[:20])
+    assert not audit(config).ok
+    assert night(config, rebuild=True).outcome == "published"
+    assert audit(config, deep=True).failed == []
+    assert found(config, "the harbour is dry") == before
+    files, path = filesystem(f"{bucket}/.damaged")
+    assert files.find(path)

@@ -15,7 +15,10 @@ from damage import damaged
 from flows.audit import audit
 from flows.config.schema import Config
 from flows.refresh import refresh
-from storage.errors import failures
+from storage.errors import failures, panics
+from storage.tables.place import manifest_names
+from storage.tables.releases import Releases
+from storage.tables.store import Store
 
 INDEX = {"min_rows": 256}
 QUESTIONS = ("word3 of row 2", "night1 of row 1", "fresh2 of row 0")
@@ -84,3 +87,20 @@ def test_no_damaged_table_makes_every_command_fail(made: Path, tmp_path: Path, t
     assert not audit(config).ok
     assert refresh(config, rebuild=True).outcome == "published"
     assert audit(config, deep=True).failed == []
+
+
+def test_a_manifest_at_which_lance_gives_up_is_an_error_that_is_told_and_mended(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    config = configure(tmp_path, index=INDEX)
+    release = Releases(Store(config.store.uri)).get()
+    names = manifest_names(release.tables["documents"])
+    [manifest] = [file for file in (tmp_path / "store/documents.lance/_versions").iterdir() if file.name in names]
+    manifest.write_bytes(manifest.read_bytes().replace(b"string", b"strinf"))
+    with pytest.raises(BaseException, match="Unsupported logical type") as gave_up:
+        answers(config)
+    assert isinstance(gave_up.value, panics())
+    assert not audit(config).ok
+    result = refresh(config, rebuild=True)
+    assert (result.outcome, "documents: what could not be read was set aside" in result.message) == ("published", True)
+    assert audit(config, deep=True).failed == []
+    assert [seq.seq for seq in Releases(Store(config.store.uri)).retained()] == [4, 2, 1]

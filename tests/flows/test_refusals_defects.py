@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import configure, counted, documents, found, held, night, prose, rows, save
+from corpus import NOTES, configure, counted, documents, found, held, night, prose, rows, save
 
 from flows.config.schema import Config
 from flows.plan import plan
@@ -204,3 +204,21 @@ def test_a_rebuild_takes_no_stale_version_over(tmp_path: Path) -> None:
     night(config)
     assert every(refresh(config, rebuild=True)) == ("published", {"added": 1, "quarantined": 1}, 0)
     assert (held(config), stale(config)) == ([("a.md", "content-present", 1)], [])
+
+
+@pytest.mark.parametrize("of", ["a file", "a folder"])
+def test_what_links_once_let_in_leaves_when_they_are_not_followed_any_more(tmp_path: Path, of: str) -> None:
+    save(tmp_path, {"outside/secret.md": prose("secret")})
+    config = configure(tmp_path, {"a.md": prose("anchor")}, sources=[NOTES | {"follow_links": True}])
+    link = tmp_path / "notes" / ("link.md" if of == "a file" else "link")
+    link.symlink_to("../outside/secret.md" if of == "a file" else "../outside")
+    assert counted(night(config)) == {"added": 2}
+    closed = configure(tmp_path)
+    result = night(closed)
+    assert (result.outcome, result.counts["stale"]) == ("published", 0)
+    assert list(documents(closed)) == ["notes/a.md"]
+    assert held(closed) == [(link.name, "readable", 1)]
+    assert night(closed).outcome == "unchanged"
+    strict = configure(tmp_path, limits={"max_lost_share": 0.2})
+    assert night(configure(tmp_path, sources=[NOTES | {"follow_links": True}])).outcome == "published"
+    assert night(strict).outcome == "needs-approval"  # whoever follows them no more is asked, as of every loss

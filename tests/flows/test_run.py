@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -176,3 +177,13 @@ def test_an_audit_that_breaks_off_is_recorded_once(config: Config) -> None:
         audit(config, trigger="schedule", console=Stop("audit", KeyError("odd")))
     row = rows(config)[0]
     assert (row["kind"], row["outcome"], row["trigger"], row["base"]) == ("audit", "failed", "schedule", 2)
+
+
+def test_a_run_that_could_start_no_thread_is_refused_before_it_takes_the_lease(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2**30, resource.RLIM_INFINITY))
+    with pytest.raises(InputError, match="address space of this process is limited to 1,024 MiB, and a run needs"):
+        refresh(config)
+    assert holder(Store(config.store.uri)) is None
+    assert audit(config).ok  # whoever only reads needs less

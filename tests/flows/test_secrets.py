@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 from corpus import configure, prose
+from inbox import webhook
 
 from flows.audit import audit
+from flows.cli.output import plain
 from flows.config.schema import Config
 from flows.refresh import refresh
 from flows.report.gather import gather
+from flows.report.markdown import write_report
 from storage import redaction
-from storage.errors import InputError, summary
+from storage.errors import InputError, SourceFailed, summary
 from storage.sources.base import DOCUMENTS, LISTING
+from storage.tables.runs import Runs
 from storage.tables.store import Store
 
 CANARY = "canary-b81f0c"  # every secret below holds it
@@ -65,8 +69,8 @@ def forgotten() -> Iterator[None]:
     redaction._hidden.update(before)
 
 
-def planted(base: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Config:
-    monkeypatch.setenv("HOOK_OF_TEST", f"https://127.0.0.1:9/{secret('hook')}?t={secret('hook-query')}")
+def planted(base: Path, monkeypatch: pytest.MonkeyPatch, address: str = "https://127.0.0.1:9", **more: Any) -> Config:
+    monkeypatch.setenv("HOOK_OF_TEST", f"{address}/{secret('hook')}?t={secret('hook-query')}")
     own: dict[str, Any] = {name: secret(name) for name in KEYS} | more
     own |= {"headers": {"Authorization": f"Bearer {secret('header')}"}, "many": [secret("first"), secret("second")]}
     sources = [{"name": "leaky", "kind": f"{__name__}:Leaky", **own}]
@@ -98,6 +102,29 @@ def test_no_secret_of_a_source_a_message_or_an_endpoint_is_kept_or_told(
     told += [summary(error.value), str(gather(config)), caplog.text, everything(config)]
     assert [CANARY in text for text in told] == [False] * len(told)
     assert '"apikey": "***"' in told[0]
+
+
+def test_no_secret_is_posted_or_put_on_the_dashboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with webhook() as inbox:
+        address = inbox.url.partition("/hook")[0]
+        config = planted(tmp_path, monkeypatch, address)
+        result = refresh(config)
+        with pytest.raises(SourceFailed, match="401 for"):
+            refresh(planted(tmp_path, monkeypatch, address, fails="yes it does"))
+        bodies = [json.dumps(message) for message in inbox.messages]
+    assert any("401 for" in body for body in bodies)
+    # What the artifacts of a run, of its report and of an audit are made of.
+    reports = [write_report(report, gather(config)) for report in (plain(result), failed(config))]
+    assert "401 for" in reports[1]
+    told = [*bodies, *reports, str(plain(audit(config, deep=True).to_dict()))]
+    assert [CANARY in text for text in told] == [False] * len(told)
+
+
+def failed(config: Config) -> dict[str, Any]:
+    """The last run as its report is given it."""
+    [row, *_] = Runs(Store(config.store.uri)).all()
+    assert row["outcome"] == "failed"
+    return {name: row[name] or {} for name in ("run", "outcome", "message", "counts", "seconds")}
 
 
 def test_what_is_named_harmless_is_shown(tmp_path: Path) -> None:

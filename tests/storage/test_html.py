@@ -68,14 +68,19 @@ HIDING = [
     "color:rgba(0,0,0,0)", "color:#0000", "width:0;overflow:hidden", "height:1px;width:1px;overflow:hidden",
     "position:absolute;clip:rect(0 0 0 0)", "transform:scale(0)", "position:absolute;clip-path:inset(50%)",
     "d\\69splay:none", "display/**/:/**/none", "background:url(a;b);opacity:0", "content:';';display:none",
-    "color:red;display:none;display:none",
+    "color:red;display:none;display:none", "color:#fff;background:#ffffff", "color:white;background-color:#FEFEFE",
+    "background:no-repeat rgb(0, 0, 0) 0 0;color:black", "color:rgb(100% 100% 100%);background:white",
+    "color:teal;background-color:teal",
 ]  # fmt: skip
 SHOWING = [
     "", "color:red", "display:block", "opacity:1", "opacity:.5", "font-size:10px", "font-size:0.9em", "font:12px a",
     "position:absolute;left:0", "left:-9999px", "text-indent:-1em", "visibility:visible", "display:none;display:block",
     "content:'display:none'", "background:url(display:none)", "width:0", "overflow:hidden", "color:#000f",
     "displays:none", "display:none!important;display:block!important", "top:-2px;position:relative",
-    "width:100%;overflow:hidden",
+    "width:100%;overflow:hidden", "color:#fff", "background:white", "color:#fff;background:#000",
+    "color:white;background:url(a) white",
+    "color:#fff;background:white;text-shadow:0 0 2px #000", "color:white;background:rgba(255,255,255,.2)",
+    "color:white;background-color:white;background-image:linear-gradient(red,blue)",
 ]  # fmt: skip
 
 
@@ -148,6 +153,18 @@ def test_a_child_shows_again_what_a_browser_lets_it_show() -> None:
     assert read(b"<p style='width:0;overflow:hidden'>a<i style='position:fixed'>b</i>") == ("b", None, 1)
     assert read(b"<p style='display:none'>a<b style='display:inline;visibility:visible'>b</b></p>").text == ""
     assert read(b"<p hidden>a</p><p hidden style='display:block'>b</p>").text == "b"
+
+
+def test_letters_are_held_against_what_they_stand_on() -> None:
+    page = (
+        b"<body bgcolor=WHITE>a<font color=#fff>b<a href=x>link</a><a>c</a><mark>mark</mark><button>go</button></font>d"
+    )
+    assert read(page) == ("alinkmarkgod", None, 2)
+    assert (
+        read(b"<style>body{background:#fff}.x{color:#fff}</style>a<p class=x>b<b style='background:navy'>c</b>").text
+        == "a\nc"
+    )
+    assert read(b"<div style='background:white'><p style='color:white;position:absolute'>a</p></div>").text == "a"
 
 
 def test_a_page_deeper_than_a_browser_shows_keeps_its_text() -> None:

@@ -179,7 +179,8 @@ def test_a_link_that_leads_out_is_refused_by_name_and_never_read(tmp_path: Path)
     (notes / "f.png").symlink_to(secret)
     rows = listed(tmp_path, path="notes")
     assert rows["id"].to_list() == ["b.md", "c.md", "d.md", "e", "real/a.md"]
-    said = f"a symbolic link that leads out of the folder, to {str(secret)!r}: it is not followed unless follow_links"
+    what = f"a symbolic link that leads out of the folder, to {str(secret)!r}"
+    said = f"may not be taken in: {what}: it is not followed unless follow_links"
     assert [str(problem).startswith(said) for problem in rows["problem"]] == [True, False, True, False, False]
     found = read(tmp_path, ["b.md", "c.md", "d.md", "e/version", "real/a.md"], path="notes")
     assert found["text"].to_list() == ["", "x", "", "", "x"]
