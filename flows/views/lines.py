@@ -1,4 +1,7 @@
-"""Lines of a terminal: without trailing blanks, hung behind a prefix, folded between words alone."""
+"""Lines of a terminal: without trailing blanks, hung behind a prefix, folded between words alone.
+
+A word that is wider than the terminal stays whole too: the terminal wraps it, and who copies it gets it in one piece.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.segment import Segment
 from rich.text import Text
 
-__all__ = ["Hint", "Hung", "Pairs", "Terminal", "Trimmed", "hung", "longest_word"]
+__all__ = ["Hint", "Hung", "Pairs", "Terminal", "Trimmed", "below", "hung", "longest_word"]
 
 GAP = 2  # blanks between a prefix and what hangs behind it
 NARROWEST = 12  # cells that something is still hung into
@@ -26,8 +29,12 @@ class Terminal(Console):
     """
 
     def __init__(self, *, hints: bool = True, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(highlight=False, emoji=False, markup=False, **options)
         self.hints = hints
+
+    def draw(self, view: RenderableType) -> None:
+        """Draw a view: no word folded or cut, no blanks at the end of a line."""
+        self.print(Trimmed(view), overflow="ignore", crop=False)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Trimmed:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it line by line."""
-        for line in console.render_lines(self.view, options, pad=False):
+        for line in Segment.split_lines(console.render(self.view, options)):
             yield from _trimmed(line)
             yield Segment.line()
 
@@ -96,18 +103,23 @@ def hung(prefix: Text, body: Text, console: Console, width: int) -> RenderableTy
 
     Args:
         prefix: With the blanks that part it from the text.
-        body: The text; it is folded between words, within a word only where one is wider than the terminal.
+        body: The text; it is folded between words.
         console: What folds.
         width: Cells of a line.
     """
-    indent = _cells(prefix)
+    indent, word = _cells(prefix), longest_word(body)
     beside = width - indent
-    if beside < min(NARROWEST, _cells(body)) or beside < longest_word(body):
-        lines = body.wrap(console, max(1, width - GAP if longest_word(body) <= width - GAP else width))
-        lead = " " * (GAP if longest_word(body) <= width - GAP else 0)
-        return Group(prefix, *(Text.assemble(lead, line) for line in lines))
-    first, *rest = body.wrap(console, beside) or [Text("")]
+    if beside < min(NARROWEST, _cells(body)) or beside < word:
+        lead = GAP if word <= width - GAP else 0
+        lines = body.wrap(console, max(1, width - lead), overflow="ignore")
+        return Group(prefix, *(Text.assemble(" " * lead, line) for line in lines))
+    first, *rest = body.wrap(console, beside, overflow="ignore") or [Text("")]
     return Group(Text.assemble(prefix, first), *(Text.assemble(" " * indent, line) for line in rest))
+
+
+def below(view: RenderableType, gap: int = 1) -> RenderableType:
+    """Draw a view below some blank lines."""
+    return Group(*(Text("") for _ in range(gap)), view)
 
 
 def longest_word(text: str | Text) -> int:

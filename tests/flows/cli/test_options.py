@@ -76,12 +76,13 @@ def test_how_loud_a_command_is_ends_with_it(published: Path) -> None:
         assert (loudness(), logging.getLogger("flows").level) == (wanted, level)
 
 
-def test_quiet_leaves_hints_out_and_results_in(published: Path) -> None:
-    loud, quiet = tidemark(published, "refresh"), tidemark(published, "refresh", "-q")
-    assert "next:" in loud.stdout
-    assert "next:" not in quiet.stdout
-    assert "unchanged" in quiet.stdout
-    assert (quiet.exit_code, quiet.stderr) == (0, "")
+def test_quiet_leaves_progress_and_hints_out_and_results_in(published: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert "nothing to do" in tidemark(published, "plan", "-q").stdout
+    assert caplog.messages == []
+    tidemark(published, "plan")
+    assert any(message.startswith("scan: ") for message in caplog.messages)
+    assert "tidemark models show" in tidemark(published, "models").stdout
+    assert "tidemark models show" not in tidemark(published, "models", "-q").stdout
     assert tidemark(published, "-q", "show", "99").stderr.startswith("error: there is no release 99")
 
 
