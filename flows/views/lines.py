@@ -5,6 +5,7 @@ A word that is wider than the terminal stays whole too: the terminal wraps it, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from rich.text import Text
 
 __all__ = ["Hint", "Hung", "Pairs", "Terminal", "Trimmed", "below", "hung", "longest_word"]
 
+WORD = re.compile(r"^\s+|\S+\s*")  # with the blanks behind it
 GAP = 2  # blanks between a prefix and what hangs behind it
 NARROWEST = 12  # cells that something is still hung into
 
@@ -34,7 +36,7 @@ class Terminal(Console):
 
     def draw(self, view: RenderableType) -> None:
         """Draw a view: no word folded or cut, no blanks at the end of a line."""
-        self.print(Trimmed(view), overflow="ignore", crop=False)
+        self.print(Trimmed(_whole(view)), crop=False)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Pairs:
                 number = _text(values[0])
                 number.pad_left(numbers - _cells(number))
                 prefix = Text.assemble(prefix, number, " " * GAP)
-            yield hung(prefix, _text(values[-1]), console, options.max_width)
+            yield hung(prefix, _text(values[-1]), options.max_width)
 
 
 @dataclass(frozen=True)
@@ -95,26 +97,59 @@ class Hung:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
-        yield hung(self.prefix, self.body, console, options.max_width)
+        yield hung(self.prefix, self.body, options.max_width)
 
 
-def hung(prefix: Text, body: Text, console: Console, width: int) -> RenderableType:
+def hung(prefix: Text, body: Text, width: int) -> RenderableType:
     """Hang a text behind a prefix; below it where its longest word does not fit beside it.
 
     Args:
         prefix: With the blanks that part it from the text.
         body: The text; it is folded between words.
-        console: What folds.
         width: Cells of a line.
     """
     indent, word = _cells(prefix), longest_word(body)
     beside = width - indent
     if beside < min(NARROWEST, _cells(body)) or beside < word:
         lead = GAP if word <= width - GAP else 0
-        lines = body.wrap(console, max(1, width - lead), overflow="ignore")
-        return Group(prefix, *(Text.assemble(" " * lead, line) for line in lines))
-    first, *rest = body.wrap(console, beside, overflow="ignore") or [Text("")]
-    return Group(Text.assemble(prefix, first), *(Text.assemble(" " * indent, line) for line in rest))
+        lines = folded(body, max(1, width - lead))
+        return Group(prefix, *(_line(" " * lead, line) for line in lines))
+    first, *rest = folded(body, beside) or [Text("")]
+    return Group(_line(prefix, first), *(_line(" " * indent, line) for line in rest))
+
+
+def folded(text: Text, width: int) -> list[Text]:
+    """Fold a text between its words; rich would cut a word that is wider, or not fold at all.
+
+    Args:
+        text: The text, of any number of lines.
+        width: Cells of a line; only a single word is wider.
+    """
+    found = list[Text]()
+    for line in text.split("\n", allow_blank=True):
+        places, used = list[int](), 0
+        for word in WORD.finditer(line.plain):
+            cells = cell_len(word[0])
+            if used and used + cell_len(word[0].rstrip()) > width:
+                places.append(word.start())
+                used = 0
+            used += cells
+        for part in line.divide(places):
+            part.rstrip()
+            found.append(part)
+    return found
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A text on its own, folded between words."""
+
+    text: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        for line in folded(self.text, options.max_width):
+            yield _line(line)
 
 
 def below(view: RenderableType, gap: int = 1) -> RenderableType:
@@ -128,6 +163,11 @@ def longest_word(text: str | Text) -> int:
     return max(map(cell_len, plain.split()), default=0)
 
 
+def _line(*parts: str | Text) -> Text:
+    """One line that rich leaves as it is, however wide."""
+    return Text.assemble(*parts, no_wrap=True, overflow="ignore")
+
+
 def _cells(text: str | Text) -> int:
     """Cells of the longest line of a text."""
     plain = text if isinstance(text, str) else text.plain
@@ -136,6 +176,15 @@ def _cells(text: str | Text) -> int:
 
 def _text(value: str | Text) -> Text:
     return Text(value) if isinstance(value, str) else value.copy()
+
+
+def _whole(view: RenderableType) -> RenderableType:
+    """A view whose texts fold between words alone, however deep they lie in groups."""
+    if isinstance(view, str | Text):
+        return Paragraph(_text(view))
+    if isinstance(view, Hint):
+        return Hint(_whole(view.view))
+    return Group(*map(_whole, view.renderables)) if isinstance(view, Group) else view
 
 
 def _trimmed(line: Iterable[Segment]) -> Iterator[Segment]:
