@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.init_sources import first_source
+from flows.cli.output import Loudness, loudness
 from flows.config.toml import FILE, to_toml
 from storage.errors import InputError
 
@@ -46,6 +47,8 @@ def init(
     except FileExistsError as error:
         raise InputError(f"{file} was written by somebody else this moment") from error
     typer.echo(f"wrote {file}")
+    if loudness() is Loudness.QUIET:
+        return
     if source is None:
         typer.echo("name a source in it, then try `tidemark plan` and `tidemark refresh`", err=True)
     else:

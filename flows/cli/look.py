@@ -13,6 +13,7 @@ from flows.cli.output import Json, Output, configuration
 from storage.errors import InputError
 
 if TYPE_CHECKING:
+    from storage.tables.release import Release
     from storage.tables.releases import Releases
 
 __all__ = ["diff", "releases", "runs", "search", "show"]
@@ -56,6 +57,9 @@ def search(
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Order the best hits once more, where the release can.")
     ] = True,
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLE", help="The role of the release that answers; `text` has an index.")
+    ] = "text",
     release: InRelease = None,
     as_json: Json = False,
 ) -> None:
@@ -64,6 +68,8 @@ def search(
         raise InputError("give either a text to look for or --queries FILE")
     if text is not None and not text.strip():
         raise InputError("the text to look for is blank")
+    if role != "text":
+        raise InputError(_unsearchable(_releases(ctx).get(release), role))
     from storage.filters import parse
     from tasks.search.log import QueryLog
     from tasks.search.places import Places
@@ -183,6 +189,14 @@ def _two(found: Releases, a: int | None, b: int | None) -> tuple[int, int]:
     if current < 2:
         raise InputError("there is one release only; after the next refresh there are two to compare")
     return current - 1, current
+
+
+def _unsearchable(release: Release, role: str) -> str:
+    """Why a role does not answer, and which there are."""
+    roles = ", ".join(release.roles)
+    if role in release.roles:
+        return f"role {role!r} of release {release.seq} has no index to search; `text` has one (roles: {roles})"
+    return f"release {release.seq} has no role {role!r}; it has: {roles}"
 
 
 def _releases(ctx: typer.Context) -> Releases:

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 
+from flows.views.lines import below
 from flows.views.look import age, excerpt
 from flows.views.parts import clean, grid, heading, named, steps
 
@@ -31,7 +31,7 @@ def explain_view(told: Mapping[str, Any]) -> RenderableType:
     ]
     return Group(
         heading(document["title"] or named(document["id"]), "", "", "default"),
-        Padding(excerpt(told["text"], ""), (1, 0, 0, 0), expand=False),
+        below(excerpt(told["text"], "")),
         grid([(name, clean(value)) for name, value in rows]),
         steps([f"tidemark show {told['run']['run']}"], "more of that run:"),
     )

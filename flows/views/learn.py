@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
+from flows.views.lines import below
 from flows.views.parts import COLOURS, bars, clean, grid, heading, steps, table
 from storage.outcome import Outcome
 
@@ -78,7 +78,7 @@ def _challengers(result: RetrainResult) -> RenderableType:
         style = {"passed": "green", "refused": "red"}.get(each.verdict, "dim")
         cells = [f"{dev[name]:.3f}" if name in dev else "-" for name in (each.name, "champion")]
         rows.add_row(clean(each.name), each.space[:12], Text(each.verdict, style=style), *cells)
-    return Padding(rows, (1, 0, 0, 0))
+    return below(rows)
 
 
 def _gate(found: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -87,7 +87,7 @@ def _gate(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     for bar in sorted(found, key=lambda bar: bool(bar["holds"])):
         mark = Text("ok", style="green") if bar["holds"] else Text("MISSED", style="bold red")
         rows.add_row(mark, clean(bar["name"]), clean(bar["message"]))
-    return Padding(rows, (1, 0, 0, 0))
+    return below(rows)
 
 
 def _rerankers(result: RetrainResult) -> RenderableType:
@@ -97,7 +97,7 @@ def _rerankers(result: RetrainResult) -> RenderableType:
         style = "green" if each.verdict == "promoted" else "red"
         cells = f"{each.gain:+.3f}", f"{each.milliseconds:.0f}", clean(each.reason)
         rows.add_row(clean(each.kind), Text(each.verdict, style=style), *cells)
-    return Padding(rows, (1, 0, 0, 0))
+    return below(rows)
 
 
 def _next(result: RetrainResult) -> list[str]:

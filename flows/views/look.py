@@ -11,11 +11,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from flows.views.counts import apart, worded
-from flows.views.lines import Hung
+from flows.views.lines import Hung, below
 from flows.views.parts import COLOURS, bars, clean, grid, heading, named, steps, table
 from flows.views.progress import duration
 from storage.counts import indexed
@@ -218,7 +217,7 @@ def diff_view(difference: Difference, answers: Answers | None = None) -> Rendera
         made = table("beside the documents", str(difference.a), str(difference.b))
         for name, (before, after) in difference.facts.items():
             made.add_row(name, _short(before), _short(after))
-        parts.append(Padding(made, (1, 0, 0, 0), expand=False))
+        parts.append(below(made))
     if answers is not None:
         from flows.views.quality import answers_view
 

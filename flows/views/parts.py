@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from rich.bar import Bar
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
-from flows.views.lines import Hint, Pairs
+from flows.views.lines import Hint, Pairs, below
 from flows.views.tables import table
 from storage.outcome import Outcome
 
@@ -44,7 +43,7 @@ def heading(what: str, about: str, verdict: str, style: str) -> RenderableType:
     line = Text.assemble(
         (clean(what), "bold"), ("  "), (clean(verdict), f"bold {style}"), ("  "), (clean(about), "dim")
     )
-    return Padding(line, (1, 0, 0, 0), expand=False)
+    return below(line)
 
 
 def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
@@ -54,7 +53,7 @@ def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
         rows: Two or three texts each.
         gap: Blank lines above.
     """
-    return Padding(Pairs([[clean(value) for value in row] for row in rows]), (gap, 0, 0, 0), expand=False)
+    return below(Pairs([[clean(value) for value in row] for row in rows]), gap)
 
 
 def bars(seconds: Mapping[str, float]) -> RenderableType:
@@ -73,7 +72,7 @@ def bars(seconds: Mapping[str, float]) -> RenderableType:
         made.add_row(clean(name), f"{value:.2f}", f"{share:.0%}", Bar(1, 0, share, width=BAR, color="cyan"))
     if "total" in seconds:
         made.add_row(Text("total", style="bold"), Text(f"{total:.2f}", style="bold"), "", "")
-    return Padding(made, (1, 0, 0, 0), expand=False)
+    return below(made)
 
 
 def steps(commands: Sequence[str], lead: str) -> RenderableType:
@@ -84,7 +83,7 @@ def steps(commands: Sequence[str], lead: str) -> RenderableType:
         *([Text(lead, style="dim")] if lead else []),
         *(Text(f"  {command}", style="cyan") for command in commands),
     ]
-    return Hint(Padding(Group(*lines), (1, 0), expand=False))
+    return Hint(below(Group(*lines, Text(""))))
 
 
 def clean(text: object) -> str:

@@ -13,8 +13,9 @@ from tasks.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress as Bars
     from rich.progress import TaskID
+
+    from flows.views.live import Bars
 
 __all__ = ["Lines", "Live", "amount", "duration", "pace", "showing"]
 
@@ -106,7 +107,8 @@ class Live:
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bars
+
+        from flows.views.live import Bars
 
         self._bars: Bars = Bars(
             SpinnerColumn(style="cyan", finished_text="[green]✓[/]"),

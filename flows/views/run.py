@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from flows.views.counts import apart
-from flows.views.lines import Hung
+from flows.views.lines import Hung, below
 from flows.views.parts import COLOURS, bars, clean, grid, heading, named, size, steps, table
 from flows.views.progress import duration
 from storage.counts import indexed
@@ -114,7 +113,7 @@ def _changes(found: Forecast) -> list[RenderableType]:
     ]
     more = found.changes.height - shown.height
     rest = [Text(f"    and {more:,} more: tidemark plan -v", style="dim")] if more else []
-    return [Padding(Group(*lines, *rest), (1, 0, 0, 0), expand=False)]
+    return [below(Group(*lines, *rest))]
 
 
 def _retraining(found: Retraining) -> list[tuple[str, ...]]:

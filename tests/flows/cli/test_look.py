@@ -152,6 +152,7 @@ def test_every_command_has_a_view_for_people(published: Path, arguments: tuple[s
         (("search", "x", "-k", "0"), "-k"),
         (("search", "--queries", "none.txt"), "none.txt: the queries cannot be read"),
         (("search", "x", "--release", "9"), "no release 9"),
+        (("search", "x", "--role", "image"), "release 2 has no role 'image'; it has: text"),
         (("show", "9"), "no release 9"),
         (("show", "no-run"), "no run 'no-run'"),
         (("diff", "1", "9"), "no release 9"),

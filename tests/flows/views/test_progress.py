@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 
 import pytest
 from rich.console import Console
@@ -59,6 +60,19 @@ def test_a_stage_without_figures_is_one_line() -> None:
     lines.stage("plan")
     lines.close()
     assert said == ["plan: 0.0 s"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_lines_of_bars_leave_room_for_what_ctrl_c_writes(width: int) -> None:
+    stream = io.StringIO()
+    live = Live(Console(file=stream, force_terminal=True, width=width))
+    live.stage("embed")
+    live.advance(50_000, 100_000, "chunks", tokens=50)
+    live.advance(60_000, 100_000, "chunks", tokens=5_000_000)
+    live.close(failed=True)
+    lines = [re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", stream.getvalue())]
+    assert any("embed" in line for line in lines)
+    assert max(map(len, lines)) <= width - 5
 
 
 def test_bars_are_drawn_with_rate_and_finished() -> None:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from flows.plan import Forecast
 from flows.rollback import RollbackResult
 from flows.run import RunResult
+from flows.views.lines import Terminal
 from flows.views.look import (
     age,
     diff_view,
@@ -49,7 +50,7 @@ WIDTHS = (40, 80, 200)
 
 def drawn(view: RenderableType, width: int = 100) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width, highlight=False, emoji=False, markup=False).print(view)
+    Terminal(file=stream, width=width).draw(view)
     return stream.getvalue()
 
 
@@ -132,7 +133,9 @@ VIEWS = {
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", VIEWS)
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
-    assert max(len(line) for line in drawn(VIEWS[name], width).splitlines()) <= width
+    # A single word that is wider is left to the terminal, whole.
+    lines = drawn(VIEWS[name], width).splitlines()
+    assert [line for line in lines if len(line) > width and len(line.split()) > 1] == []
 
 
 @pytest.mark.parametrize("name", VIEWS)
