@@ -75,13 +75,15 @@ def search(
                 config.store.uri, release, device=device, threads=threads, mode=mode, rerank=rerank, log=log
             )
             for query, hits in opened.find(asked, k, fits, mode):
-                where = places.located(hits)
-                rows = [each.to_dict() for each in where]
+                located = places.located(hits)
+                rows = [each.to_dict() for each in located]
                 told = {"release": opened.release, "query": query, "mode": opened.mode(mode), "hits": rows}
                 if queries is not None and as_json:
                     output.line(told)
                 else:
-                    output.show(told, partial(_views().hits_view, opened.release, query, hits, [x.told for x in where]))
+                    output.show(
+                        told, partial(_views().hits_view, opened.release, query, hits, [each.told for each in located])
+                    )
 
 
 def releases(ctx: typer.Context, as_json: Json = False) -> None:
