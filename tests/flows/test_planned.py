@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -53,9 +52,7 @@ def seen(config: Config) -> tuple[Any, ...]:
 def test_a_refresh_by_a_plan_does_what_it_would_have_done_and_reads_no_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = changed(tmp_path / "one")
-    shutil.copytree(tmp_path / "one", tmp_path / "two", copy_function=shutil.copy2)
-    other = configure(tmp_path / "two", validation=RULES)
+    config, other = changed(tmp_path / "one"), changed(tmp_path / "two")
     wanted = refresh(other)
     file = kept(config)
     assert Path(file).stat().st_mode & 0o077 == 0
@@ -96,7 +93,7 @@ def waived(config: Config) -> dict[str, Any]:
         (configured, r"the configuration changed: chunker\.max_tokens"),
         (taken_back, "it starts from release 1, and readers see release 3 now"),
         (waived, "what is waived changed"),
-        (lambda _: {"rebuild": True}, "give --rebuild to both or to neither"),
+        (lambda _: {"rebuild": True}, "it was made with other options: give --rebuild to both or to neither"),
     ],
     ids=["source", "configuration", "release", "waiver", "option"],
 )
