@@ -38,7 +38,12 @@ class Stderr(logging.StreamHandler[TextIO]):
         logging.Handler.__init__(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let through what is ours, and of others only warnings: some set their own level lower."""
+        """Let through what is ours, and of others only warnings: some set their own level lower.
+
+        What a record says is `told` by the command itself is left to it.
+        """
+        if getattr(record, "told", False):
+            return False
         return record.levelno >= logging.WARNING or record.name.split(".")[0] in OURS
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.config.schema import Config
 from flows.tell import renewed
+from storage.counts import indexed
 from storage.redaction import redacted
 from storage.tables.holds import Hold, Holds
 from storage.tables.lease import holder
@@ -35,7 +36,7 @@ class Status:
         restored: The release that it gives back, where it is a rollback.
         created: When it was published.
         encoder: Name of its encoder.
-        counts: Its documents and chunks.
+        counts: Its documents with chunks of their own, those chunks, and the duplicates apart.
         renewed: When a refresh last ended well, with news or without; None where none ever did.
         stale_hours: Hours after which that is too long ago.
         run: The last run that could have written: its id, kind, outcome, message, started, finished and release.
@@ -110,13 +111,13 @@ def _of_release(release: Release) -> dict[str, Any]:
     """What the row of a release says."""
     counts, checks = release.counts, release.audit.get("checks") or []
     quality = (release.audit.get("quality") or {}).get("sets") or {}
-    indexed = counts.get("documents", 0) - counts.get("quarantined", 0)
+    told = {"documents": indexed(counts), "chunks": counts.get("chunks", 0), "duplicates": counts.get("duplicates", 0)}
     return {
         "release": release.seq,
         "restored": release.restored,
         "created": release.created,
         "encoder": release.text.encoder.name,
-        "counts": {"documents": indexed, "chunks": counts.get("chunks", 0)},
+        "counts": told,
         "checks": len(checks),
         "failed": sum(not check["ok"] for check in checks),
         "quality": {

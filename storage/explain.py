@@ -6,11 +6,14 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.pinned import Pinned
+from storage.prefixes import NAMED, one_of
 from storage.tables.runs import Runs
 from storage.tables.store import Store
 from storage.tables.waivers import Waivers
 
 __all__ = ["explain"]
+
+WHOLE = 32  # characters of an id
 
 
 def explain(pinned: Pinned, chunk: str) -> dict[str, Any]:
@@ -18,14 +21,14 @@ def explain(pinned: Pinned, chunk: str) -> dict[str, Any]:
 
     Args:
         pinned: The release.
-        chunk: Id of the chunk.
+        chunk: Id of the chunk, or the beginning that no other chunk's id has.
 
     Raises:
-        InputError: The release holds no such chunk.
+        InputError: The release holds no such chunk, or several begin so.
     """
     release = pinned.release
     try:
-        row = pinned.chunks.facts(chunk)
+        row = pinned.chunks.facts(_whole(pinned, chunk))
     except KeyError:
         raise InputError(
             f"release {release.seq} holds no chunk {chunk!r}; `tidemark search --json` gives ids of chunks"
@@ -51,6 +54,13 @@ def _waivers(pinned: Pinned, key: str) -> list[dict[str, Any]]:
     then = pinned.release.created
     found = [each for each in Waivers(pinned.store).all() if each.key == key and each.content is not None]
     return [each.to_dict() for each in found if each.since <= then and (each.ended is None or each.ended > then)]
+
+
+def _whole(pinned: Pinned, chunk: str) -> str:
+    """The id that a beginning means, found among all where it is none itself."""
+    if len(chunk) >= WHOLE:
+        return chunk
+    return one_of(chunk, pinned.chunks.alike(chunk, NAMED + 1), "chunk") or chunk
 
 
 def _run(store: Store, run: str) -> dict[str, Any]:

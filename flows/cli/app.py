@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli import hold, init, look
+from flows.cli.explain import explain
 from flows.cli.models import models
 from flows.cli.options import dress, share
 from flows.cli.output import Loudness, speak
@@ -112,7 +113,7 @@ app.command("releases", rich_help_panel=READ)(look.releases)
 app.command("runs", rich_help_panel=READ)(look.runs)
 app.command("show", rich_help_panel=READ)(look.show)
 app.command("diff", rich_help_panel=READ)(look.diff)
-app.command("explain", rich_help_panel=READ)(look.explain)
+app.command("explain", rich_help_panel=READ)(explain)
 app.add_typer(quarantine, name="quarantine", rich_help_panel=READ)
 app.add_typer(models, name="models", rich_help_panel=READ)
 

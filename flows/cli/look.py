@@ -1,4 +1,4 @@
-"""The commands that only look: search, releases, runs, show, diff, explain."""
+"""The commands that only look: search, releases, runs, show, diff."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.errors import InputError
 if TYPE_CHECKING:
     from storage.tables.releases import Releases
 
-__all__ = ["diff", "explain", "releases", "runs", "search", "show"]
+__all__ = ["diff", "releases", "runs", "search", "show"]
 
 _SHOWN = 50  # runs
 Mode = Literal["auto", "dense", "text", "hybrid"]
@@ -23,6 +23,11 @@ InRelease = Annotated[
     int | None,
     typer.Option("--release", metavar="N", help="Another than the current one.", autocompletion=release_numbers),
 ]
+
+
+def _numbered(metavar: str, told: str) -> Any:
+    """The argument that is the number of a release."""
+    return typer.Argument(metavar=metavar, help=told, show_default=False, autocompletion=release_numbers)
 
 
 def search(
@@ -88,10 +93,12 @@ def search(
 
 def releases(ctx: typer.Context, as_json: Json = False) -> None:
     """List the releases, newest first."""
+    from storage.tables.lease import holder
     from storage.timeline import timeline
 
-    rows = timeline(_releases(ctx))
-    Output(as_json).show(rows, lambda: _views().releases_view(rows))
+    found = _releases(ctx)
+    rows = timeline(found)
+    Output(as_json).show(rows, lambda: _views().releases_view(rows, writer=holder(found.store)))
 
 
 def runs(
@@ -137,8 +144,8 @@ def show(
 
 def diff(
     ctx: typer.Context,
-    a: Annotated[int, typer.Argument(metavar="A", help="Number of one release.")],
-    b: Annotated[int, typer.Argument(metavar="B", help="Number of the other.")],
+    a: Annotated[int | None, _numbered("A", "Number of one release; else the last but one.")] = None,
+    b: Annotated[int | None, _numbered("B", "Number of the other; else the current one.")] = None,
     queries: Annotated[
         Path | None,
         typer.Option(
@@ -147,10 +154,14 @@ def diff(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two releases: documents, encoder, configuration and, with --queries, what they answer."""
+    """Compare two releases: documents, encoder, configuration and, with --queries, what they answer.
+
+    Without a number the last two are compared, with one that release and the current one.
+    """
     from storage.diff import diff as compare
 
     config = configuration(ctx)
+    a, b = _two(_releases(ctx), a, b)
     difference = compare(config.store.uri, a, b)
     if queries is None:
         Output(as_json).show(difference.to_dict(), lambda: _views().diff_view(difference))
@@ -166,21 +177,14 @@ def diff(
         output.show(told, lambda: _views().diff_view(difference, answers))
 
 
-def explain(
-    ctx: typer.Context,
-    chunk: Annotated[str, typer.Argument(help="Id of a chunk, from a hit of `search --json`.")],
-    release: InRelease = None,
-    as_json: Json = False,
-) -> None:
-    """Say where a chunk comes from: source, revision, span, chunker, space, run, release."""
-    from storage.explain import explain as explained
-    from storage.pinned import Pinned
-    from tasks.search.places import Places, traced
-
-    config = configuration(ctx)
-    told = explained(Pinned.open(config.store.uri, release), chunk)
-    told |= traced(Places(config.sources, config.base), told)
-    Output(as_json).show(told, lambda: _views().facts_view(f"chunk {chunk}", told))
+def _two(found: Releases, a: int | None, b: int | None) -> tuple[int, int]:
+    """The releases to compare: as many as were named, then the current one, then the one before it."""
+    current = found.get().seq if b is None else b
+    if a is not None:
+        return a, current
+    if current < 2:
+        raise InputError("there is one release only; after the next refresh there are two to compare")
+    return current - 1, current
 
 
 def _releases(ctx: typer.Context) -> Releases:

@@ -21,9 +21,10 @@ import typer
 from flows.environment import log_to_stderr
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
     from flows.config.schema import Config
+    from flows.views.lines import Terminal
 
 __all__ = ["Json", "Loudness", "Output", "configuration", "loudness", "plain", "speak"]
 
@@ -81,9 +82,7 @@ class Output:
         if self.as_json:
             self.line(data, indent=2 if self._stream.isatty() else None)
         else:
-            from flows.views.lines import Trimmed
-
-            self.console().print(Trimmed(view()))
+            self.console().draw(view())
 
     def line(self, data: Any, indent: int | None = None) -> None:
         """Write one JSON value, on a line of its own unless it is indented."""
@@ -93,7 +92,7 @@ class Output:
         self._stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
         self._stream.flush()
 
-    def console(self) -> Console:
+    def console(self) -> Terminal:
         """The console that draws on standard output."""
         from flows.views.lines import Terminal
 
@@ -102,7 +101,7 @@ class Output:
         known = self._stream.isatty() or "COLUMNS" in os.environ
         width = None if known else WIDTH
         hints = loudness() is not Loudness.QUIET
-        console = Terminal(hints=hints, file=self._stream, width=width, highlight=False, emoji=False, markup=False)
+        console = Terminal(hints=hints, file=self._stream, width=width)
         console.on_broken_pipe = _broken  # type: ignore[method-assign] # ours is quiet, and has its own exit code
         return console
 

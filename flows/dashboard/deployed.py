@@ -31,6 +31,8 @@ __all__ = ["call", "concluded", "deployed"]
 
 logger = logging.getLogger(__name__)
 
+TOLD = {"told": True}  # to whoever called the flow, too: a command line says it once
+
 LOGGERS = ("flows", "tasks", "models", "storage", "tidemark")
 CONFIG = "The configuration file; empty for the tidemark.toml of the folder in which the worker runs."
 
@@ -117,13 +119,13 @@ def concluded(name: str, run: Callable[[], Result], gathered: Callable[[], Facts
         try:
             result = run()
         except LeaseHeld as held:
-            logger.warning("%s", held)
+            logger.warning("%s", held, extra=TOLD)
             return _state(name, Outcome.LEASE_HELD, str(held), held)
         except NothingBefore as nothing:  # grey too: readers see what whoever asked wants them to see
-            logger.warning("%s", nothing)
+            logger.warning("%s", nothing, extra=TOLD)
             return State(type=StateType.CANCELLED, name="NothingBefore", message=str(nothing), data=nothing)
         except (TidemarkError, ModelError) as error:
-            logger.error("%s", error)
+            logger.error("%s", error, extra=TOLD)
             # A name of its own has what the store does not record: an automation tells that, and a run all else.
             called = "Failed" if error.recorded else type(error).__name__
             return State(type=StateType.FAILED, name=called, message=str(error), data=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
-from flows.views.parts import clean, size
+from flows.views.parts import clean, plural, size
 from flows.views.progress import duration
 from storage.redaction import redacted
 
@@ -45,11 +45,6 @@ def ago(then: datetime, now: datetime) -> str:
         if passed >= 2 * unit or (passed >= unit and name != "day"):
             return plural(int(passed / unit), name)
     return "less than a minute"
-
-
-def plural(count: int, name: str) -> str:
-    """Write a count with its noun: "1 document", "3,041 documents"."""
-    return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def amount(count: float | None) -> str:

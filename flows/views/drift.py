@@ -74,7 +74,10 @@ def _detail(detail: Mapping[str, Any]) -> list[str]:
 
 
 def _figures(figures: Sequence[Judged]) -> RenderableType:
-    rows = table("figure", "source", "tonight", "usual", "limit", "nights", "", right=(2, 3, 4, 5))
+    rows = table(
+        "figure", "source", "tonight", "usual", "limit", "nights", "",
+        right=(2, 3, 4, 5), optional=("usual", "limit", "source", "nights"),
+    )  # fmt: skip
     for judged in sorted(figures, key=lambda each: (not each.alarm, not each.over)):
         figure, band = judged.figure, judged.band
         usual = ("", "") if band is None else tuple(figure_text(figure.name, v) for v in (band.median, band.limit))
@@ -90,7 +93,9 @@ def _figures(figures: Sequence[Judged]) -> RenderableType:
 def _backtest(found: Backtest) -> RenderableType:
     style = "yellow" if any(night.result.alarms for night in found.nights) else "green"
     parts: list[RenderableType] = [heading("backtest", "", found.message, style)]
-    rows = table("night", "release", "alarm", "value", "limit", "nights", right=(1, 3, 4, 5))
+    rows = table(
+        "night", "release", "alarm", "value", "limit", "nights", right=(1, 3, 4, 5), optional=("limit", "nights")
+    )
     for night in found.nights:
         for alarm in night.result.alarms:
             rows.add_row(

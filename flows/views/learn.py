@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
+from flows.views.lines import below
 from flows.views.parts import COLOURS, bars, clean, grid, heading, steps, table
 from storage.outcome import Outcome
 
@@ -70,13 +70,15 @@ def _curve(values: Sequence[float]) -> str:
 
 
 def _challengers(result: RetrainResult) -> RenderableType:
-    rows = table("challenger", "space", "verdict", "dev nDCG@10", "champion", right=(3, 4))
+    rows = table(
+        "challenger", "space", "verdict", "dev nDCG@10", "champion", right=(3, 4), optional=("champion", "space")
+    )
     for each in result.challengers:
         dev = each.metrics.get("dev") or {}
         style = {"passed": "green", "refused": "red"}.get(each.verdict, "dim")
         cells = [f"{dev[name]:.3f}" if name in dev else "-" for name in (each.name, "champion")]
         rows.add_row(clean(each.name), each.space[:12], Text(each.verdict, style=style), *cells)
-    return Padding(rows, (1, 0, 0, 0))
+    return below(rows)
 
 
 def _gate(found: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -85,17 +87,17 @@ def _gate(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     for bar in sorted(found, key=lambda bar: bool(bar["holds"])):
         mark = Text("ok", style="green") if bar["holds"] else Text("MISSED", style="bold red")
         rows.add_row(mark, clean(bar["name"]), clean(bar["message"]))
-    return Padding(rows, (1, 0, 0, 0))
+    return below(rows)
 
 
 def _rerankers(result: RetrainResult) -> RenderableType:
     """Every re-ranker that was tried, those that were kept out too."""
-    rows = table("re-ranker", "verdict", "gain", "ms a query", "why", right=(2, 3))
+    rows = table("re-ranker", "verdict", "gain", "ms a query", "why", right=(2, 3), optional=("ms a query",))
     for each in result.rerankers:
         style = "green" if each.verdict == "promoted" else "red"
         cells = f"{each.gain:+.3f}", f"{each.milliseconds:.0f}", clean(each.reason)
         rows.add_row(clean(each.kind), Text(each.verdict, style=style), *cells)
-    return Padding(rows, (1, 0, 0, 0))
+    return below(rows)
 
 
 def _next(result: RetrainResult) -> list[str]:

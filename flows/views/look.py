@@ -11,12 +11,14 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from flows.views.parts import COLOURS, clean, grid, heading, named, steps, table
+from flows.views.counts import apart, worded
+from flows.views.lines import Hung, below
+from flows.views.parts import COLOURS, bars, clean, grid, heading, named, steps, table
 from flows.views.progress import duration
+from storage.counts import indexed
+from storage.outcome import Outcome
 
 if TYPE_CHECKING:
     from storage.diff import Difference
@@ -36,6 +38,9 @@ __all__ = [
 
 EXCERPT = 420  # characters of a chunk that a hit shows
 SHOWN = 15  # documents of a kind that a difference names; --json names all
+START = ("tidemark plan", "tidemark refresh")
+LEADING = ("counts", "seconds")  # parts of a record that come before the others
+UNFINISHED = (Outcome.RUNNING, Outcome.FAILED, Outcome.INTERRUPTED, Outcome.REFUSED, Outcome.NEEDS_APPROVAL)
 WORD = re.compile(r"\w{3,}")
 SPACES = re.compile(r"\s+")
 
@@ -52,17 +57,16 @@ def hits_view(release: int, query: str, hits: Sequence[Hit], places: Sequence[st
     found = f"{len(hits)} hits in release {release}" if hits else f"nothing found in release {release}"
     parts: list[RenderableType] = [Text.assemble(("\n" + clean(query), "bold"), ("  " + found, "dim"))]
     for rank, (hit, place) in enumerate(zip_longest(hits, places), start=1):
-        made = Table.grid(padding=(0, 1))
-        made.add_column(justify="right", no_wrap=True, width=3, style="dim")
-        made.add_column(no_wrap=True, style="green")
-        made.add_column(overflow="fold")
-        made.add_row(f"{rank}", f"{hit.score:.3f}", Text(named(hit.title or hit.document), style="bold"))
         # Not of the file: what is stored has other line ends and no blanks behind its lines.
         span = f"characters {hit.start:,} to {hit.end:,} of the stored text"
         where = f"{hit.source}  {named(place or hit.document)}  {span}  chunk {hit.chunk}"
-        made.add_row("", "", Text(clean(where), style="dim"))
-        made.add_row("", "", excerpt(hit.text, query))
-        parts.append(Padding(made, (1, 0, 0, 0), expand=False))
+        lead = Text.assemble((f"{rank:>3} ", "dim"), (f"{hit.score:.3f} ", "green"))
+        parts += [
+            Text(""),
+            Hung(lead, Text(named(hit.title or hit.document), style="bold")),
+            Hung(Text(" " * lead.cell_len), Text(clean(where), style="dim")),
+            Hung(Text(" " * lead.cell_len), excerpt(hit.text, query)),
+        ]
     return Group(*parts, Text(""))
 
 
@@ -95,13 +99,22 @@ def excerpt(text: str, query: str, length: int = EXCERPT) -> Text:
     return shown.append(" ..." if stop < len(flat) else "")
 
 
-def releases_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None) -> RenderableType:
-    """Draw the releases as a timeline: the current one marked, those that a rollback took back dimmed."""
+def releases_view(
+    rows: Sequence[Mapping[str, Any]], now: datetime | None = None, writer: str | None = None
+) -> RenderableType:
+    """Draw the releases as a timeline: the current one marked, those that a rollback took back dimmed.
+
+    Args:
+        rows: The releases, newest first.
+        now: The time, with zone; that of the clock if None.
+        writer: The run that is at work on the store; None where none is.
+    """
     if not rows:
-        return _nothing("nothing is published yet", ["tidemark plan", "tidemark refresh"])
+        return _first_at_work(writer) if writer else _nothing("nothing is published yet", START)
     made = table(
-        "", "release", "created", "what", "documents", "chunks", "embedded", "encoder", "space", right=(1, 4, 5, 6)
-    )
+        "", "release", "created", "what", "documents", "chunks", "embedded", "apart", "encoder", "space",
+        right=(1, 4, 5, 6), optional=("created", "documents", "chunks", "embedded", "encoder", "apart", "space"),
+    )  # fmt: skip
     for row in rows:
         counts = row["counts"] or {}
         what = "published" if row["restored"] is None else f"back to {row['restored']}"
@@ -115,13 +128,21 @@ def releases_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None
             str(row["release"]),
             age(row["created"], now),
             ", ".join([what, *notes]),
-            *(f"{counts.get(name, 0):,}" for name in ("documents", "chunks", "embedded")),
+            f"{indexed(counts):,}",
+            *(f"{counts.get(name, 0):,}" for name in ("chunks", "embedded")),
+            apart(counts),
             clean(encoder),
             row["space"][:12],
         ]
         style = "bold" if row["current"] else "dim" if row["rolled_back_by"] or not row["kept"] else ""
         made.add_row(*cells, style=style)
-    return Group(Text(""), made, *_held(rows), steps([], ""))
+    working = [Text(f"run {writer} is at work: tidemark runs", style="cyan")] if writer else []
+    return Group(Text(""), made, *working, *_held(rows), steps([], ""))
+
+
+def _first_at_work(writer: str) -> RenderableType:
+    told = f"nothing is published yet; run {clean(writer)} is at work on it"
+    return Group(Text(told), steps(["tidemark runs", "tidemark status"], "to see how it goes:"))
 
 
 def _held(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
@@ -142,12 +163,15 @@ def _standing(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def runs_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None) -> RenderableType:
     """Draw the runs, the failed ones with their reason."""
     if not rows:
-        return _nothing("no run yet", ["tidemark plan", "tidemark refresh"])
-    made = table("run", "what", "started", "took", "outcome", "release", "said", right=(5,))
+        return _nothing("no run yet", START)
+    made = table(
+        "run", "what", "started", "took", "outcome", "release", "said",
+        right=(5,), optional=("started", "release", "said", "took"),
+    )  # fmt: skip
     for row in rows:
         took = (row["finished"] - row["started"]).total_seconds() if row["finished"] else None
         made.add_row(
-            Text(str(row["run"]), no_wrap=True),
+            str(row["run"]),
             row["kind"],
             age(row["started"], now),
             duration(took) if took is not None else "",
@@ -162,7 +186,7 @@ def quarantine_view(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Draw the refused documents: which, by which rule, why, how often tried."""
     if not rows:
         return Text("the quarantine is empty: no document is refused")
-    made = table("document", "source", "rule", "reason", "tried", right=(4,))
+    made = table("document", "source", "rule", "reason", "tried", right=(4,), optional=("source", "tried"))
     for row in rows:
         since = row.get("stale_since")
         stands = f"; last version of {since:%Y-%m-%d} stays" if since else ""
@@ -171,7 +195,7 @@ def quarantine_view(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     lead = f"{len(rows)} refused; each is tried again when its content or its rule changes"
     stale = sum(row.get("stale_since") is not None for row in rows)
     lead += f"; of {stale} the version from before they broke stays in the index" if stale else ""
-    return Group(Text(""), made, Text(lead, style="dim"))
+    return Group(Text(""), made, Text("\n" + lead, style="dim"))
 
 
 def diff_view(difference: Difference, answers: Answers | None = None) -> RenderableType:
@@ -183,7 +207,9 @@ def diff_view(difference: Difference, answers: Answers | None = None) -> Rendera
     for name in counts:
         mark, style = marks.get(name, ("-", "red"))
         rows = getattr(difference, name)
-        lines = [Text(f"{mark} {clean(_place(row))}", style=style) for row in rows[:SHOWN]]
+        lines: list[RenderableType] = [
+            Hung(Text(f"{mark} ", style=style), Text(clean(_place(row)), style=style)) for row in rows[:SHOWN]
+        ]
         if len(rows) > SHOWN:
             lines.append(Text(f"  and {len(rows) - SHOWN:,} more {name} (--json lists them all)", style="dim"))
         parts += lines
@@ -191,7 +217,7 @@ def diff_view(difference: Difference, answers: Answers | None = None) -> Rendera
         made = table("beside the documents", str(difference.a), str(difference.b))
         for name, (before, after) in difference.facts.items():
             made.add_row(name, _short(before), _short(after))
-        parts.append(Padding(made, (1, 0, 0, 0), expand=False))
+        parts.append(below(made))
     if answers is not None:
         from flows.views.quality import answers_view
 
@@ -200,7 +226,10 @@ def diff_view(difference: Difference, answers: Answers | None = None) -> Rendera
 
 
 def facts_view(title: str, facts: Mapping[str, Any]) -> RenderableType:
-    """Draw a record: plain values first, then each nested part under its name; what is empty is left out."""
+    """Draw a record: plain values first, then counts and seconds, then each other part under its name.
+
+    What is empty is left out.
+    """
     audit = facts.get("audit")
     if isinstance(audit, Mapping) and "checks" in audit:  # `audit` draws them; here their number is enough
         failed = sum(not check["ok"] for check in audit["checks"])
@@ -209,11 +238,22 @@ def facts_view(title: str, facts: Mapping[str, Any]) -> RenderableType:
         (name, _value(value)) for name, value in facts.items() if not isinstance(value, Mapping) and not _empty(value)
     ]
     parts: list[RenderableType] = [Text("\n" + clean(title), style="bold"), grid(flat)]
-    for name, value in facts.items():
-        if isinstance(value, Mapping) and value:
-            rows = [(str(key), _value(inner)) for key, inner in value.items() if not _empty(inner)]
-            parts += [Text("\n" + clean(name), style="cyan"), grid(rows, gap=0)]
+    nested = {name: value for name, value in facts.items() if isinstance(value, Mapping) and value}
+    for name in sorted(nested, key=lambda name: LEADING.index(name) if name in LEADING else len(LEADING)):
+        value = nested[name]
+        if name == "seconds" and all(isinstance(inner, int | float) for inner in value.values()):
+            parts.append(bars(value))
+            continue
+        planned = " as planned: the run ended before it had done all" if name == "counts" and _broken(facts) else ""
+        shown = worded(value) if name == "counts" else value
+        rows = [(str(key), _value(inner)) for key, inner in shown.items() if not _empty(inner)]
+        parts += [Text.assemble("\n", (clean(name), "cyan"), (planned, "dim")), grid(rows, gap=0)]
     return Group(*parts, Text(""))
+
+
+def _broken(facts: Mapping[str, Any]) -> bool:
+    """Whether a record is of a run that counted what it was to do and did not get to its end."""
+    return "run" in facts and facts.get("outcome") in UNFINISHED
 
 
 def age(then: datetime, now: datetime | None = None) -> str:

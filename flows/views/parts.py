@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from rich.bar import Bar
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from flows.views.lines import Hint, Pairs
+from flows.views.lines import Hint, Pairs, below
 from flows.views.tables import table
 from storage.outcome import Outcome
 
-__all__ = ["COLOURS", "bars", "clean", "grid", "heading", "named", "size", "steps", "table"]
+__all__ = ["COLOURS", "bars", "clean", "grid", "heading", "named", "plural", "size", "steps", "table"]
 
 COLOURS: Mapping[str, str] = {
     Outcome.RUNNING: "cyan",
@@ -30,6 +28,8 @@ COLOURS: Mapping[str, str] = {
     Outcome.INTERRUPTED: "red",
 }
 BAR = 32
+BESIDE = "start and records"  # what a run does around its stages
+REST = 0.005  # seconds below which nobody misses a row
 # Control characters, and those that nobody sees: of no width, turning the direction, ending a line, tags, selectors.
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -43,7 +43,7 @@ def heading(what: str, about: str, verdict: str, style: str) -> RenderableType:
     line = Text.assemble(
         (clean(what), "bold"), ("  "), (clean(verdict), f"bold {style}"), ("  "), (clean(about), "dim")
     )
-    return Padding(line, (1, 0, 0, 0), expand=False)
+    return below(line)
 
 
 def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
@@ -53,30 +53,37 @@ def grid(rows: Sequence[tuple[str, ...]], gap: int = 1) -> RenderableType:
         rows: Two or three texts each.
         gap: Blank lines above.
     """
-    return Padding(Pairs([[clean(value) for value in row] for row in rows]), (gap, 0, 0, 0), expand=False)
+    return below(Pairs([[clean(value) for value in row] for row in rows]), gap)
 
 
 def bars(seconds: Mapping[str, float]) -> RenderableType:
-    """Draw the seconds of each stage, the longest as a full bar."""
+    """Draw the seconds of each stage and their share of the total, which is a full bar.
+
+    What no stage accounts for, such as the start of libraries, the lease and the records, has a row of its own.
+    """
     stages = {name: value for name, value in seconds.items() if name != "total"}
-    longest = max(stages.values(), default=0) or 1
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="dim", no_wrap=True)
-    made.add_column(justify="right", no_wrap=True)
-    made.add_column(max_width=BAR)
+    spent = sum(stages.values())
+    total = max(seconds.get("total", spent), spent)
+    if total - spent >= REST:
+        stages[BESIDE] = total - spent
+    made = table("stage", "seconds", "share", "", right=(1, 2), optional=("",))
     for name, value in stages.items():
-        made.add_row(clean(name), f"{value:.2f} s", Bar(size=longest, begin=0, end=value, color="cyan"))
+        share = value / total if total else 0.0
+        made.add_row(clean(name), f"{value:.2f}", f"{share:.0%}", Bar(1, 0, share, width=BAR, color="cyan"))
     if "total" in seconds:
-        made.add_row("total", Text(f"{seconds['total']:.2f} s", style="bold"), "")
-    return Padding(made, (1, 0, 0, 0), expand=False)
+        made.add_row(Text("total", style="bold"), Text(f"{total:.2f}", style="bold"), "", "")
+    return below(made)
 
 
 def steps(commands: Sequence[str], lead: str) -> RenderableType:
     """Draw commands to go on with; nothing where there are none."""
     if not commands:
         return Text("")
-    lines = [Text(lead, style="dim"), *(Text(f"  {command}", style="cyan") for command in commands)]
-    return Hint(Padding(Group(*lines), (1, 0), expand=False))
+    lines = [
+        *([Text(lead, style="dim")] if lead else []),
+        *(Text(f"  {command}", style="cyan") for command in commands),
+    ]
+    return Hint(below(Group(*lines, Text(""))))
 
 
 def clean(text: object) -> str:
@@ -88,6 +95,11 @@ def named(name: object) -> str:
     """Show the id of a document on one line: a name that holds line breaks could otherwise forge a line."""
     shown = clean(str(name).replace("\n", "\\n").replace("\t", "\\t"))
     return shown if len(shown) <= NAMED else f"{shown[:NAMED]}..."
+
+
+def plural(count: int, name: str) -> str:
+    """Write a count with its noun: "1 document", "3,041 documents"."""
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def size(count: float) -> str:

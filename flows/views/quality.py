@@ -19,6 +19,7 @@ __all__ = ["answers_view", "evaluation_view"]
 
 BAR = 28
 SHOWN = 15  # questions whose answers changed; --json names all
+LEADING = ("recall@10", "mrr@10", "map")  # metrics that are shown first where there is no room for all
 FIRST = 3  # documents of an answer
 _FITTED = {
     "release": "the weight that the release searches with",
@@ -51,7 +52,7 @@ def answers_view(a: int, b: int, found: Answers) -> RenderableType:
         Text(f"\n{len(found.changed):,} of {found.asked:,} questions are answered otherwise")
     ]
     if found.changed:
-        rows = table("question", f"release {a}", f"release {b}", "of 10 kept", right=(3,))
+        rows = table("question", f"release {a}", f"release {b}", "of 10 kept", right=(3,), optional=("of 10 kept",))
         for each in found.changed[:SHOWN]:
             before, after = (", ".join(name["document"] for name in side[:FIRST]) for side in (each.a, each.b))
             rows.add_row(clean(each.query), clean(before), clean(after), str(each.kept))
@@ -70,7 +71,10 @@ def answers_view(a: int, b: int, found: Answers) -> RenderableType:
 
 
 def _modes(found: SetResult) -> RenderableType:
-    rows = table("mode", "nDCG@10", "interval", *METRICS[1:], right=tuple(range(1, 2 + len(METRICS))))
+    others = METRICS[1:]
+    leading = sorted(others, key=lambda name: LEADING.index(name) if name in LEADING else len(LEADING))
+    figures = tuple(range(1, 2 + len(METRICS)))
+    rows = table("mode", "nDCG@10", "interval", *others, right=figures, optional=("interval", *leading))
     shown = dict(found.modes)
     if found.exact is not None and "dense" in shown and found.exact is not shown["dense"]:
         shown = {"dense": shown.pop("dense"), "dense, exact": found.exact, **shown}
@@ -86,7 +90,8 @@ def _cells(result: ModeResult) -> list[str]:
 
 
 def _slices(found: SetResult) -> RenderableType:
-    rows = table(f"slice ({found.sliced})", "questions", "nDCG@10", "interval", "", right=(1, 2, 3))
+    columns = (f"slice ({found.sliced})", "questions", "nDCG@10", "interval", "")
+    rows = table(*columns, right=(1, 2, 3), optional=("interval", "questions", ""))
     for part in found.slices:
         style = "dim" if part.by == "noise" else ""
         interval = f"{part.low:.3f} to {part.high:.3f}"

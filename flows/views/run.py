@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
-from flows.views.parts import COLOURS, bars, clean, grid, heading, size, steps, table
+from flows.views.counts import apart
+from flows.views.lines import Hung, below
+from flows.views.parts import COLOURS, bars, clean, grid, heading, named, size, steps, table
 from flows.views.progress import duration
+from storage.counts import indexed
 from storage.outcome import Outcome
 from tasks.ingest.passed import passed_words
 
@@ -50,7 +52,8 @@ CAUSES = {
 CHUNKS = ("moved-chunks",)
 NAMED = 20  # documents that a plan names unasked
 SIGNS = {"+": "green", "~": "yellow", ">": "cyan", "-": "red", "!": "red", "=": "dim"}
-DOCUMENTS = ("added", "changed", "moved", "unchanged", "duplicates", "quarantined")
+HOLD = 'tidemark hold "why"'
+DOCUMENTS = ("added", "changed", "moved", "unchanged")
 
 
 def plan_view(found: Forecast) -> RenderableType:
@@ -67,7 +70,7 @@ def plan_view(found: Forecast) -> RenderableType:
     counts = found.counts
     costs = [
         ("chunks to embed", f"{counts.get('embedded', 0):,} of {counts.get('chunks', 0):,}"),
-        ("chunks re-used", f"{counts.get('reused', 0):,}"),
+        (f"chunks {_again(found.release is None).split()[0]}", f"{counts.get('reused', 0):,}"),
         ("tokens to embed", f"{found.tokens:,}"),
         ("estimated time", duration(found.estimated_seconds)),
         ("bytes to write", size(found.bytes)),
@@ -86,7 +89,7 @@ def plan_view(found: Forecast) -> RenderableType:
         heading("plan", base, would, COLOURS[found.outcome]),
         *_message(found.message, found.outcome),
         causes,
-        *_named(found),
+        *_changes(found),
         grid(costs),
         *_passed(found.passed_over),
         *([] if found.retrain is None else [grid(_retraining(found.retrain))]),
@@ -100,23 +103,25 @@ def _with_plan(commands: list[str], file: str | None) -> list[str]:
     return [command.replace("tidemark refresh", taking, 1) for command in commands]
 
 
-def _named(found: Forecast) -> list[RenderableType]:
+def _changes(found: Forecast) -> list[RenderableType]:
     """The documents that change, by name, the first of them where not all are asked for."""
     if found.changes.is_empty():
         return []
     # A first build names every document: only those that are shown become rows.
     shown = found.changes if found.every else found.changes.head(NAMED)
     lines = [
-        Text.assemble(
-            (f"  {each['change']} ", SIGNS[each["change"]]),
-            clean(f"{each['source']}/{each['document']}"),
-            (clean("".join(f"  {each[name]}" for name in ("rule", "reason") if each[name])), "dim"),
+        Hung(
+            Text(f"  {each['change']} ", style=SIGNS[each["change"]]),
+            Text.assemble(
+                named(f"{each['source']}/{each['document']}"),
+                (clean("".join(f"  {each[name]}" for name in ("rule", "reason") if each[name])), "dim"),
+            ),
         )
         for each in shown.iter_rows(named=True)
     ]
     more = found.changes.height - shown.height
-    rest = [Text(f"    and {more:,} more: tidemark plan --names", style="dim")] if more else []
-    return [Padding(Group(*lines, *rest), (1, 0, 0, 0), expand=False)]
+    rest = [Text(f"    and {more:,} more: tidemark plan -v", style="dim")] if more else []
+    return [below(Group(*lines, *rest))]
 
 
 def _retraining(found: Retraining) -> list[tuple[str, ...]]:
@@ -143,13 +148,9 @@ def refresh_view(result: RunResult) -> RenderableType:
         *_message(result.message, result.outcome),
     ]
     if counts:
-        documents = ", ".join(f"{counts[name]:,} {name}" for name in DOCUMENTS if counts.get(name))
-        deleted = f"; {counts['deleted']:,} deleted" if counts.get("deleted") else ""
-        flagged = f"; {counts['flagged']:,} flagged: see the data docs" if counts.get("flagged") else ""
-        chunks = f"{counts.get('embedded', 0):,} embedded, {counts.get('reused', 0):,} re-used"
         rows = [
-            ("documents", f"{counts.get('documents', 0):,}", documents + deleted + flagged),
-            ("chunks", f"{counts.get('chunks', 0):,}", chunks),
+            ("documents", f"{indexed(counts):,}", _documents(counts)),
+            ("chunks", f"{counts.get('chunks', 0):,}", _chunks(counts, first=result.release == 1)),
         ]
         parts.append(grid(rows))
     parts += _passed(result.passed_over)
@@ -159,22 +160,48 @@ def refresh_view(result: RunResult) -> RenderableType:
     return Group(*parts)
 
 
+def _documents(counts: Mapping[str, int]) -> str:
+    """What became of the documents: of those that are indexed, then of the others."""
+    told = ", ".join(f"{counts[name]:,} {name}" for name in DOCUMENTS if counts.get(name))
+    beside = f"apart: {apart(counts)}" if apart(counts) else ""
+    deleted = f"{counts['deleted']:,} deleted" if counts.get("deleted") else ""
+    flagged = f"{counts['flagged']:,} flagged: see the data docs" if counts.get("flagged") else ""
+    return "; ".join(part for part in (told, beside, deleted, flagged) if part)
+
+
+def _chunks(counts: Mapping[str, int], *, first: bool) -> str:
+    return f"{counts.get('embedded', 0):,} embedded, {counts.get('reused', 0):,} {_again(first)}"
+
+
+def _again(first: bool) -> str:
+    """What is said of chunks that need no embedding: where nothing exists yet they are equal to others that do."""
+    return "shared with equal ones" if first else "re-used"
+
+
 def rollback_view(result: RollbackResult) -> RenderableType:
     """Draw a rollback."""
     outcome = result.outcome
     return Group(
         heading(f"release {result.release}", f"restores release {result.restored}", outcome, COLOURS[outcome]),
-        steps([f"tidemark diff {result.restored} {result.release - 1}", f"tidemark rollback --to {result.release - 1}"],
-              "nothing was deleted; to see what was taken back, or to undo it:"),
-        Text(f"held: {clean(result.hold)}; `tidemark unhold` ends it" if result.hold else _back(result)),
-    )  # fmt: skip
+        Text(
+            _back(result) if result.hold is None else f"held: {clean(result.hold)}; `tidemark unhold` lets runs publish"
+        ),
+        steps(
+            [
+                f"tidemark diff {result.restored} {result.release - 1}",
+                f"tidemark rollback --to {result.release - 1}",
+                *([] if result.hold else [HOLD]),
+            ],
+            "nothing was deleted; to see what was taken back, to undo it, or to keep readers here:",
+        ),
+    )
 
 
 def _back(result: RollbackResult) -> str:
     """When which changes come back, and how to keep readers where they are."""
     when = "next refresh" if result.upcoming is None else f"refresh of {result.upcoming:%Y-%m-%d %H:%M} UTC"
     changes = f"these {result.changes:,} changes" if result.changes else "what was taken back"
-    return f'the {when} publishes {changes} again; to keep readers here: tidemark hold "why"'
+    return f"the {when} publishes {changes} again, unless somebody holds the release"
 
 
 def maintain_view(result: MaintainResult) -> RenderableType:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 
 from flows.views.look import age
-from flows.views.parts import COLOURS, grid, heading, steps
+from flows.views.parts import COLOURS, grid, heading, plural, steps
 
 if TYPE_CHECKING:
     from flows.status import Status
@@ -36,7 +36,7 @@ def _rows(found: Status) -> list[tuple[str, ...]]:
     rows.append(("writing now", found.lease or "nobody"))
     rows += [("held", each.told) for each in found.holds]
     stays = f", an old version of {found.stale:,} of them stays" if found.stale else ""
-    rows.append(("refused", f"{found.refused:,} documents{stays}"))
+    rows.append(("refused", f"{plural(found.refused, 'document')}{stays}"))
     if found.release is not None:
         rows.append(("checks", f"{found.checks} made, {found.failed} failed"))
         rows += _quality(found)
@@ -46,7 +46,9 @@ def _rows(found: Status) -> list[tuple[str, ...]]:
 
 def _published(found: Status) -> str:
     back = "" if found.restored is None else f", gives release {found.restored} back"
-    counts = f"{found.counts['documents']:,} documents, {found.counts['chunks']:,} chunks by {found.encoder}"
+    counts = (
+        f"{plural(found.counts['documents'], 'document')}, {plural(found.counts['chunks'], 'chunk')} by {found.encoder}"
+    )
     return f"{'' if found.created is None else age(found.created, found.now)}{back}; {counts}"
 
 

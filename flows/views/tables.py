@@ -16,7 +16,8 @@ from flows.views.lines import Pairs, longest_word
 __all__ = ["Rows", "table"]
 
 GAP = 2  # cells between two columns
-EASY = 24  # cells that a text of several words gets at least: below that it becomes a tower of single words
+WHOLE = 32  # cells up to which a text stays on one line
+EASY = 24  # cells that a longer one gets at least: below that it becomes a tower of single words
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,11 @@ class Column:
     least: int
     alike: bool
     cells: Sequence[RenderableType]
+
+    @property
+    def says(self) -> bool:
+        """Whether any row has something in it."""
+        return any(str(cell) for cell in self.cells)
 
 
 @dataclass
@@ -100,7 +106,7 @@ class Rows:
     def _column(self, position: int, console: Console, options: ConsoleOptions) -> Column:
         name = self.columns[position]
         cells = [cells[position] for cells, _ in self.rows]
-        natural, word = longest_word(name), longest_word(name)
+        natural, word = Text(name).cell_len, longest_word(name)
         for cell in cells:
             if isinstance(cell, str | Text):
                 lines = str(cell).splitlines()
@@ -108,13 +114,15 @@ class Rows:
                 word = max(word, longest_word(cell))
             else:
                 natural = word = max(natural, Measurement.get(console, options, cell).maximum)
-        alike = len(cells) > 1 and len({str(cell) for cell in cells}) == 1
-        return Column(name, position in self.right, natural, min(natural, max(word, EASY)), alike, cells)
+        said = {str(cell) for cell in cells}
+        alike = len(cells) > 1 and len(said) == 1
+        least = natural if natural <= WHOLE else max(word, EASY)
+        return Column(name, position in self.right, natural, least, alike, cells)
 
     def _chosen(self, columns: Sequence[Column], width: int) -> list[Column]:
         """The columns that there is room for, in their order."""
         chosen = [column for column in columns if column.name not in self.optional]
-        others = [column for name in self.optional for column in columns if column.name == name]
+        others = [column for name in self.optional for column in columns if column.name == name and column.says]
         for column in sorted(others, key=lambda column: column.alike):
             if _needed([*chosen, column]) <= width:
                 chosen.append(column)
@@ -166,9 +174,10 @@ def _widths(columns: Sequence[Column], width: int) -> list[int]:
 
 def _left_out(columns: Sequence[Column]) -> Iterator[RenderableType]:
     """Tell what there was no room for: what is alike in all rows with its value."""
-    alike = [f"{column.name} {column.cells[0]}" for column in columns if column.alike and str(column.cells[0])]
-    others = [column.name for column in columns if not column.alike and column.name]
+    told = [column for column in columns if column.says and column.name]
+    alike = [f"{column.name} {column.cells[0]}" for column in told if column.alike]
+    others = [column.name for column in told if not column.alike]
     if alike:
-        yield Text(f"in every row: {', '.join(alike)}", style="dim")
+        yield Text(f"in every row: {'; '.join(alike)}", style="dim")
     if others:
         yield Text(f"no room for: {', '.join(others)} (a wider terminal or --json shows it)", style="dim")

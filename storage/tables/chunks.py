@@ -213,6 +213,15 @@ class ChunkTable:
             raise KeyError(chunk)
         return dict(found[0])
 
+    def alike(self, prefix: str, limit: int) -> list[str]:
+        """Ids that begin so, in order, at most `limit` of them; none where that is no beginning of an id."""
+        try:
+            filter_in("id", [prefix])  # what is no hexadecimal text gets into no filter
+        except ValueError:
+            return []
+        found = self.dataset.scanner(columns=["id"], filter=f"starts_with(id, '{prefix}')", limit=limit).to_table()
+        return sorted(map(str, found["id"].to_pylist()))
+
 
 def reset(store: Store, table: str, dimension: int, version: int | None, precision: Precision = "float32") -> None:
     """Take the head back to a pinned version, or empty it: what a killed or refused run wrote is forgotten."""

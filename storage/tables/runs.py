@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from storage.errors import InputError
 from storage.outcome import Outcome
+from storage.prefixes import one_of
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.lease import holder, signs_of_life
 from storage.tables.releases import Releases
@@ -150,12 +151,13 @@ class Runs:
         """One run, by its id or by the beginning that no other run's id has.
 
         Raises:
-            InputError: There is no such run.
+            InputError: There is no such run, or several begin so.
         """
         found = self.find(run)
-        if found is None and run:
+        if found is None:
             alike = [name for name in map(str, self._newest()["run"].to_pylist()) if name.startswith(run)]
-            found = self.find(alike[0]) if len(alike) == 1 else None
+            whole = one_of(run, alike, "run")
+            found = None if whole is None else self.find(whole)
         if found is None:
             raise InputError(f"{self.store.uri}: there is no run {run!r}; `tidemark runs` lists them")
         return found

@@ -94,6 +94,29 @@ def test_a_chunk_is_traced_to_where_it_comes_from(published: Path) -> None:
     assert traced["run"]["run"] == told(published, "show")["run"]
 
 
+def test_a_difference_is_of_the_last_two_unless_somebody_says_otherwise(published: Path) -> None:
+    whole = told(published, "diff", "1", "2")
+    assert told(published, "diff") == whole
+    assert told(published, "diff", "1") == whole
+    assert not any(told(published, "diff", "2")["counts"].values())
+
+
+def test_a_chunk_is_named_by_the_beginning_of_its_id(published: Path) -> None:
+    ids = [hit["chunk"] for hit in told(published, "search", "tide", "-k", "9")["hits"]]
+    short = next(length for length in range(1, 33) if len({chunk[:length] for chunk in ids}) == len(ids))
+    assert told(published, "explain", ids[0][:short])["chunk"] == ids[0]
+
+
+def test_a_chunk_is_explained_with_file_settings_and_dates_in_place_of_hashes(published: Path) -> None:
+    chunk = told(published, "search", "moon", "-k", "1")["hits"][0]["chunk"]
+    traced = told(published, "explain", chunk)
+    assert traced["file"] == str(published.resolve() / "notes" / "n0.md")
+    assert traced["cut"]["max_tokens"] == 256
+    shown = tidemark(published, "explain", chunk, "-q").stdout
+    assert all(words in shown for words in (traced["file"], "max_tokens = 256", " UTC (", "chunk 1 of 1"))
+    assert not any(traced["document"][name] in shown for name in ("judged", "record_hash", "revision"))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from flows.plan import Forecast
 from flows.rollback import RollbackResult
 from flows.run import RunResult
+from flows.views.lines import Terminal
 from flows.views.look import (
     age,
     diff_view,
@@ -49,7 +50,7 @@ WIDTHS = (40, 80, 200)
 
 def drawn(view: RenderableType, width: int = 100) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width, highlight=False, emoji=False, markup=False).print(view)
+    Terminal(file=stream, width=width).draw(view)
     return stream.getvalue()
 
 
@@ -132,7 +133,9 @@ VIEWS = {
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", VIEWS)
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
-    assert max(len(line) for line in drawn(VIEWS[name], width).splitlines()) <= width
+    # A single word that is wider is left to the terminal, whole.
+    lines = drawn(VIEWS[name], width).splitlines()
+    assert [line for line in lines if len(line) > width and len(line.split()) > 1] == []
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -183,11 +186,56 @@ def test_a_run_ends_with_what_to_do_next(outcome: Outcome, step: str) -> None:
     assert step in drawn(refresh_view(result(outcome)))
 
 
-def test_a_run_shows_counts_and_the_longest_stage_as_the_longest_bar() -> None:
+def test_a_run_shows_counts_and_the_share_of_each_stage_in_the_total() -> None:
     lines = drawn(refresh_view(result(Outcome.PUBLISHED))).splitlines()
-    bars = {line.split()[0]: line.count("█") for line in lines if "█" in line}
-    assert bars == {"scan": 8, "embed": 32}
+    rows = {line.split("  ")[0]: [*line.split()[-3:-1], line.count("█")] for line in lines if "█" in line}
+    # What no stage accounts for has its row; with it all shares are the whole.
+    assert rows == {
+        "scan": ["0.50", "19%", 6],
+        "embed": ["2.00", "77%", 24],
+        "start and records": ["0.10", "4%", 1],
+    }
+    assert [line.split() for line in lines if line.startswith("total")] == [["total", "2.60"]]
     assert any("12 embedded, 4,988 re-used" in line for line in lines)
+
+
+def test_documents_are_those_indexed_and_the_others_are_told_apart() -> None:
+    counts = COUNTS | {"documents": 1_011, "duplicates": 1}
+    told = drawn(refresh_view(result(Outcome.PUBLISHED, counts=counts)), 120)
+    assert "documents  1,006  3 added, 2 changed, 1 moved, 1,000 unchanged; apart: 4 refused, 1 duplicate" in told
+    line = drawn(releases_view([release(1, counts=counts)], NOW), 160).splitlines()[3]
+    assert "1,006" in line and "4 refused, 1 duplicate" in line
+    record = drawn(facts_view("run r", {"counts": counts})).splitlines()
+    assert [line.split() for line in record if line[:6] in ("docume", "listed", "refuse")] == [
+        ["documents", "1006"],
+        ["listed", "1011"],
+        ["refused", "4"],
+    ]
+
+
+def test_a_first_build_shares_and_later_ones_re_use() -> None:
+    assert "chunks shared" in drawn(plan_view(forecast(release=None)))
+    assert "chunks re-used" in drawn(plan_view(forecast()))
+    assert "shared with equal ones" in drawn(refresh_view(result(Outcome.PUBLISHED, release=1)))
+
+
+def test_a_record_of_a_run_that_ended_early_says_that_its_counts_are_the_plan() -> None:
+    for outcome, planned in (("interrupted", True), ("failed", True), ("published", False)):
+        told = drawn(facts_view("run r", {"run": "r", "outcome": outcome, "counts": {"embedded": 417}}))
+        assert ("as planned" in told) is planned
+
+
+def test_a_record_tells_counts_before_libraries() -> None:
+    facts = {"libraries": {"torch": "2"}, "seconds": {"scan": 1.0, "total": 1.0}, "counts": {"chunks": 3}}
+    told = drawn(facts_view("run r", facts))
+    assert told.index("chunks") < told.index("scan") < told.index("torch")
+
+
+def test_an_empty_list_of_releases_tells_of_the_run_that_is_at_work() -> None:
+    told = drawn(releases_view([], writer="20260301-120000-abcdef"))
+    assert "20260301-120000-abcdef is at work" in told
+    assert "tidemark plan" not in told
+    assert "20260301-120000-abcdef is at work" in drawn(releases_view([release(1)], NOW, "20260301-120000-abcdef"))
 
 
 def test_a_run_that_ended_before_it_counted_is_shown_too() -> None:

@@ -134,9 +134,11 @@ def test_a_run_is_found_by_the_beginning_of_its_id(runs: Runs) -> None:
         runs.start(name, "audit")
     assert runs.get("20260102")["run"] == "20260102-a"
     assert runs.get("20260101-ab")["run"] == "20260101-abb"
-    for unclear in ("2026", "' OR '1'='1", ""):
+    with pytest.raises(InputError, match="several runs begin with '20260101': 20260101-abb, 20260101-aaa; give more"):
+        runs.get("20260101")
+    for unknown in ("2027", "' OR '1'='1", ""):
         with pytest.raises(InputError, match="there is no run"):
-            runs.get(unclear)
+            runs.get(unknown)
     assert runs.find("2026") is None
 
 
