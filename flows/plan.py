@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
@@ -10,10 +11,12 @@ import polars as pl
 from flows.clock import Clock
 from flows.config.schema import Config
 from flows.context import opened, rebased
+from flows.planned import keep
 from flows.prepare import prepare, prepare_stored
 from flows.table import Option
 from models.device import require_device
 from models.encoder import EncoderFolder, resolve
+from storage.errors import InputError
 from storage.outcome import Outcome
 from storage.tables.holds import Holds
 from storage.tables.index import BYTES
@@ -56,6 +59,7 @@ class Forecast:
             and reason of every document that changes.
         every: Whether a terminal shows all of them.
         flow: The flow whose exit code it ends with.
+        out: The file that keeps its work.
         passed_over: Source to what it leaves out, how many a reason: unknown suffix, hidden, excluded and the like.
         retrain: What a `retrain` would cost on top of the release; None before the first, and where another question
             was asked.
@@ -74,6 +78,7 @@ class Forecast:
     changes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CHANGED), compare=False)
     every: bool = False
     flow: str = "plan"
+    out: str | None = None
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     retrain: Retraining | None = None
 
@@ -96,6 +101,7 @@ def plan(
     revision: Annotated[str | None, Option(metavar="COMMIT")] = None,
     names: Annotated[bool, Option(verbose=True)] = False,
     exit_code: bool = False,
+    out: Annotated[str | None, Option(metavar="FILE", short="-o")] = None,
     console: Progress | None = None,
 ) -> Forecast:
     """Show what a refresh would do, by cause, with tokens, time and bytes; writes nothing.
@@ -109,6 +115,7 @@ def plan(
         revision: Commit, tag or branch of that encoder, where it is a hub model.
         names: Name every document that would change; else the first twenty. JSON names all.
         exit_code: End with the exit code that the refresh would end with.
+        out: Keep the plan's work in this file, for `refresh --plan FILE`.
         console: Where it says how far it is.
 
     Raises:
@@ -119,6 +126,8 @@ def plan(
     progress = console or Silent()
     require_device(config.encoder.device, "encoder.device")
     if encoder is not None:
+        if out is not None:
+            raise InputError("a plan of another encoder cannot be kept: give --out or --encoder, not both")
         return _reembedding(
             config, chosen(Store(config.store.uri), config.encoder, config.base, encoder, revision), progress
         )
@@ -146,7 +155,9 @@ def plan(
             every=names,
             flow="refresh" if exit_code else "plan",
         )
-        return _held(context.store, forecast)
+        if out is not None:
+            keep(Path(out), context, config, suite, wanted, done)
+        return _held(context.store, replace(forecast, out=out))
 
 
 def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> Forecast:

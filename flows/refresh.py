@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 from flows.build import build, hold_floors, publish_built
 from flows.config.schema import Config
 from flows.context import docs_folder, opened, rebased
 from flows.environment import libraries
 from flows.loop import propose
+from flows.planned import Taken, take
 from flows.prepare import prepare
 from flows.run import Run, RunResult, recorded
+from flows.table import Option
 from flows.watching import Beside, beside
 from models.device import require_device
 from models.encoder import EncoderFolder, resolve
@@ -51,6 +55,7 @@ def refresh(
     accept_encoder: bool = False,
     accept_empty: bool = False,
     rebuild: bool = False,
+    plan: Annotated[str | None, Option(metavar="FILE")] = None,
     trigger: str = "manual",
     console: Progress | None = None,
 ) -> RunResult:
@@ -63,6 +68,7 @@ def refresh(
         accept_encoder: Approve that another encoder replaces that of the release.
         accept_empty: Approve that the first release holds no document.
         rebuild: Take nothing over from earlier releases: embed everything again. What cannot be read is set aside.
+        plan: Take over what `plan -o FILE` read, judged and cut, if nothing that it rests on changed.
         trigger: Who started it, for the record.
         console: Where it says how far it is.
 
@@ -70,7 +76,8 @@ def refresh(
         How it ended; refusals are outcomes, not exceptions.
 
     Raises:
-        InputError: The configuration names something that is not there; nothing was recorded.
+        InputError: The configuration names something that is not there, or the plan is out of date; nothing was
+            recorded, unless another run publishes at this very moment.
         ModelError: The encoder cannot be used, or the machine has not its device; nothing was recorded.
         LeaseHeld: Another run holds the store.
         Exception: Whatever failed; the run is recorded as failed and the last release is untouched.
@@ -86,20 +93,27 @@ def refresh(
         "accept_encoder": accept_encoder,
         "accept_empty": accept_empty,
     }
-    with (
-        opened(config, name, progress, suite) as unbound,  # wrong input is told before anything is written
-        recorded(
-            unbound.store,
-            "refresh",
-            config=config,
-            trigger=trigger,
-            progress=progress,
-            lease=True,
-            run=name,
-            repair=rebuild,
-        ) as run,
-    ):
-        _refresh(replace(rebased(unbound), rebuild=rebuild), configured, suite, config, run, approved)
+    with ExitStack() as stack:
+        # Wrong input, and a plan that is out of date, are told before anything is written.
+        unbound = stack.enter_context(opened(config, name, progress, suite))
+        taken = (
+            None
+            if plan is None
+            else _taken(Path(plan), replace(rebased(unbound), rebuild=rebuild), config, suite, configured)
+        )
+        run = stack.enter_context(
+            recorded(
+                unbound.store,
+                "refresh",
+                config=config,
+                trigger=trigger,
+                progress=progress,
+                lease=True,
+                run=name,
+                repair=rebuild,
+            )
+        )
+        _refresh(replace(rebased(unbound), rebuild=rebuild), configured, suite, config, run, approved, taken)
     propose(config, run.id, run.release, _retrain)
     return RunResult.of(run, str(run.facts["model"]["id"]))
 
@@ -110,8 +124,18 @@ def _retrain(config: Config, **options: Any) -> Any:
     return retrain(config, **options)
 
 
+def _taken(file: Path, context: Context, config: Config, suite: Suite, configured: EncoderFolder) -> Taken:
+    return take(file, context, config, suite, serving(context.store, context.base, configured))
+
+
 def _refresh(
-    context: Context, configured: EncoderFolder, suite: Suite, config: Config, run: Run, approved: Approvals
+    context: Context,
+    configured: EncoderFolder,
+    suite: Suite,
+    config: Config,
+    run: Run,
+    approved: Approvals,
+    taken: Taken | None,
 ) -> None:
     run.base = None if context.base is None else context.base.seq
     run.facts["model"] = described(context.store, context.base, configured, configured).to_dict()
@@ -120,7 +144,11 @@ def _refresh(
     encoder = serving(context.store, context.base, configured)
     record = described(context.store, context.base, encoder, configured)
     run.facts["model"] = record.to_dict()
-    done = prepare(context, encoder, suite, config, run.clock, accept_deletions=approved["accept_deletions"])
+    deletions = approved["accept_deletions"]
+    if taken is None:
+        done = prepare(context, encoder, suite, config, run.clock, accept_deletions=deletions)
+    else:
+        done = taken.prepared(context, encoder, accept_deletions=deletions)
     run.facts["data"] = {"sources": done.scan.versions}
     run.counts, run.causes = tally(context, done), causes(context, done)
     sung = _canary(context, encoder, config, run, done, accept=approved["accept_encoder"])

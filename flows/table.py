@@ -44,11 +44,13 @@ class Option:
 
     Attributes:
         metavar: Stands for the value.
+        short: Another name of one letter, `-o`.
         verbose: `--verbose` asks for it too.
     """
 
     metavar: str | None = None
     verbose: bool = False
+    short: str | None = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,23 @@ class Spill:
         self.rows = 0
         self._count = 0
 
+    @classmethod
+    def of(cls, folder: Path, rows: int) -> Spill:
+        """The spill whose slices lie in a folder already, as `files` gave them.
+
+        Args:
+            folder: Where they lie.
+            rows: How many rows they have.
+        """
+        found = cls(folder)
+        found.rows, found._count = rows, len(list(folder.glob("*.arrow")))
+        return found
+
+    @property
+    def files(self) -> list[Path]:
+        """The slices, in order."""
+        return [self.folder / f"{number:08d}.arrow" for number in range(self._count)]
+
     def append(self, frame: pl.DataFrame) -> None:
         """Write one slice; an empty one leaves no file."""
         if frame.is_empty():

@@ -113,7 +113,12 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
         if done.changes.table not in base.tables:
             own = chunks_table(base.space, done.changes.precision) == done.changes.table
             name = "encoder" if not own else "precision" if base.text.bridge is None else "bridge"
-        found["rebuild" if context.rebuild else name] = done.changes.sizes.height
+        cut = done.changes.sizes
+        if not context.rebuild:
+            # Anti: a document that came or changed tonight is told once, as that.
+            accepted = done.validated.accepted.frame(["key"], {"key": pl.String})
+            cut = cut.join(accepted, on="key", how="anti")
+        found["rebuild" if context.rebuild else name] = cut.height
     extra = {
         "moved": done.deduplicated.moved.height,
         "deleted": done.deduplicated.deleted.height,

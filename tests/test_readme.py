@@ -36,5 +36,5 @@ def test_the_exit_codes_are_those_of_the_table() -> None:
 
 def test_every_command_that_the_readme_names_is_there() -> None:
     looked = {"init", "search", "releases", "runs", "show", "diff", "explain", "quarantine", "models", "report"}
-    looked |= {"hold", "unhold", "status"}
+    looked |= {"hold", "unhold", "status", "up", "down", "services"}
     assert set(re.findall(r"tidemark ([a-z]+)\b", README)) <= {*FLOWS, *looked}

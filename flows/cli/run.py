@@ -84,7 +84,8 @@ def _annotation(parameter: Parameter) -> Any:
     """The type of a parameter with what typer shows of it; without a name of its own a flag would get a `--no-` too."""
     flag = f"--{parameter.name.replace('_', '-')}"
     completed = release_numbers if parameter.name in NUMBERS else None
-    option = typer.Option(flag, metavar=parameter.option.metavar, help=parameter.help, autocompletion=completed)
+    names = [flag] if parameter.option.short is None else [parameter.option.short, flag]
+    option = typer.Option(*names, metavar=parameter.option.metavar, help=parameter.help, autocompletion=completed)
     return Annotated[parameter.type, option]
 
 

@@ -23,6 +23,7 @@ def explain_view(told: Mapping[str, Any]) -> RenderableType:
         ("document", f"{document['source']}/{named(document['id'])}"),
         *([("file", _spot(told["place"], span))] if told.get("place") else []),
         ("place", f"characters {span['start']:,} to {span['end']:,} of the stored text, chunk {_part(told)}"),
+        *(("let in by hand", f"{each['rule']}: {each['why']} ({each['who']})") for each in told.get("waivers") or ()),
         *([("changed", _date(document["timestamp"]))] if document.get("timestamp") else []),
         ("cut", f"{span['tokens']:,} tokens; {_settings(told.get('cut') or {})}"),
         ("embedded by", f"{told['encoder']['name']}, space {told['space']}"),
@@ -38,11 +39,12 @@ def explain_view(told: Mapping[str, Any]) -> RenderableType:
 
 
 def _spot(place: Mapping[str, Any], span: Mapping[str, Any]) -> str:
-    """File and lines of the chunk where they are known, else those of its document."""
+    """File and lines of the chunk where they are known, else the line or row of its document."""
     if span.get("line") is not None:
         last = f" to {span['line_end']:,}" if span["line_end"] != span["line"] else ""
         return f"{place['file']}:{span['line']}{last}"
-    return str(place["file"]) if place["line"] is None else f"{place['file']}:{place['line']}"
+    row = f", row {place['row']:,}" if place.get("row") is not None else ""
+    return f"{place['file']}{row}" if place["line"] is None else f"{place['file']}:{place['line']}"
 
 
 def _part(told: Mapping[str, Any]) -> str:

@@ -63,7 +63,7 @@ def _shown(row: Mapping[str, Any]) -> list[RenderableType]:
         ("file", f"{row['file'] or 'cannot be told'}{number}"),
         ("rule", row["rule"]),
         ("reason", row["reason"]),
-        ("refused since", f"{_time(row['first_seen'])}, tried {row['attempts']} times, last {_time(row['last_seen'])}"),
+        ("refused since", f"{_time(row['first_seen'])}, tried {row['attempts']} x, last {_time(row['last_seen'])}"),
     ]
     if row.get("stale_since"):
         facts.append(("in the index", f"its last good version, since {_time(row['stale_since'])}"))

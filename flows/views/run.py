@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ def plan_view(found: Forecast) -> RenderableType:
         Outcome.REFUSED: ["tidemark quarantine list"],
         Outcome.HELD: ["tidemark unhold", "tidemark refresh"],
     }
+    lead = f"its work is kept in {found.out}; to go on:" if found.out else "nothing was written; to go on:"
     return Group(
         heading("plan", base, would, COLOURS[found.outcome]),
         *_message(found.message, found.outcome),
@@ -91,8 +93,14 @@ def plan_view(found: Forecast) -> RenderableType:
         grid(costs),
         *_passed(found.passed_over),
         *([] if found.retrain is None else [grid(_retraining(found.retrain))]),
-        steps(next_steps.get(found.outcome, []), "nothing was written; to go on:"),
+        steps(_with_plan(next_steps.get(found.outcome, []), found.out), lead),
     )
+
+
+def _with_plan(commands: list[str], file: str | None) -> list[str]:
+    """The commands to go on with, which take a plan over that was kept."""
+    taking = f"tidemark refresh --plan {shlex.quote(file)}" if file else "tidemark refresh"
+    return [command.replace("tidemark refresh", taking, 1) for command in commands]
 
 
 def _changes(found: Forecast) -> list[RenderableType]:

@@ -114,6 +114,14 @@ def test_a_plan_foretells_another_encoder_and_another_chunker(tmp_path: Path) ->
     ).causes == {"chunker": 1}
 
 
+def test_of_another_encoder_each_document_is_told_once(tmp_path: Path) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy"), "c.md": prose("chart")})
+    refresh(config)
+    save(tmp_path / "notes", {"b.md": prose("buoy", 3), "d.md": prose("dock")})
+    forecast = plan(configure(tmp_path, encoder={"name": "stub:3"}))
+    assert forecast.causes == {"content": 1, "new": 1, "encoder": 2}
+
+
 def test_a_plan_says_when_a_refresh_would_stop(tmp_path: Path) -> None:
     config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")}, limits={"refused_floor": 0})
     agreed(config)

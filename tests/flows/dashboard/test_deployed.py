@@ -60,7 +60,15 @@ def test_every_deployment_has_tags_and_tells_what_it_does() -> None:
 
 def test_the_dashboard_asks_for_the_parameters_of_the_plain_function() -> None:
     asked = schema("flows.dashboard.deployed.refresh")
-    assert list(asked) == ["config", "accept_deletions", "accept_stale", "accept_encoder", "accept_empty", "rebuild"]
+    assert list(asked) == [
+        "config",
+        "accept_deletions",
+        "accept_stale",
+        "accept_encoder",
+        "accept_empty",
+        "rebuild",
+        "plan",
+    ]
     assert (asked["config"]["type"], asked["config"]["default"]) == ("string", "")
     assert (asked["rebuild"]["type"], asked["rebuild"]["default"]) == ("boolean", False)
     assert asked["rebuild"]["description"].startswith(
