@@ -110,6 +110,7 @@ def refresh(
                 progress=progress,
                 lease=True,
                 run=name,
+                started=unbound.now,  # of what it writes into the quarantine: new if it is not older than the run
                 repair=rebuild,
             )
         )

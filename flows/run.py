@@ -184,6 +184,7 @@ def recorded(
     progress: Progress | None = None,
     lease: bool,
     run: str | None = None,
+    started: datetime | None = None,
     needed: bool = True,
     repair: bool = False,
 ) -> Iterator[Run]:
@@ -203,6 +204,7 @@ def recorded(
             the lease nobody could tell whether a run that claims to run still lives, so that is recorded once, at its
             end: a kill cannot leave it running for good. A flow may take it later (`Run.hold`).
         run: Its id; a new one if None.
+        started: When it began, where rows that it writes bear that time already; this moment if None.
         needed: Whether its record must be written; else whoever may only read the store is told that there is none.
         repair: Whether to set aside first what cannot be read of the tables (`storage.tables.mend`).
 
@@ -215,7 +217,7 @@ def recorded(
             run held the lease.
         Exited: Something in the run called `sys.exit()`, which must not pass for success.
     """
-    found = Run(run or new_run(), kind, Clock(progress or Silent()), datetime.now(UTC))
+    found = Run(run or new_run(), kind, Clock(progress or Silent()), started or datetime.now(UTC))
     with ExitStack() as stack:
         stack.callback(_tell, store, found, config)  # first in, so last out: the lease was given back by then
 

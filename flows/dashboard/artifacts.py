@@ -30,17 +30,22 @@ UPDATE_SECONDS = 1.0
 LISTED = 1_000  # documents of a plan in its table: a first build names every one, and a browser has to draw them
 
 
-def publish(report: Mapping[str, Any] | Sequence[Any], gathered: Callable[[], Facts | None] = lambda: None) -> None:
+def publish(
+    report: Mapping[str, Any] | Sequence[Any],
+    gathered: Callable[[], Facts | None] = lambda: None,
+    click: Callable[[str], str] = str,
+) -> None:
     """Put on the dashboard what the result of a flow holds: checks, quality, drift, or counts and seconds of a run.
 
     Args:
         report: The result as JSON shows it; a list is for scripts and has no artifact.
         gathered: Gathers what a report tells beside it, where it tells of a run.
+        click: Turns commands into what to click.
     """
     if not isinstance(report, Mapping):
         return
     if "estimated_seconds" in report:
-        publish_plan(report)
+        publish_plan({**report, "message": click(report["message"])})
         return
     if report.get("figures"):
         publish_drift(report)
@@ -51,10 +56,10 @@ def publish(report: Mapping[str, Any] | Sequence[Any], gathered: Callable[[], Fa
     if report.get("gate"):
         publish_gate(report)
     if report.get("seconds"):
-        publish_artifacts(report, gathered())
+        publish_artifacts(report, gathered(), click)
 
 
-def publish_artifacts(report: Mapping[str, Any], facts: Facts | None = None) -> None:
+def publish_artifacts(report: Mapping[str, Any], facts: Facts | None = None, click: Callable[[str], str] = str) -> None:
     """Put the tables and the report of a run on the dashboard; does nothing outside a Prefect flow run.
 
     A dashboard that does not answer costs a warning, never the run.
@@ -63,6 +68,7 @@ def publish_artifacts(report: Mapping[str, Any], facts: Facts | None = None) -> 
         report: `run`, `release`, `outcome`, `message`, `space`, and the mappings `counts` and `seconds` (a stage each,
             and `total`); what is missing is left out.
         facts: What was gathered after the run; without, its report tells of the run alone.
+        click: Turns commands into what to click.
     """
     if not in_flow_run():
         return
@@ -75,7 +81,7 @@ def publish_artifacts(report: Mapping[str, Any], facts: Facts | None = None) -> 
         for name, value in seconds.items()
     ]
 
-    markdown = write_report(report, facts)
+    markdown = write_report(report, facts, click)
 
     def send() -> None:
         create_table_artifact(

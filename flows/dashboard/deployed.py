@@ -16,7 +16,8 @@ from prefect.logging.handlers import APILogHandler
 
 from flows.dashboard.approval import approved, asks
 from flows.dashboard.artifacts import OnDashboard, publish
-from flows.dashboard.naming import deployment, named, rename
+from flows.dashboard.clicks import clicks
+from flows.dashboard.naming import named, rename
 from flows.dashboard.upcoming import next_refresh
 from flows.environment import set_up
 from flows.report.facts import Facts
@@ -136,8 +137,9 @@ def concluded(name: str, run: Callable[[], Result], gathered: Callable[[], Facts
         told = shown(result)
         if not FLOWS[name].recorded:  # the store has no record of it whose id could name it
             rename(f"{name} on release {told['release']}" if told.get("release") else f"{name} of the first release")
-        publish(told, gathered)
-        return _state(name, result.outcome, _told(name, result), result)
+        click = clicks()
+        publish(told, gathered, click)
+        return _state(name, result.outcome, click(result.message), result)
 
 
 def _run(row: FlowRow, config: str, **options: Any) -> Result:
@@ -160,19 +162,6 @@ def _gathered(config: str) -> Facts | None:
     except faults() as error:
         logger.warning("the report tells of the run alone: %s", error)
         return None
-
-
-def _told(name: str, result: Result) -> str:
-    """What a run says, and where it waits for a person, what to click in place of the command that it names."""
-    if result.outcome is not Outcome.NEEDS_APPROVAL:
-        return result.message
-    acts = "refresh" if name == "plan" else name  # a plan approves of nothing
-    asked = [each.name for each in FLOWS[acts].parameters() if f"--{each.name.replace('_', '-')}" in result.message]
-    if not asked:
-        return result.message
-    where = deployment() if acts == name else ""
-    clicks = f"Deployments > {where or acts} > Run > Custom run > {' and '.join(asked)} > Submit"
-    return f"{result.message}. On the dashboard: {clicks}"
 
 
 def _state(name: str, outcome: Outcome, message: str, data: object) -> State[Any]:

@@ -10,10 +10,13 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
 from flows.run import BEGUN, Run
+from storage.outcome import Outcome
 
-__all__ = ["deployment", "named", "rename"]
+__all__ = ["named", "rename"]
 
 logger = logging.getLogger(__name__)
+
+STOPPED = (Outcome.NEEDS_APPROVAL, Outcome.HELD, Outcome.REFUSED, Outcome.FAILED, Outcome.INTERRUPTED)
 
 
 @contextmanager
@@ -30,24 +33,9 @@ def named() -> Iterator[None]:
         yield
     finally:
         BEGUN.reset(token)
-        if seen and seen[-1].release is not None:
+        # A run that published nothing has no release: what it knows is the one that serves on.
+        if seen and seen[-1].release is not None and seen[-1].outcome not in STOPPED:
             rename(f"{seen[-1].kind} {seen[-1].id} release {seen[-1].release}")
-
-
-def deployment() -> str:
-    """The name of the deployment that this flow run belongs to; empty where there is none, or nobody to say it."""
-    import httpx
-
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
-    if run is None or run.deployment_id is None:
-        return ""
-    try:
-        with get_client(sync_client=True) as client:
-            return client.read_deployment(run.deployment_id).name
-    except (httpx.HTTPError, OSError) as error:
-        logger.warning("the dashboard did not say the name of the deployment: %s", error)
-        return ""
 
 
 def rename(name: str) -> None:

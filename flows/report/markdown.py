@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flows.report.charts import Bar, bar_chart, curve_chart, interval_chart, night_chart
@@ -23,13 +23,14 @@ GROUPS = 6  # rules, sources and alarms that are told
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&@:])")
 
 
-def write_report(report: Mapping[str, Any], facts: Facts | None = None) -> str:
+def write_report(report: Mapping[str, Any], facts: Facts | None = None, click: Callable[[str], str] = str) -> str:
     """The Markdown report of a run: the morning's page in short (Prefect shows neither inline SVG nor mermaid).
 
     Args:
         report: `run`, `release`, `outcome`, `message`, `space`, and the mappings `counts` and `seconds` (a stage each,
             and `total`); what is missing is left out.
         facts: What was gathered after it; without, the run alone is told.
+        click: Turns the commands of a text, each in backticks, into what to click where it is read.
 
     Returns:
         Markdown. Whatever comes from documents is text in it, never markup.
@@ -37,10 +38,10 @@ def write_report(report: Mapping[str, Any], facts: Facts | None = None) -> str:
     seconds, whole = times(report)
     if facts is None:
         lines = [f"# {str(report.get('outcome', 'run')).capitalize().replace('-', ' ')}", ""]
-        lines += [_text(report["message"], 600), ""] if report.get("message") else []
+        lines += [_text(click(report["message"]), 600), ""] if report.get("message") else []
     else:
         lines = [
-            *_verdict(facts),
+            *_verdict(facts, click),
             *_changes(facts),
             *_refused(facts),
             *_waived(facts),
@@ -173,14 +174,17 @@ def times(report: Mapping[str, Any]) -> tuple[dict[str, float], float]:
     return seconds, sum(seconds.values()) if whole is None else whole
 
 
-def _verdict(facts: Facts) -> Iterator[str]:
+def _verdict(facts: Facts, click: Callable[[str], str]) -> Iterator[str]:
     found = verdict(facts)
     yield from [f"# {found.headline}", ""]
     for note in found.notes:
-        yield from [_text(note, 800), ""]
+        yield from [_text(click(note), 800), ""]
     if facts.upcoming is not None:
         yield from [f"The next run is due {moment(facts.upcoming)}.", ""]
-    yield from (f"- `{step.command}` {_text(step.why)}" for step in found.steps)
+    for step in found.steps:
+        command = f"`{step.command}`"
+        told = click(command)
+        yield f"- {command if told == command else f'**{_text(told, 300)}**'} {_text(step.why)}"
     yield ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from corpus import (
     NOTES,
     Scripted,
@@ -20,6 +21,7 @@ from corpus import (
 )
 
 from flows.rollback import rollback
+from storage.tables.quarantine import Quarantine
 from storage.tables.runs import Runs
 from storage.tables.store import Store
 
@@ -242,3 +244,16 @@ def test_broken_lines_are_quarantined_by_number_and_the_rest_goes_on(tmp_path: P
     assert held(config) == [("c", "readable", 1), ("notes.jsonl#L2", "readable", 1)]
     assert night(config).outcome == "unchanged"
     assert [attempts for _, _, attempts in held(config)] == [1, 1]
+
+
+def test_what_a_night_refuses_first_is_not_older_than_the_night_and_data_docs_cost_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = configure(tmp_path, {"a.md": prose("anchor"), "empty.md": " "})
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "data_docs").touch()  # as a folder that may be read only: nothing can be written there
+    assert night(config).outcome == "published"
+    assert "the data docs are not written" in caplog.text
+    store = Store(config.store.uri)
+    (run,) = Runs(store).all()
+    assert Quarantine(store).told()["first_seen"].to_list() == [run["started"]]

@@ -7,7 +7,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from flows.report.markdown import write_quality, write_report
+from flows.report.markdown import write_plan, write_quality, write_report
 
 REPORT: dict[str, Any] = {
     "run": "r1",
@@ -29,6 +29,30 @@ def test_the_report_says_what_happened_in_a_table_and_draws_the_seconds() -> Non
     (chart,) = re.findall(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", text)
     drawn = "".join(ElementTree.fromstring(base64.b64decode(chart)).itertext())
     assert ["total" in drawn, "embed" in drawn, "9.5 s" in drawn] == [False, True, True]
+
+
+def test_a_plan_names_documents_as_text_and_says_what_it_costs() -> None:
+    rows = [
+        {"change": "+", "source": "docs", "document": f"n{at}.md", "rule": None, "reason": None} for at in range(25)
+    ]
+    rows[0] |= {"change": "!", "document": "a|b.md", "rule": "valid-utf8", "reason": "2 <places>"}
+    report = {
+        "release": 7,
+        "message": "a refresh would embed 3 chunks",
+        "counts": {"embedded": 3, "chunks": 436},
+        "tokens": 268,
+        "estimated_seconds": 61.0,
+        "bytes": 57_500,
+        "documents": rows,
+        "passed_over": {"docs": {"unknown suffix .png": 2}},
+    }
+    told = write_plan(report)
+    assert told.startswith("# A plan, on top of release 7\n\na refresh would embed 3 chunks\n")
+    for line in ("| chunks to embed | 3 of 436 |", "| bytes to write | 57.5 kB |", "And 5 more", "25 documents would"):
+        assert line in told
+    assert "| refused or stale | docs | a&#124;b.md | valid-utf8&#58; 2 &#60;places&#62; |" in told
+    assert "Left out by the sources: unknown suffix .png 2." in told
+    assert write_plan(report | {"release": None, "documents": []}).startswith("# A plan, the first release")
 
 
 def test_a_report_of_a_run_that_did_nothing_has_no_charts() -> None:
