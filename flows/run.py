@@ -18,6 +18,7 @@ from flows.room import require_room
 from flows.stop import stopped
 from models.errors import ModelError
 from storage.errors import (
+    Exited,
     InputError,
     LeaseHeld,
     ReleaseMoved,
@@ -43,15 +44,11 @@ from tasks.verdict import STOPS
 if TYPE_CHECKING:
     from flows.config.schema import Config
 
-__all__ = ["BEGUN", "Exited", "Run", "RunResult", "recorded"]
+__all__ = ["BEGUN", "Run", "RunResult", "recorded"]
 
 logger = logging.getLogger(__name__)
 
 _LOOK = 1.0  # seconds between two looks at a lease that somebody else holds
-
-
-class Exited(TidemarkError):
-    """Code that a run called, such as a source of the user's, called `sys.exit()`."""
 
 
 @dataclass

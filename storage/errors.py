@@ -17,6 +17,7 @@ import re
 from storage.redaction import redacted
 
 __all__ = [
+    "Exited",
     "InputError",
     "LeaseHeld",
     "NothingBefore",
@@ -105,6 +106,10 @@ class LeaseHeld(TidemarkError):
 
 class SourceFailed(TidemarkError):
     """Code of a source of the user's own raised an error, or gave something of another shape."""
+
+
+class Exited(TidemarkError):
+    """Code that a run called, such as a source of the user's, called `sys.exit()`."""
 
 
 class ReleaseMoved(TidemarkError):

@@ -13,8 +13,9 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Protocol
 
+from storage.cache import cache_folder
 from storage.errors import InputError
-from storage.tables.store import Store, cache_folder
+from storage.tables.store import Store
 
 __all__ = ["Registry", "refuse_pickles"]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
+from storage.cache import cache_folder
 from storage.hashing import digest
-from storage.tables.store import Store, cache_folder
+from storage.tables.store import Store
 
 __all__ = ["Spill", "Workspace"]
 

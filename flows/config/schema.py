@@ -19,7 +19,7 @@ from storage.sources import AnySourceConfig, CustomConfig
 from tasks.build.chunking.cut import ChunkerConfig
 from tasks.build.index import IndexConfig
 from tasks.curate.gate import LimitsConfig
-from tasks.curate.validation.rules import ValidationConfig
+from tasks.curate.validation.config import ValidationConfig
 from tasks.learn.config import EvaluationConfig, LearningConfig, QualityConfig
 from tasks.release.publish import ReleasesConfig
 from tasks.search.log import QueriesConfig

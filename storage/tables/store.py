@@ -21,7 +21,7 @@ from storage.errors import TableMissing, faults
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Store", "cache_folder", "filter_in", "pick", "read", "stream"]
+__all__ = ["Store", "filter_in", "pick", "read", "stream"]
 
 AHEAD = 8 * 2**20  # bytes
 
@@ -37,12 +37,6 @@ _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
 _DAMAGED = re.compile(r"file size is too small|invalid (?:format|magic)|protobuf|logical type|corrupt", re.IGNORECASE)
 _PREEMPTED = re.compile(r"commit conflict|already exists")  # somebody else wrote first, perhaps the same
 _RETRIES = 20
-
-
-def cache_folder() -> Path:
-    """Where this machine keeps what it needs of remote stores: `TIDEMARK_CACHE`, else below the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("TIDEMARK_CACHE") or Path(base) / "tidemark")
 
 
 class Store:

@@ -18,8 +18,9 @@ from models.training.examples import EXAMPLES
 from models.training.plan import TrainingProgress
 from models.training.recipe import Recipe
 from models.training.trainer import FORMAT, Trained, train
+from storage.cache import cache_folder
 from storage.hashing import digest
-from storage.tables.store import Store, cache_folder
+from storage.tables.store import Store
 from tasks.learn.config import LearningConfig
 from tasks.progress import Progress
 from tasks.stage import stage

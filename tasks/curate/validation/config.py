@@ -1,0 +1,91 @@
+"""What a user sets of validation: section `[validation]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+__all__ = ["Setting", "ValidationConfig"]
+
+Setting = Literal["refuse", "flag", "off"]
+
+# Without these there is nothing that could be stored, cut or named.
+FIXED: Final = ("readable", "id-present", "id-unique", "content-present")
+# Default rules that may be turned off, or made a flag or a refusal.
+SETTABLE: Final = (
+    "id-length",
+    "content-length",
+    "valid-utf8",
+    "no-control-characters",
+    "timestamp-readable",
+    "no-invisible-characters",
+    "no-hidden-text",
+    "timestamp-not-before-1970",
+    "timestamp-not-in-future",
+    "licence-allowed",
+    "language-allowed",
+)
+
+
+class ValidationConfig(BaseModel):
+    """What a document must be to enter the index."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_chars: int = Field(default=1, ge=1, description="Fewest characters of a document's normalised text.")
+    max_chars: int = Field(default=5_000_000, ge=1, description="Most characters of a document's normalised text.")
+    licences: tuple[str, ...] | None = Field(
+        default=None, description="Allowed licences (SPDX identifiers, case does not matter); unset allows all."
+    )
+    unlicensed: bool = Field(
+        default=False, description="Accept documents that state no licence although `licences` is set."
+    )
+    languages: tuple[str, ...] | None = Field(
+        default=None, description="Allowed languages (ISO 639 codes such as en, de, zh); unset allows all."
+    )
+    language_min_chars: int = Field(
+        default=40, ge=1, description="Shorter texts have no determined language, and pass the language rule."
+    )
+    language_min_score: float = Field(
+        default=0.5, ge=0, le=1, description="Below this score of the detector a text's language is undetermined."
+    )
+    rules: Mapping[str, Setting] = Field(
+        default_factory=dict,
+        description="What becomes of the documents that a default rule finds: `refuse`, `flag` (let in and counted) or "
+        '`off`, as in { no-control-characters = "flag" }; `tidemark quarantine list` names the rules.',
+    )
+    expectations: Path | None = Field(
+        default=None, description="YAML or JSON file with further Great Expectations expectations."
+    )
+
+    @field_validator("rules")
+    @classmethod
+    def rules_may_be_set(cls, settings: Mapping[str, Setting]) -> Mapping[str, Setting]:
+        """Refuse names of no rule, and of those that nothing works without."""
+        for name in settings:
+            if name in FIXED:
+                raise ValueError(f"{name!r} always refuses: without it there is nothing to index")
+            if name not in SETTABLE:
+                raise ValueError(f"there is no default rule {name!r}; there are {', '.join(SETTABLE)}")
+        return settings
+
+    @field_validator("languages")
+    @classmethod
+    def codes_are_lower_case(cls, codes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Bring codes to the detector's spelling, and refuse what is no code."""
+        if codes is None:
+            return None
+        wrong = [code for code in codes if not (code.isascii() and code.isalpha() and len(code) in (2, 3))]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no ISO 639 code: use two or three letters, such as en, de or zh")
+        return tuple(code.lower() for code in codes)
+
+    @model_validator(mode="after")
+    def bounds_are_ordered(self) -> ValidationConfig:
+        """Refuse bounds that no document could meet."""
+        if self.max_chars < self.min_chars:
+            raise ValueError(f"max_chars ({self.max_chars}) is below min_chars ({self.min_chars})")
+        return self
