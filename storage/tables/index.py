@@ -52,6 +52,8 @@ class IndexStatistics:
         unindexed: Rows of the table that are not.
         kind: One of KINDS, as Lance calls it.
         bytes: Of its files.
+        parts: Rows of each of its parts, the oldest first: a night's rows are a part until they are merged.
+        entries: What all parts hold, rows that are gone by now among it.
     """
 
     partitions: int
@@ -59,6 +61,13 @@ class IndexStatistics:
     unindexed: int
     kind: str
     bytes: int
+    parts: tuple[int, ...]
+    entries: int
+
+    @property
+    def dead(self) -> float:
+        """Share of its entries whose rows are gone: a search meets them, and finds less."""
+        return 1 - min(self.indexed, self.entries) / self.entries if self.entries else 0.0
 
     @property
     def coverage(self) -> float:
@@ -73,10 +82,12 @@ def statistics(chunks: ChunkTable) -> IndexStatistics | None:
         return None
     stats: dict[str, Any] = chunks.dataset.stats.index_stats(NAME)
     cells = int(stats["indices"][0]["num_partitions"])
+    entries = sum(int(cell["size"]) for part in stats["indices"] for cell in part["partitions"])
+    parts = tuple(int(rows) for rows in stats["num_indexed_rows_per_delta"])
     own = (found for found in chunks.dataset.describe_indices() if found.name == NAME)
     size = sum(segment.size_bytes or 0 for found in own for segment in found.segments)
     rows = int(stats["num_indexed_rows"]), int(stats["num_unindexed_rows"])
-    return IndexStatistics(cells, *rows, str(stats["index_type"]), size)
+    return IndexStatistics(cells, *rows, str(stats["index_type"]), size, parts, entries)
 
 
 def has_index(chunks: ChunkTable, name: str) -> bool:
@@ -110,10 +121,17 @@ def build(store: Store, table: str, cells: int, kind: Kind = "binary") -> None:
     )
 
 
-def extend(store: Store, table: str) -> None:
-    """Take the rows of the head into its index that are not in it yet."""
+def extend(store: Store, table: str, *, merge: int = 0) -> None:
+    """Take the rows of the head into its index that are not in it yet.
+
+    Args:
+        store: The store.
+        table: Name of the table.
+        merge: Newest parts of the index that become one with them; 0 writes a part of their own, at the cost of them
+            alone.
+    """
     # Never Table.optimize(): it raises once a tagged version is a week old, and skips this step.
-    store.open(table).optimize.optimize_indices(num_indices_to_merge=1, index_names=[NAME])
+    store.open(table).optimize.optimize_indices(num_indices_to_merge=merge, index_names=[NAME])
 
 
 def compact(store: Store, table: str, *, fragments: int, dead: float) -> None:

@@ -28,14 +28,19 @@ class TextStatistics:
         indexed: Rows of the table in it.
         unindexed: Rows of the table that are not.
         documents: Texts that it counts, those of deleted rows too.
-        parts: Pieces that a search looks into, one a night since they were last merged.
+        sizes: Texts of each of its parts, the oldest first: a night's are a part until they are merged.
     """
 
     tokenizer: str
     indexed: int
     unindexed: int
     documents: int
-    parts: int
+    sizes: tuple[int, ...]
+
+    @property
+    def parts(self) -> int:
+        """Pieces that a search looks into."""
+        return len(self.sizes)
 
     @property
     def coverage(self) -> float:
@@ -60,7 +65,7 @@ def text_statistics(chunks: ChunkTable) -> TextStatistics | None:
         indexed=int(stats["num_indexed_rows"]),
         unindexed=int(stats["num_unindexed_rows"]),
         documents=sum(int(part.get("num_docs", 0)) for part in parts),
-        parts=len(parts),
+        sizes=tuple(int(part.get("num_docs", 0)) for part in parts),
     )
 
 
@@ -85,7 +90,8 @@ def extend_text(store: Store, table: str, *, merge: int = 0) -> None:
     Args:
         store: The store.
         table: Name of the table.
-        merge: Parts of the index that become one with them; 0 writes a part of their own, at the cost of them alone.
+        merge: Newest parts of the index that become one with them; 0 writes a part of their own, at the cost of them
+            alone.
     """
     store.open(table).optimize.optimize_indices(num_indices_to_merge=merge, index_names=[NAME])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -20,13 +21,14 @@ from tasks.build.recall import Probes
 from tasks.context import Context
 from tasks.stage import stage
 
-__all__ = ["IndexConfig", "Indexed", "index", "index_words", "reindexes", "tuned"]
+__all__ = ["IndexConfig", "Indexed", "index", "index_words", "merged", "reindexes", "tuned"]
 
 logger = logging.getLogger(__name__)
 
 FRAGMENTS = 32  # more small files than this slow every scan
 DELETED = 0.25  # share of dead rows worth a rewrite
-PARTS = 16  # of a full-text index: a search looks into each
+PARTS = 8  # of an index: a search looks into each
+GROWTH = 2  # a part becomes one with newer ones that are at least so many times smaller together
 EFFORTS = (1, 2, 4, 8)
 
 
@@ -116,11 +118,28 @@ def reindexes(base: Release | None, config: IndexConfig) -> bool:
     return base.text.index.asked != config.kind and base.text.index.rows >= config.min_rows
 
 
+def merged(parts: Sequence[int], new: int) -> int:
+    """How many of the newest parts of an index become one with a night's rows.
+
+    Parts grow as those of a log-structured merge tree (O'Neil et al., 1996) do: one is written again only once what is
+    newer is half of it. So a row is written again as often as the logarithm of the nights, not every night.
+
+    Args:
+        parts: Rows of each part, the oldest first.
+        new: Rows of the night.
+    """
+    count, size = 0, new
+    while count < len(parts) and (parts[-1 - count] <= GROWTH * size or len(parts) - count >= PARTS):
+        size += parts[-1 - count]
+        count += 1
+    return count
+
+
 def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
     """Build the full-text index of a table, extend it by the night's rows, or leave it out where it is not wanted.
 
     It is built anew where its tokenizer is another, or where so many of its texts are gone that it weighs words by
-    what is not there any more. Else a night costs its own rows, and one in PARTS nights a merge.
+    what is not there any more. Else a night costs its own rows, and now and then a merge.
 
     Returns:
         Its tokenizer; None where it is not wanted.
@@ -134,7 +153,7 @@ def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
     if chunks.rows and (stats is None or stats.tokenizer != config.tokenizer or stats.dead > DELETED):
         build_text(store, table, config.tokenizer)
     elif stats is not None and stats.unindexed:
-        extend_text(store, table, merge=stats.parts if stats.parts >= PARTS else 0)
+        extend_text(store, table, merge=merged(stats.sizes, stats.unindexed))
     return config.tokenizer
 
 
@@ -148,11 +167,11 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
     rows, stats = chunks.rows, statistics(chunks)
     if rows >= config.min_rows:
         cells = partitions(rows)
-        # New, of another kind, or grown fourfold since it was trained.
-        if stats is None or stats.kind != KINDS[config.kind] or cells > 2 * stats.partitions:
+        # New, of another kind, full of rows that are gone, or grown fourfold since it was trained.
+        if stats is None or stats.kind != KINDS[config.kind] or stats.dead > DELETED or cells > 2 * stats.partitions:
             build(context.store, table, cells, config.kind)
         elif stats.unindexed:
-            extend(context.store, table)
+            extend(context.store, table, merge=merged(stats.parts, stats.unindexed))
     words = index_words(context.store, table, config)
     for name in (table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)

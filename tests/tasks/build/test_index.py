@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from corpus import configure, context
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.config import EncoderConfig
 from models.encoder import resolve
@@ -18,7 +20,7 @@ from storage.tables.documents import DOCUMENTS
 from storage.tables.index import statistics
 from storage.tables.roles import chunks_table
 from storage.tables.words import text_statistics
-from tasks.build.index import IndexConfig, index
+from tasks.build.index import PARTS, IndexConfig, index, merged
 from tasks.context import Context
 
 CONFIG = IndexConfig(min_rows=256)
@@ -80,6 +82,52 @@ def test_an_index_is_built_extended_and_built_anew_when_the_table_has_grown_four
     assert indexed(shared) == ("IVF_RQ", 17, 1.0)
 
 
+def test_a_night_adds_a_part_to_the_index_and_leaves_the_large_one_as_it_is(shared: Context) -> None:
+    grow(shared, 400)
+    indexed(shared)
+    large = oldest(shared)
+    for seed, parts in ((1, (400, 10)), (2, (400, 20)), (3, (400, 30)), (4, (400, 30, 10))):
+        grow(shared, 10, seed)
+        assert indexed(shared)[2] == 1.0
+        stats = statistics(ChunkTable(shared.store, TABLE))
+        assert stats is not None
+        assert stats.parts == parts
+    assert oldest(shared) == large
+
+
+def oldest(shared: Context) -> str:
+    found = next(each for each in shared.store.open(TABLE).describe_indices() if each.name == "vector_idx")
+    return str(found.segments[0].uuid)
+
+
+def test_an_index_full_of_rows_that_are_gone_is_built_anew(shared: Context) -> None:
+    grow(shared, 600)
+    indexed(shared)
+    ids = shared.store.open(TABLE).to_table(columns=["id"])["id"].to_pylist()
+    shared.store.delete_keys(TABLE, "id", ids[:200])
+    before = statistics(ChunkTable(shared.store, TABLE))
+    assert before is not None
+    assert before.dead == pytest.approx(1 / 3)
+    indexed(shared)
+    after = statistics(ChunkTable(shared.store, TABLE))
+    assert after is not None
+    assert (after.dead, after.parts) == (0.0, (400,))
+
+
+@given(nights=st.lists(st.integers(1, 50), max_size=300), base=st.integers(1, 10_000))
+def test_parts_stay_few_and_rows_are_seldom_written_again(nights: list[int], base: int) -> None:
+    parts, written = [base], 0
+    for new in nights:
+        count = merged(parts, new)
+        kept = parts[: len(parts) - count]
+        parts = [*kept, new + sum(parts[len(kept) :])]
+        written += parts[-1]
+        assert len(parts) <= PARTS
+    assert sum(parts) == base + sum(nights)
+    # Each row at most as often as its part can grow by half, and once more where there were too many parts.
+    assert written <= (base + sum(nights)) * 30
+
+
 def test_a_table_that_shrank_is_searched_exactly_although_it_has_an_index(shared: Context) -> None:
     grow(shared, 300)
     indexed(shared)
@@ -133,10 +181,13 @@ def test_words_are_indexed_whatever_the_size_and_a_night_costs_its_own_rows(
     version = shared.store.open(TABLE).version
     assert worded(shared) == ("icu/split", ("icu/split", 0, 1))
     assert shared.store.open(TABLE).version == version  # nothing new: nothing is done
-    monkeypatch.setattr("tasks.build.index.PARTS", 3)
-    for seed, parts in ((1, 2), (2, 3), (3, 1), (4, 2)):
+    # 20 + 2, then the second 2 and the third go into the first, and the fourth is a part of its own.
+    for seed, parts in ((1, 2), (2, 2), (3, 2), (4, 3)):
         grow(shared, 2, seed)
         assert worded(shared) == ("icu/split", ("icu/split", 0, parts))
+    monkeypatch.setattr("tasks.build.index.PARTS", 1)
+    grow(shared, 2, 5)
+    assert worded(shared) == ("icu/split", ("icu/split", 0, 1))
 
 
 def test_words_are_indexed_anew_for_another_tokenizer_or_once_many_texts_are_gone(shared: Context) -> None:
