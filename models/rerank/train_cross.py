@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,12 @@ class CrossRecipe:
 
 
 def train_cross(
-    encoder: Path, examples: Sequence[Example], recipe: CrossRecipe, destination: Path, device: Device = "auto"
+    encoder: Path,
+    examples: Sequence[Example],
+    recipe: CrossRecipe,
+    destination: Path,
+    device: Device = "auto",
+    progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """Train a cross-encoder by the binary cross-entropy of right and wrong passages.
 
@@ -71,6 +76,7 @@ def train_cross(
         recipe: How.
         destination: A folder that does not exist.
         device: Where to train; `auto` takes a GPU where there is one.
+        progress: Called after each step with how many are done, and of how many.
 
     Returns:
         The id of the folder.
@@ -87,7 +93,7 @@ def train_cross(
     with tempfile.TemporaryDirectory() as folder, quiet(), reuse_memory(), repeatable(chosen, None):
         set_seed(recipe.seed)  # before the network is made: it draws its head
         network = _started(encoder, recipe, Path(folder) / "start")
-        _run(network, _labelled(examples), recipe, Path(folder) / "work", chosen)
+        _run(network, _labelled(examples), recipe, Path(folder) / "work", chosen, progress)
         network.save_pretrained(str(destination), create_model_card=False, safe_serialization=True)
     return write_settings(destination, "cross", {"name": f"trained from {encoder.name}", "window": recipe.window})
 
@@ -113,11 +119,23 @@ def _labelled(examples: Sequence[Example]) -> datasets.Dataset:
     return Dataset.from_list(rows)
 
 
-def _run(network: CrossEncoder, rows: datasets.Dataset, recipe: CrossRecipe, work: Path, device: str) -> None:
+def _run(
+    network: CrossEncoder,
+    rows: datasets.Dataset,
+    recipe: CrossRecipe,
+    work: Path,
+    device: str,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     import torch
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
     from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
-    from transformers.trainer_callback import PrinterCallback
+    from transformers.trainer_callback import PrinterCallback, TrainerCallback
+
+    class Told(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if progress is not None:
+                progress(state.global_step, state.max_steps)
 
     arguments = CrossEncoderTrainingArguments(
         output_dir=str(work),
@@ -135,6 +153,6 @@ def _run(network: CrossEncoder, rows: datasets.Dataset, recipe: CrossRecipe, wor
     wrong, right = rows["label"].count(0.0), rows["label"].count(1.0)
     # Each kind counts half: with eight wrong passages a right one, "no" to all would be a fair answer otherwise.
     loss = BinaryCrossEntropyLoss(network, pos_weight=torch.tensor(wrong / right))
-    trainer = CrossEncoderTrainer(model=network, args=arguments, train_dataset=rows, loss=loss)
+    trainer = CrossEncoderTrainer(model=network, args=arguments, train_dataset=rows, loss=loss, callbacks=[Told()])
     trainer.pop_callback(PrinterCallback)  # it prints to standard output
     trainer.train()

@@ -58,10 +58,14 @@ def train_on_pairs(
         Example(question, passage, tuple(wrong.get(query, ())))
         for query, question, passage in numbered.select("query", "question", "passage").iter_rows()
     ]
+
+    def progress(done: int, steps: int) -> None:
+        context.progress.advance(done, steps, "steps of a cross-encoder")
+
     place = context.workspace.folder / "cross-trained"
     files = encoder.folder or context.workspace.folder / "encoder"
     try:
-        train_cross(files, examples, recipe, place, encoder.config.device)
+        train_cross(files, examples, recipe, place, encoder.config.device, progress)
     except ModelError as error:  # an encoder may still be better: that one is not to be lost for it
         logger.warning("no cross-encoder was trained: %s", error)
         return {}

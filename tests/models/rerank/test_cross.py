@@ -43,7 +43,11 @@ def change(folder: Path, **values: object) -> None:
 def test_the_same_seed_trains_the_same_weights_and_another_seed_others(
     trained: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    again = train_cross(tiny_model, EXAMPLES, RECIPE, tmp_path / "again")
+    told: list[tuple[int, int]] = []
+    again = train_cross(
+        tiny_model, EXAMPLES, RECIPE, tmp_path / "again", progress=lambda done, steps: told.append((done, steps))
+    )
+    assert told == [(step, RECIPE.steps) for step in range(1, RECIPE.steps + 1)]
     other = train_cross(tiny_model, EXAMPLES, CrossRecipe(steps=4, batch=8, window=64, seed=1), tmp_path / "other")
     assert again == identify(trained) != other
 
