@@ -141,6 +141,7 @@ class Facts:
         changes: What the release has that the one before has not; None where they cannot be compared.
         settings: What else differs: setting, before, now.
         refused: By rule, the largest first.
+        docs: Address of the data docs, where there are some.
         waived: Documents in the index that a rule would refuse, and why somebody let them in.
         sources: By source.
         timeline: Releases, newest first, as `storage.timeline` tells them.
@@ -166,6 +167,7 @@ class Facts:
     changes: tuple[Alteration, ...] | None = None
     settings: tuple[tuple[str, str, str], ...] = ()
     refused: tuple[Refused, ...] = ()
+    docs: str | None = None
     waived: tuple[Named, ...] = ()
     sources: tuple[Source, ...] = ()
     timeline: tuple[dict[str, Any], ...] = ()

@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from flows.context import docs_folder
 from flows.report.changes import altered, settings, sources
 from flows.report.drifted import drifted
 from flows.report.facts import Facts, Night
@@ -77,6 +78,9 @@ def gather(
     rules = {rule.name: rule.identity for rule in load_suite(config.validation).rules}
     about["waived"] = waived(Waivers(store).all(), rules, now)
     about |= {"refused": refusals(held, since), "drift": figures, "holds": holds}
+    page = docs_folder(config) / "index.html"
+    if release is None and page.is_file():  # there are those of the last night alone
+        about["docs"] = page.resolve().as_uri()
     if shown is not None:
         about |= _of_release(store, shown) | {"usage": tuple(usage(store, _kept(releases, now)))}
         with suppress(TableMissing):  # the tables of an old release may be gone

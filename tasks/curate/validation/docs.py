@@ -85,7 +85,7 @@ def render(verdict: BatchVerdict, run: str, now: datetime) -> str:
                 expectation_config=ExpectationConfiguration(
                     outcome.rule.expectation,
                     escaped(dict(outcome.rule.kwargs)),
-                    description=escaped(f"{outcome.rule.name}: {spelled(outcome)}{role(outcome.rule)}"),
+                    description=escaped(f"{outcome.rule.name}: {spelled(outcome)}{role(outcome.rule)}{named(outcome)}"),
                 ),
                 result=summary(outcome),
             )
@@ -146,6 +146,15 @@ def role(rule: Rule) -> str:
     if rule.action == "flag":
         return " (flags only)"
     return " (a defect: the last version stays)" if rule.defect else ""
+
+
+def named(outcome: Outcome) -> str:
+    """Name the documents that failed, the first of them: a page of values alone leads nobody to a file."""
+    if not outcome.documents:
+        return ""
+    more = outcome.unexpected - len(outcome.documents)
+    rest = f" and {more:,} more" if more else ""
+    return f"; found in {', '.join(outcome.documents)}{rest}: `tidemark quarantine show` tells more of each refused one"
 
 
 def escaped(value: Any) -> Any:

@@ -66,6 +66,7 @@ class Outcome:
     missing: int = 0
     unexpected: int = 0
     samples: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()  # `source/id` of those that failed, the first
     observed: Any = None
     success: bool = True
 
@@ -74,8 +75,8 @@ class Outcome:
         """Rows that failed; 1 for an expectation about the whole batch that failed."""
         return self.unexpected if self.per_row else int(not self.success)
 
-    def adding(self, finding: Finding) -> Outcome:
-        """The outcome with the finding on one more slice taken in."""
+    def adding(self, finding: Finding, documents: Iterable[str] = ()) -> Outcome:
+        """The outcome with the finding on one more slice taken in, and the documents that it names."""
         shown = (shorten(value) for value in finding.samples[: SAMPLES - len(self.samples)])
         return replace(
             self,
@@ -83,6 +84,7 @@ class Outcome:
             missing=self.missing + finding.missing,
             unexpected=self.unexpected + len(finding.unexpected),
             samples=(*self.samples, *shown),
+            documents=(*self.documents, *documents)[:SAMPLES],
             success=self.success and finding.success,
             observed=finding.observed if finding.error is None else f"nothing: {finding.error}",
         )
@@ -185,9 +187,9 @@ class Validator:
         lines = tuple(f"{one.rule.name}: {one.rule.reason}, observed {shorten(one.observed)}" for one in failed)
         return BatchVerdict(self.total, self.refused, lines, tuple(self.outcomes.values()))
 
-    def add(self, name: str, finding: Finding) -> None:
+    def add(self, name: str, finding: Finding, documents: Iterable[str] = ()) -> None:
         """Take a finding of one rule in."""
-        self.outcomes[name] = self.outcomes[name].adding(finding)
+        self.outcomes[name] = self.outcomes[name].adding(finding, documents)
 
     def specimen(self, value: object) -> pd.DataFrame:
         """Make plausible documents, with one value under each key of their metadata that a rule reads."""
@@ -221,7 +223,8 @@ class Validator:
         # results come in another order than the suite's, which is the order of reporting
         for rule in rules:
             finding = findings[rule.name]
-            self.add(rule.name, finding)
+            failed = frame[sorted(finding.unexpected)[:SAMPLES]].select("source", "id").iter_rows()
+            self.add(rule.name, finding, [f"{source}/{shorten(str(document))[1:-1]}" for source, document in failed])
             if rule.action == "refuse":
                 for row, reason in explain(rule, finding, computed):
                     if waived and (keys[row], rule.name) in waived:

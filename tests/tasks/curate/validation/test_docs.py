@@ -18,7 +18,7 @@ TITLES = Rule("titles", 1, "expect_column_values_to_match_regex", {"column": "ti
 
 def verdict() -> BatchVerdict:
     outcomes = (
-        Outcome(BETWEEN, per_row=True, rows=10, missing=2, unexpected=3, samples=("1", "2"), success=False),
+        Outcome(BETWEEN, True, 10, 2, 3, ("1", "2"), documents=("notes/<a>.md", "notes/b.md"), success=False),
         Outcome(COUNT, per_row=False, rows=10, observed=10),
         Outcome(TITLES, per_row=True, rows=10, unexpected=1, samples=("<script>alert(1)</script> $x",), success=False),
     )
@@ -36,6 +36,11 @@ def test_the_page_tells_each_rule_with_its_counts(tmp_path: Path) -> None:
     assert "3 unexpected values found" in text
     assert "37.5% unexpected" in text
     assert "run-7" in text
+
+
+def test_the_page_names_documents_and_how_to_learn_more(tmp_path: Path) -> None:
+    named = "found in notes/&lt;a&gt;.md, notes/b.md and 1 more: `tidemark quarantine show` tells more"
+    assert named in page(tmp_path)
 
 
 def test_the_page_fetches_nothing(tmp_path: Path) -> None:

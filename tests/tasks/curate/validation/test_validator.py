@@ -142,6 +142,12 @@ def test_no_failing_row_is_lost_among_many_and_across_slices() -> None:
     assert verdicts.accepted.to_list() == [False] * 10_300 + [True] * 4
 
 
+def test_a_rule_names_the_first_documents_that_it_found() -> None:
+    _, verdict = judged(documents(*({"id": f"{n}.md", "licence": "MIT" if n % 2 else "GPL"} for n in range(60))), SUITE)
+    found = next(each for each in verdict.outcomes if each.rule.name == "licence-allowed")
+    assert (found.unexpected, found.documents) == (30, tuple(f"notes/{n}.md" for n in range(0, 40, 2)))
+
+
 def test_no_rows_are_judged_to_nothing() -> None:
     verdicts, verdict = judged(documents(), SUITE)
     assert (verdicts.accepted.len(), verdicts.refusals.height, verdict.rows) == (0, 0, 0)
