@@ -14,7 +14,9 @@ from pathlib import Path
 
 __all__ = ["claim", "main"]
 
-ROOT = str(Path(__file__).resolve().parents[2])
+HERE = Path(__file__).resolve().parent
+# Installed, it lies beside the packages; in a checkout below them, where the top is for them alone.
+ROOT = str(HERE if (HERE / "flows").is_dir() else HERE.parents[1])
 OURS = ("flows", "tasks", "models", "storage")
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 __all__ = ["program"]
 
-_LAUNCHER = Path(__file__).parents[1] / "entry" / "tidemark.py"
+_FLOWS = Path(__file__).parents[1]
+_INSTALLED = _FLOWS.parent / "tidemark.py"  # where the packages were copied; a checkout has it below them
+_LAUNCHER = _INSTALLED if _INSTALLED.is_file() else _FLOWS / "entry" / "tidemark.py"
 
 
 def program(module: str) -> list[str]:

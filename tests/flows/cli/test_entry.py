@@ -105,3 +105,19 @@ def test_an_installation_that_is_not_whole_says_so(folder: Path) -> None:
         [sys.executable, str(folder / "elsewhere" / "tidemark.py")], capture_output=True, text=True, check=False
     )
     assert "Tidemark is not whole" in ended.stderr
+
+
+def test_it_finds_the_packages_beside_it_where_they_were_copied(folder: Path) -> None:
+    site = folder / "site"
+    site.mkdir()
+    for name in OURS:
+        (site / name).symlink_to(ROOT / name)
+    (site / "tidemark.py").write_text(LAUNCHER.read_text())
+    ended = subprocess.run(
+        [sys.executable, str(site / "tidemark.py"), "--version"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout.split()[:1]) == (0, ["tidemark"]), ended.stderr
