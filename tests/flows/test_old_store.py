@@ -69,7 +69,8 @@ def test_it_is_read_as_it_is(folder: Path) -> None:
     releases = [[one.seq, one.outcome, one.restored, one.space, one.counts] for one in Releases(store).all()]
     assert releases == recorded["releases"]
     [(chunk, wanted)] = recorded["explained"].items()
-    assert json.loads(json.dumps(Reader.open(store.uri).explain(chunk), default=str)) == wanted
+    told = json.loads(json.dumps(Reader.open(store.uri).explain(chunk), default=str))
+    assert {name: told[name] for name in wanted} == wanted  # more is told today
     assert json.loads(json.dumps(diff(store.uri, 1, 2).to_dict())) == recorded["difference"]
     rows = [[row["document"], row["rule"], row["attempts"]] for row in Quarantine(store).all()]
     assert rows == recorded["quarantine"]
