@@ -18,7 +18,7 @@ from storage.tables.quarantine import Quarantine
 from storage.tables.runs import Runs
 from storage.tables.store import Store
 
-SEED = int(os.environ.get("TIDEMARK_SEED", random.SystemRandom().randrange(10**6)))
+GIVEN = os.environ.get("TIDEMARK_SEED")
 SECONDS_EACH = 0.5  # of processor time, at most, on average of a document
 MEMORY = 1.5 * 1024**3
 
@@ -40,9 +40,9 @@ def forget() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def accounted(config: Config, made: Hostile) -> None:
+def accounted(config: Config, made: Hostile, seed: int) -> None:
     """Nothing that was listed is lost, and every good document is there."""
-    told = f"seed {SEED}"
+    told = f"seed {seed}"
     store = Store(config.store.uri)
     held = documents(config)
     refused = Counter(row["source"] for row in Quarantine(store).all())
@@ -56,29 +56,31 @@ def accounted(config: Config, made: Hostile) -> None:
         assert text in (held[f"{source}/{name}"]["text"] or ""), f"{told}: {source}/{name}"
 
 
-def drill(base: Path, count: int) -> tuple[float, int]:
-    made = write(base, SEED, count)
+def drill(base: Path, count: int, seed: int) -> int:
+    """Index them, and give the bytes that it took at most."""
+    made = write(base, seed, count)
     config = configure(base, sources=made.sources)
     began = spent()
     forget()
     result = night(config)
     seconds, memory = spent() - began, peak()
-    assert result.outcome == "published", f"seed {SEED}: {result.message}"
-    accounted(config, made)
-    assert seconds < 10 + SECONDS_EACH * count, f"seed {SEED}: {seconds:.0f} s"
-    assert memory < MEMORY, f"seed {SEED}: {memory / 1e6:,.0f} MB"
-    assert not audit(config).failed, f"seed {SEED}"
+    assert result.outcome == "published", f"seed {seed}: {result.message}"
+    accounted(config, made, seed)
+    assert seconds < 10 + SECONDS_EACH * count, f"seed {seed}: {seconds:.0f} s"
+    assert not audit(config).failed, f"seed {seed}"
     again = night(config)
-    assert (again.outcome, again.counts["embedded"]) == ("unchanged", 0), f"seed {SEED}: {again.message}"
-    print(f"seed {SEED}: {result.counts}, {seconds:.1f} s, {memory / 1e6:,.0f} MB")
-    return seconds, memory
+    assert (again.outcome, again.counts["embedded"]) == ("unchanged", 0), f"seed {seed}: {again.message}"
+    print(f"seed {seed}: {result.counts}, {seconds:.1f} s, {memory / 1e6:,.0f} MB")
+    return memory
 
 
 def test_hostile_documents_cost_themselves_alone(tmp_path: Path) -> None:
-    drill(tmp_path, 120)
+    drill(tmp_path, 120, int(GIVEN or 1))  # the same each time: what chance finds is the other one's to tell
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_two_thousand_hostile_documents_cost_themselves_alone(tmp_path: Path) -> None:
-    drill(tmp_path, 2_000)
+    seed = int(GIVEN or random.SystemRandom().randrange(10**6))
+    # Alone in its process: workers of the suite hold what other tests loaded, and had children of their own.
+    assert drill(tmp_path, 2_000, seed) < MEMORY, f"seed {seed}"
