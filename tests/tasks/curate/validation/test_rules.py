@@ -7,13 +7,11 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
+from tasks.curate.validation.config import FIXED, SETTABLE, ValidationConfig
 from tasks.curate.validation.features import DOCUMENTS, FEATURES
 from tasks.curate.validation.rules import (
-    FIXED,
-    SETTABLE,
     Rule,
     Suite,
-    ValidationConfig,
     default_rules,
     fingerprint,
     shorten,
