@@ -177,6 +177,7 @@ def _facts(done: Preparation) -> dict[str, Any]:
         "same": done.plan.same,
         "absent": done.reading.absent,
         "untimed": done.reading.untimed,
+        "redacted": dict(done.reading.redacted),
         "unreadable": done.validated.unreadable,
         "judged": done.validated.judged,
         "causes": dict(done.validated.causes),
@@ -204,7 +205,14 @@ def _planned(
         rows = [{**one, "rule": rules[one["rule"]], "samples": tuple(one["samples"])} for one in verdict["outcomes"]]
         outcomes = tuple(Outcome(**row) for row in rows)
         verdict = BatchVerdict(verdict["rows"], verdict["refused"], tuple(verdict["failures"]), outcomes)
-    reading = Reading(at.spill("read"), found["touched"], _column(found["missing"]), facts["absent"], facts["untimed"])
+    reading = Reading(
+        at.spill("read"),
+        found["touched"],
+        _column(found["missing"]),
+        facts["absent"],
+        facts["untimed"],
+        facts["redacted"],
+    )
     return Planned(
         Scan(found["listed"], facts["versions"]),
         Plan(found["candidates"], facts["same"], found["held"], found["gone"], found["kept"], found["stale-since"]),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from flows.audit import audit
 from flows.config.schema import Config
 from flows.plan import plan
+from flows.refresh import refresh
 from storage.tables.quarantine import Quarantine
 from storage.tables.store import Store
 from tasks.ingest.redact import MARK, Redaction, redact
@@ -52,6 +53,14 @@ def test_what_a_rule_redacts_is_nowhere_and_its_document_is_indexed(tmp_path: Pa
     assert MARK in found(config, "Write to whom?", 1)[0].text
     assert audit(config, deep=True).ok  # the deep one reads the sources again
     assert night(config).outcome == "unchanged"
+
+
+def test_a_kept_plan_knows_what_was_redacted(tmp_path: Path) -> None:
+    save(tmp_path / "notes", {"a.md": f"{prose('a')} ann@tide.example", "b.md": prose("b")})
+    config, file = ruled(tmp_path, RULES), str(tmp_path / "night.plan")
+    assert plan(config, out=file).counts["redacted"] == 1
+    assert refresh(config, plan=file).counts["redacted"] == 1
+    assert "tide.example" not in written(config)
 
 
 def test_another_redaction_is_a_change_of_what_it_touches_alone(tmp_path: Path) -> None:

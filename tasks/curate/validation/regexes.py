@@ -13,7 +13,7 @@ from storage.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_patterns", "match_linearly"]
+__all__ = ["check_patterns", "match_linearly", "patterns_of"]
 
 # JSON schemas and conditions would have Python match their patterns, which on some texts never ends.
 _SCHEMAS = ("pattern", "patternProperties")
@@ -29,9 +29,7 @@ def check_patterns(kwargs: Mapping[str, Any], origin: str) -> None:
     Raises:
         InputError: There is one; the text says why.
     """
-    given = kwargs.get("regex_list")
-    patterns = [kwargs.get("regex"), *(given if isinstance(given, list) else [])]
-    for pattern in patterns:
+    for pattern in patterns_of(kwargs):
         if isinstance(pattern, str) and (fault := _fault(pattern)) is not None:
             raise InputError(
                 f"{origin}: the pattern {pattern!r} cannot be applied: {fault}. Patterns are those of Rust's regex "
@@ -44,6 +42,13 @@ def check_patterns(kwargs: Mapping[str, Any], origin: str) -> None:
         )
     if ".str" in str(kwargs.get("row_condition", "")):
         raise InputError(f"{origin}: row_condition calls a method of texts; compare columns with values")
+
+
+def patterns_of(kwargs: Mapping[str, Any]) -> list[Any]:
+    """The patterns among the arguments of an expectation, as they were written; not all need be texts."""
+    given = kwargs.get("regex_list")
+    listed = given if isinstance(given, list) else [given]
+    return [pattern for pattern in (kwargs.get("regex"), *listed) if pattern is not None]
 
 
 def match_linearly() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from storage.hashing import fingerprint as hashed
 from tasks.curate.validation.config import Setting, ValidationConfig
+from tasks.curate.validation.regexes import patterns_of
 from tasks.ingest.redact import Redaction
 
 __all__ = ["DEFECTS", "Action", "Rule", "Suite", "default_rules", "fingerprint"]
@@ -96,8 +97,7 @@ class Rule:
     @property
     def redaction(self) -> Redaction:
         """What it takes out, where it is one of `REDACTING`."""
-        given = self.kwargs.get("regex_list") or [self.kwargs.get("regex")]
-        return Redaction(self.name, str(self.kwargs.get("column")), tuple(map(str, given)))
+        return Redaction(self.name, str(self.kwargs.get("column")), tuple(patterns_of(self.kwargs)))
 
     def explain(self, row: Mapping[str, Any]) -> str:
         """Say why this row is refused."""

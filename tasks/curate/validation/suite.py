@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from storage.errors import InputError
 from tasks.curate.validation.config import ValidationConfig
 from tasks.curate.validation.features import DOCUMENT_COLUMNS, FEATURES
-from tasks.curate.validation.regexes import check_patterns
+from tasks.curate.validation.regexes import check_patterns, patterns_of
 from tasks.curate.validation.rules import METADATA, Action, Rule, Suite, default_rules
 
 __all__ = ["load_suite"]
@@ -151,12 +151,13 @@ def check_redaction(rule: Rule, origin: str) -> None:
     Raises:
         InputError: It is no expectation on patterns in a text or title, or a pattern is wrong.
     """
-    patterns = rule.kwargs.get("regex_list") or [rule.kwargs.get("regex")]
+    patterns = patterns_of(rule.kwargs)
     if (
         rule.expectation not in REDACTING
         or rule.kwargs.get("column") not in REDACTABLE
         or rule.condition
-        or not isinstance(patterns, list)
+        or not patterns
+        or not isinstance(rule.kwargs.get("regex_list", []), list)
         or not all(isinstance(pattern, str) for pattern in patterns)
     ):
         raise InputError(

@@ -223,8 +223,7 @@ class Validator:
         # results come in another order than the suite's, which is the order of reporting
         for rule in rules:
             finding = findings[rule.name]
-            failed = frame[sorted(finding.unexpected)[:SAMPLES]].select("source", "id").iter_rows()
-            self.add(rule.name, finding, [f"{source}/{shorten(str(document))[1:-1]}" for source, document in failed])
+            self.add(rule.name, finding, named(frame, finding) if finding.unexpected else ())
             if rule.action == "refuse":
                 for row, reason in explain(rule, finding, computed):
                     if waived and (keys[row], rule.name) in waived:
@@ -235,6 +234,12 @@ class Validator:
         if len(rules) < len(self.suite.rules):
             self.held.append(table[[ROW, *(name for name in table.columns if name in batch_columns)]])
         return to_verdicts(frame, reasons, pl.DataFrame(passed, schema=WAIVED, orient="row"))
+
+
+def named(frame: pl.DataFrame, finding: Finding) -> list[str]:
+    """`source/id` of the first documents that a rule found."""
+    rows = frame[sorted(finding.unexpected)[:SAMPLES]].select("source", "id").iter_rows()
+    return [f"{source}/{shorten(str(document))[1:-1]}" for source, document in rows]
 
 
 def explain(rule: Rule, finding: Finding, computed: pl.DataFrame) -> Iterable[tuple[int, str]]:
