@@ -197,7 +197,7 @@ def test_a_command_in_the_folder_reports_to_the_dashboard(services: Services) ->
     """
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment = mine | {"PREFECT_API_AUTH_STRING": "another:server's", "PYTHONPATH": str(DEPLOYMENTS.parents[1])}
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-P", "-c", program]  # the folder has packages of our names
     done = subprocess.run(
         command, cwd=services.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
