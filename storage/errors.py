@@ -7,6 +7,7 @@ TidemarkError
 ├── LeaseHeld                        another run holds the store
 ├── SourceFailed                     a source of the user's own did not keep to its part
 ├── Unreachable (also an OSError)    an object store does not answer: try again
+├── RecordDamaged (also a ValueError) a row of the store's own records cannot be decoded
 └── ReleaseMoved                     another release was published while this run worked
 """
 
@@ -21,6 +22,7 @@ __all__ = [
     "InputError",
     "LeaseHeld",
     "NothingBefore",
+    "RecordDamaged",
     "ReleaseMoved",
     "SourceFailed",
     "TableMissing",
@@ -114,6 +116,10 @@ class Exited(TidemarkError):
 
 class ReleaseMoved(TidemarkError):
     """Another release was published between the start and the publish of this run."""
+
+
+class RecordDamaged(TidemarkError, ValueError):
+    """What a run wrote about itself cannot be decoded: the text names the table and what mends it."""
 
 
 class Unreachable(TidemarkError, OSError):

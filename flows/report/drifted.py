@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from flows.report.facts import Drifted, Named
 from flows.report.words import say
+from storage.tables.columns import unpacked
 from storage.tables.drift import Drift
 from storage.tables.store import Store
 
@@ -50,7 +50,7 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _figure(row: Mapping[str, Any], past: Sequence[Mapping[str, Any]]) -> Drifted:
-    detail = json.loads(row["detail"]) if row["detail"] else {}
+    detail = unpacked("the detail of a drift figure", row["detail"], {})
     advice = detail.get("advice") if isinstance(detail, dict) else None
     named = list(dict.fromkeys(_documents(detail, row["source"])))
     return Drifted(

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from storage.tables.columns import TIME, key_field, strings
+from storage.tables.columns import TIME, decoding, key_field, strings, unpacked
 from storage.tables.store import Store, pick
 
-__all__ = ["CANARIES", "TABLE", "Canaries", "Canary"]
+__all__ = ["CANARIES", "PACKED", "TABLE", "Canaries", "Canary"]
 
 TABLE = "canaries"
+PACKED = ("made_with",)  # which is kept as JSON
 
 # One row a space. The texts stand beside their vectors: a later version of the program may have others.
 CANARIES = pa.schema(
@@ -61,8 +62,10 @@ class Canaries:
         if not rows:
             return None
         row = rows[0]
-        vectors = np.array(row["vectors"], dtype=np.float32).reshape(-1, row["dimension"])
-        return Canary(tuple(row["texts"]), vectors, json.loads(row["made_with"]), row["created"])
+        record = f"the canary of {space}"
+        with decoding(record):
+            vectors = np.array(row["vectors"], dtype=np.float32).reshape(-1, row["dimension"])
+            return Canary(tuple(row["texts"]), vectors, unpacked(record, row["made_with"], {}), row["created"])
 
     def set(self, space: str, canary: Canary, run: str, now: datetime) -> None:
         """Keep a canary instead of what was kept of the space before."""

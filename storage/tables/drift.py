@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from storage.hashing import digest
-from storage.tables.columns import TIME, key_field, strings
+from storage.tables.columns import TIME, key_field, strings, unpacked
 from storage.tables.releases import Releases
 from storage.tables.store import Store, pick, read
 
-__all__ = ["DRIFT", "TABLE", "Drift"]
+__all__ = ["DRIFT", "PACKED", "TABLE", "Drift"]
 
 TABLE = "drift"
+PACKED = ("detail",)  # which is kept as JSON
 
 # One row a figure and night. `maker` is the run whose release the figure is of (the run itself, where it published).
 # `release` is null where the night published nothing; rows are written before a night publishes, so whoever reads them
@@ -109,7 +110,7 @@ class Drift:
 
 def _untold(detail: str) -> str:
     """The detail of a figure without what people asked; how many asked it stays."""
-    told = json.loads(detail)
+    told = unpacked("the detail of a drift figure", detail, {})
     told["gap"] = [
         {name: value for name, value in group.items() if name != "examples"} for group in told.get("gap", [])
     ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from storage.errors import Unreachable, faults, words
+from storage.errors import RecordDamaged, Unreachable, faults, words
+from storage.tables import canaries, drift, models, release, runs
+from storage.tables.columns import unpacked
 from storage.tables.place import Place
-from storage.tables.releases import RELEASES
+from storage.tables.release import RELEASES, Release
 from storage.tables.roles import chunks_table
 from storage.tables.store import Store
 from storage.tables.tags import unsound_tags
@@ -27,6 +28,13 @@ logger = logging.getLogger(__name__)
 
 # The tables of a release are proved by its digests; what stops commands is a head or a tag that cannot be read.
 _LARGE = ("documents", chunks_table(""), vectors_table(""))
+_PACKED: Mapping[str, Sequence[str]] = {  # the columns of records that are kept as JSON
+    "canaries": canaries.PACKED,
+    "drift": drift.PACKED,
+    "models": models.PACKED,
+    "releases": release.PACKED,
+    "runs": runs.PACKED,
+}
 _GRAVE = ".damaged"  # beside the tables, for whoever wants to look
 
 
@@ -81,31 +89,36 @@ def _fault(store: Store, name: str) -> str | None:
         _look(head)
         if name.startswith(_LARGE):
             return None
-        rows = head.to_table()
-        return _records(rows) if name == "releases" else None
+        return _records(name, head.to_table())
     except Unreachable:
         raise  # nothing is known of the table
     except faults() as error:
         return words(error)[:200]
 
 
-def _records(rows: pa.Table) -> str | None:
-    """What is wrong with the rows of releases; one that says something else than it did is told by its seal alone."""
-    wrong = [row["seq"] for row in _complete(rows) if not _sound(row)]
-    return f"the records of {len(wrong)} releases are damaged ({wrong[:3]})" if wrong else None
+def _records(name: str, rows: pa.Table) -> str | None:
+    """What is wrong with the rows of records; one that says something else than it did is told by its seal alone."""
+    wrong = _sound(name, rows).count(False)
+    return f"{wrong} of its {rows.num_rows} records cannot be decoded" if wrong else None
 
 
-def _sound(row: dict[str, object]) -> bool:
+def _sound(name: str, rows: pa.Table) -> list[bool]:
+    """Whether each row of records can be decoded by whoever reads it."""
+    packed = [column for column in _PACKED.get(name, ()) if column in rows.column_names]  # an older format lacks some
+    empty = dict.fromkeys(RELEASES.names) if name == "releases" else {}
+    listed = rows.to_pylist() if empty else rows.select(packed).to_pylist() if packed else [{}] * rows.num_rows
+    return [_decodes(empty | row, packed, whole=bool(empty)) for row in listed]
+
+
+def _decodes(row: dict[str, Any], packed: Sequence[str], *, whole: bool) -> bool:
     try:
-        json.loads(str(row["tables"] or "null")), json.loads(str(row["roles"] or "null"))
-    except ValueError:
+        for column in packed:
+            unpacked("it", row[column])
+        if whole:
+            Release.from_row(row)
+    except RecordDamaged:
         return False
     return True
-
-
-def _complete(rows: pa.Table) -> list[dict[str, object]]:
-    empty = dict.fromkeys(RELEASES.names)
-    return [empty | row for row in rows.to_pylist()]
 
 
 def _manifests(place: Place) -> list[str]:
@@ -156,7 +169,7 @@ def _look(head: lance.LanceDataset) -> None:
 
 
 def _salvaged(store: Store, name: str) -> pa.Table | None:
-    """The rows of the fragments that can be read, and of releases those whose record can be decoded."""
+    """The rows that can be read and decoded, of the fragments that can be read."""
     head, parts = store.open(name), []
     for fragment in head.get_fragments():
         try:
@@ -166,6 +179,4 @@ def _salvaged(store: Store, name: str) -> pa.Table | None:
         except faults():
             continue
     rows = pa.concat_tables(parts) if parts else None
-    if rows is None or name != "releases":
-        return rows
-    return rows.filter(pa.array([_sound(row) for row in _complete(rows)]))
+    return None if rows is None else rows.filter(pa.array(_sound(name, rows), pa.bool_()))

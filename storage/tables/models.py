@@ -10,10 +10,10 @@ from typing import Any, Literal, Self
 
 import pyarrow as pa
 
-from storage.tables.columns import TIME, key_field, strings
+from storage.tables.columns import TIME, key_field, strings, unpacked
 from storage.tables.store import Store, pick, read
 
-__all__ = ["MODELS", "UNUSED", "ModelRecord", "Models"]
+__all__ = ["MODELS", "PACKED", "UNUSED", "ModelRecord", "Models"]
 
 MODELS = pa.schema(
     [
@@ -28,7 +28,7 @@ MODELS = pa.schema(
 UNUSED = 3  # models of an origin that no release uses and that stay, the newest: people may want to look at them
 
 _TABLE = "models"
-_JSON = ("recipe", "data", "metrics", "digests")
+PACKED = ("recipe", "data", "metrics", "digests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,13 @@ class ModelRecord:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """Decode a row of the table."""
-        return cls(**{name: json.loads(value or "{}") if name in _JSON else value for name, value in row.items()})
+        """Decode a row of the table.
+
+        Raises:
+            RecordDamaged: It cannot be decoded.
+        """
+        record = f"the record of model {row['space']}"
+        return cls(**{n: unpacked(record, value, {}) if n in PACKED else value for n, value in row.items()})
 
     @property
     def trained(self) -> bool:
@@ -102,7 +107,7 @@ class Models:
     def record(self, record: ModelRecord) -> None:
         """Write a record, or replace that of the same space, for example once its metrics are known."""
         row = {
-            name: json.dumps(value, sort_keys=True, default=str) if name in _JSON else value
+            name: json.dumps(value, sort_keys=True, default=str) if name in PACKED else value
             for name, value in record.to_dict().items()
         }
         self.store.upsert(_TABLE, MODELS, "space", [row])

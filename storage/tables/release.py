@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.tables.columns import TIME, key_field, strings
+from storage.tables.columns import TIME, decoding, key_field, strings, unpacked
 from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
 from storage.tables.seal import SEAL, intact
 
@@ -93,10 +92,16 @@ class Release(Draft):
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Release:
-        """Decode a row of the table, also one that was written before releases had roles."""
-        facts = {name: json.loads(value) if name in PACKED and value else value for name, value in row.items()}
-        roles = facts.get("roles")
-        facts["roles"] = {n: Role.from_dict(r) for n, r in roles.items()} if roles else {TEXT: _first_role(facts)}
+        """Decode a row of the table, also one that was written before releases had roles.
+
+        Raises:
+            RecordDamaged: It cannot be decoded.
+        """
+        record = f"the record of release {row.get('seq')}"
+        facts = {name: unpacked(record, value, value) if name in PACKED else value for name, value in row.items()}
+        with decoding(record):
+            roles = facts.get("roles")
+            facts["roles"] = {n: Role.from_dict(r) for n, r in roles.items()} if roles else {TEXT: _first_role(facts)}
         named = {name: facts.get(name) for name in (*DRAFTED, "seq", "created", "tag")}
         lacking = ("counts", "audit", "config", "code", "digests")
         empty: dict[str, Any] = {name: {} for name in lacking if named[name] is None}
@@ -172,10 +177,16 @@ class State:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> State:
-        """Decode the columns `STATE` of a row; a release of an older format had no roles."""
-        roles = json.loads(row["roles"] or "{}")
-        beside = {name: role["space"] for name, role in roles.items() if role.get("table") is None}
-        return cls(row["seq"], row["tag"], json.loads(row["tables"] or "{}"), row["restored"], beside)
+        """Decode the columns `STATE` of a row; a release of an older format had no roles.
+
+        Raises:
+            RecordDamaged: It cannot be decoded.
+        """
+        record = f"the record of release {row['seq']}"
+        roles, tables = (unpacked(record, row[name], {}) for name in ("roles", "tables"))
+        with decoding(record):
+            beside = {name: role["space"] for name, role in roles.items() if role.get("table") is None}
+        return cls(row["seq"], row["tag"], tables, row["restored"], beside)
 
     def same(self, other: State) -> bool:
         """Whether readers of both see the same."""

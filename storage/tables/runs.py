@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 from storage.errors import InputError
 from storage.outcome import Outcome
 from storage.prefixes import one_of
-from storage.tables.columns import TIME, key_field, strings
+from storage.tables.columns import TIME, key_field, strings, unpacked
 from storage.tables.lease import holder, signs_of_life
 from storage.tables.releases import Releases
 from storage.tables.store import Store, pick, read
 
-__all__ = ["BROKEN_OFF", "RUNS", "Facts", "Runs", "new_run"]
+__all__ = ["BROKEN_OFF", "PACKED", "RUNS", "Facts", "Runs", "new_run"]
 
 RUNS = pa.schema(
     [
@@ -37,7 +37,7 @@ RUNS = pa.schema(
 )
 
 _TABLE = "runs"
-_JSON = ("config", "code", "libraries", "data", "model", "counts", "seconds")
+PACKED = ("config", "code", "libraries", "data", "model", "counts", "seconds")
 _PLAIN = ("trigger", "token", "base", "release", "message")
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("started", "descending"), ("run", "descending")]
 BROKEN_OFF = "the process ended without a word (killed, or the machine went down); the next run goes on"
@@ -208,7 +208,7 @@ class Runs:
 def _packed(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     full = dict.fromkeys(RUNS.names) | row
     for name, value in facts.items():
-        if name in _JSON:
+        if name in PACKED:
             full[name] = json.dumps(value, sort_keys=True, default=str)
         elif name in _PLAIN:
             full[name] = value
@@ -218,4 +218,5 @@ def _packed(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unpacked(row: Mapping[str, Any], columns: Sequence[str] = RUNS.names) -> dict[str, Any]:
-    return {name: json.loads(row[name]) if name in _JSON and row[name] else row[name] for name in columns}
+    record = f"the record of run {row.get('run')}"
+    return {name: unpacked(record, row[name], row[name]) if name in PACKED else row[name] for name in columns}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from storage.tables.columns import unpacked
 from storage.tables.drift import Drift
 from storage.tables.store import Store
 from tasks.watch.config import DriftConfig
@@ -84,7 +85,7 @@ def _judged(row: Mapping[str, Any]) -> Judged:
         row["name"],
         row["value"],
         row["source"],
-        json.loads(row["detail"]) if row["detail"] else {},
+        unpacked("the detail of a drift figure", row["detail"], {}),
         row["error"] or 0.0,
         row["space"],
     )

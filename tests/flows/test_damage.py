@@ -14,8 +14,10 @@ from damage import damaged
 
 from flows.audit import audit
 from flows.config.schema import Config
+from flows.maintain import maintain
 from flows.refresh import refresh
-from storage.errors import failures, panics
+from storage.errors import RecordDamaged, failures, panics
+from storage.tables.mend import ailing
 from storage.tables.place import manifest_names
 from storage.tables.releases import Releases
 from storage.tables.store import Store
@@ -86,6 +88,26 @@ def test_no_damaged_table_makes_every_command_fail(made: Path, tmp_path: Path, t
         file.write_bytes(file.read_bytes()[:20])
     assert not audit(config).ok
     assert refresh(config, rebuild=True).outcome == "published"
+    assert audit(config, deep=True).failed == []
+
+
+def test_records_that_cannot_be_decoded_are_told_and_mended(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    config = configure(tmp_path, index=INDEX)
+    store = Store(config.store.uri)
+    packed = {"releases": "roles", "runs": "counts", "drift": "detail", "canaries": "made_with"}
+    for table, column in packed.items():
+        head = store.open(table).to_table()
+        row = next(each for each in reversed(head.to_pylist()) if each[column])
+        store.upsert(table, head.schema, head.column_names[0], [row | {column: row[column][:-1]}])
+    with pytest.raises(RecordDamaged, match=r"record of release 3 is damaged .*`tidemark maintain`"):
+        answers(config)
+    told = " ".join(check.detail for check in audit(config).checks if not check.ok)
+    assert "canaries: 1 of its 1 records cannot be decoded" in told
+    assert set(ailing(store)) == set(packed)
+    maintain(config)
+    assert ailing(store) == {}
+    assert refresh(config).outcome == "published"  # release 3 is lost, which the next one makes good
     assert audit(config, deep=True).failed == []
 
 
