@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import urllib.error
@@ -10,30 +11,34 @@ from datetime import datetime
 from pathlib import Path
 
 from storage.errors import InputError
+from storage.redaction import redacted
 
 __all__ = ["connected", "next_due"]
 
 logger = logging.getLogger(__name__)
 
 VARIABLE = "PREFECT_API_URL"
-ACCESS = (VARIABLE, "PREFECT_API_AUTH_STRING")
+STRING, KEY = "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"
+ACCESS = (VARIABLE, STRING)
+FORBIDDEN, BROKEN = (401, 403), 500
 SECONDS = 3.0  # that a server may take to answer
 
 
 def connected(folder: Path) -> bool:
     """Tell whether runs are to be flow runs of a Prefect API, and set what Prefect then needs; does not import it.
 
-    A configured API that does not answer costs a warning, never the night: the run's truth lies in the store.
+    A configured API that does not answer, or refuses us, costs a warning, never the night: the run's truth lies in the
+    store.
 
     Args:
         folder: Of the configuration; its dashboard is taken where the environment names no API.
     """
     given = os.environ.get(VARIABLE)
     if given:
-        if answers(given):
-            return True
-        logger.warning("%s = %s does not answer: this run is recorded in the store alone", VARIABLE, given)
-        return False
+        wrong = refusal(given) if answers(given) else "does not answer"
+        if wrong is not None:
+            logger.warning("%s = %s %s: this run is recorded in the store alone", VARIABLE, redacted(given), wrong)
+        return wrong is None
     from flows.services.place import Services, client_settings, direct
     from flows.services.processes import find
 
@@ -75,11 +80,44 @@ def answers(url: str) -> bool:
     Args:
         url: Of the API; its `/health` needs no password.
     """
+    return _status(f"{url.rstrip('/')}/health") is not None
+
+
+def refusal(url: str) -> str | None:
+    """What a Prefect API has against us, which would end a flow run before it began; None if nothing.
+
+    Args:
+        url: Of the API; the password is that of the environment, or of Prefect's own profile.
+    """
+    asked = f"{url.rstrip('/')}/admin/version"  # what Prefect's client asks first; its cloud does not know it
+    code = _status(asked, _authorization(os.environ.get(STRING), os.environ.get(KEY)))
+    if code in FORBIDDEN and not (os.environ.get(STRING) or os.environ.get(KEY)):
+        from prefect.settings import get_current_settings  # only here, for its import takes seconds
+
+        held = get_current_settings().api
+        string, key = ((each and each.get_secret_value()) or None for each in (held.auth_string, held.key))
+        code = _status(asked, _authorization(string, key))
+    if code in FORBIDDEN:
+        return f"refuses us (HTTP {code}; {STRING} or {KEY} is what it wants)"
+    if code is None:
+        return "does not answer"
+    return None if code < BROKEN else f"is out of order (HTTP {code})"
+
+
+def _authorization(string: str | None, key: str | None) -> str | None:
+    if string:
+        return f"Basic {base64.b64encode(string.encode()).decode()}"
+    return f"Bearer {key}" if key else None
+
+
+def _status(url: str, authorization: str | None = None) -> int | None:
+    """The HTTP status of an address; None where nothing answers."""
+    headers = {} if authorization is None else {"Authorization": authorization}
     try:
-        request = urllib.request.Request(f"{url.rstrip('/')}/health")  # noqa: S310 - the user's own address
-        with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310
-            return True
-    except urllib.error.HTTPError:
-        return True
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the user's own address
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
     except (OSError, ValueError):
-        return False
+        return None

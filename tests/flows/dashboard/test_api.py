@@ -22,8 +22,11 @@ from flows.services.processes import find, spawn, stop
 class Answer(BaseHTTPRequestHandler):
     status = 200
 
+    password: str | None = None
+
     def do_GET(self) -> None:
-        self.send_response(self.status)
+        known = self.password is None or self.headers["Authorization"] == self.password
+        self.send_response(self.status if known or self.path.endswith("/health") else 401)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -60,7 +63,43 @@ def started(home: Path, url: str) -> str:
     return make_password(home)
 
 
-@pytest.mark.parametrize("status", [200, 401, 500])
+@pytest.mark.parametrize(("status", "why"), [(401, "refuses us"), (403, "refuses us"), (500, "is out of order")])
+def test_an_api_that_would_end_a_run_before_it_began_is_warned_of(
+    tmp_path: Path,
+    server: str,
+    status: int,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(Answer, "status", status)
+    monkeypatch.setenv(api.VARIABLE, f"{server}/api")
+    monkeypatch.setenv(api.STRING, "tidemark:another")
+    with caplog.at_level(logging.WARNING):
+        assert not api.connected(tmp_path)
+    assert f"/api {why} (HTTP {status}" in caplog.text
+    assert "this run is recorded in the store alone" in caplog.text
+    assert "another" not in caplog.text
+
+
+@pytest.mark.parametrize(("name", "value"), [(api.STRING, "me:known"), (api.KEY, "known"), ("", "")])
+def test_a_password_is_that_of_the_environment_or_of_the_profile(
+    tmp_path: Path, server: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Answer, "password", "Bearer known" if name == api.KEY else "Basic bWU6a25vd24=")
+    monkeypatch.setenv(api.VARIABLE, f"{server}/api")
+    if name:
+        monkeypatch.setenv(name, value)
+        assert api.connected(tmp_path)
+        return
+    from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
+
+    assert not api.connected(tmp_path)
+    with temporary_settings({PREFECT_API_AUTH_STRING: "me:known"}):
+        assert api.connected(tmp_path)
+
+
+@pytest.mark.parametrize("status", [200, 404])
 def test_an_api_of_the_environment_that_answers_is_taken(
     tmp_path: Path, server: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
