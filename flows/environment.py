@@ -26,6 +26,8 @@ QUIET = {
     "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0",  # the same of polars, whose allocator is its own
 }
 OURS = ("flows", "tasks", "models", "storage")
+PROGRESS = "flows.views.progress"
+RUNS = ("prefect.flow_runs", "prefect.task_runs")
 LIBRARIES = (
     "tidemark", "pylance", "lancedb", "polars", "pyarrow", "torch", "transformers", "sentence-transformers",
     "tokenizers", "great-expectations", "prefect",
@@ -35,17 +37,28 @@ LIBRARIES = (
 class Stderr(logging.StreamHandler[TextIO]):
     """Writes to the standard error of the moment, which a progress bar replaces while it is drawn."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: int, *, verbose: bool, quiet: bool) -> None:
         logging.Handler.__init__(self)
+        self.least, self.verbose, self.quiet = least, verbose, quiet
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let through what is ours, and of others only warnings: some set their own level lower.
+        """Let through what was asked for of ours, and of others only warnings: some set their own level lower.
 
-        What a record says is `told` by the command itself is left to it.
+        The levels of our loggers do not say what was asked for: a flow run lowers them, for the dashboard shows it all.
+        What a record says is `told` by the command itself is left to it, and so is how runs of Prefect end.
         """
+        return self._wanted(record) and bool(super().filter(record))
+
+    def _wanted(self, record: logging.LogRecord) -> bool:
         if getattr(record, "told", False):
             return False
-        return record.levelno >= logging.WARNING or record.name.split(".")[0] in OURS
+        if record.name.startswith(RUNS):
+            return self.verbose
+        if record.name.split(".")[0] not in OURS:
+            return record.levelno >= logging.WARNING
+        # Without a terminal the progress is lines of the log, and they are wanted there.
+        wanted = self.verbose or (record.name == PROGRESS and not self.quiet)
+        return record.levelno >= (logging.INFO if wanted else self.least)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
@@ -67,16 +80,15 @@ def log_to_stderr(verbose: bool, quiet: bool = False) -> None:
         verbose: Show what each stage logs.
         quiet: Show errors alone.
     """
-    handler = Stderr()
+    least = logging.ERROR if quiet else logging.WARNING
+    handler = Stderr(least, verbose=verbose, quiet=quiet)
     handler.addFilter(Discreet())
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    least = logging.ERROR if quiet else logging.WARNING
     logging.getLogger().setLevel(least)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO if verbose else least)
-    # Without a terminal the progress is lines of the log, and they are wanted there.
-    logging.getLogger("flows.views.progress").setLevel(least if quiet else logging.INFO)
+    logging.getLogger(PROGRESS).setLevel(least if quiet else logging.INFO)
 
 
 @cache

@@ -84,11 +84,13 @@ def redacted(text: str) -> str:
 
 
 class Discreet(logging.Filter):
-    """Redacts each line of a log."""
+    """Redacts each line of a log, and the traceback below it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the message by its redacted form."""
         record.msg, record.args = redacted(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
         return True
 
 

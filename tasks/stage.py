@@ -9,6 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
+from models.errors import ModelError
+from storage.errors import LeaseHeld, TidemarkError
+from tasks.verdict import Held
+
 __all__ = ["in_flow_run", "stage"]
 
 P = ParamSpec("P")
@@ -53,14 +57,24 @@ def in_flow_run() -> bool:
 
 
 def _run_task(name: str, call: Callable[[], R]) -> R:
+    from prefect import State
     from prefect.cache_policies import NO_CACHE
+    from prefect.client.schemas.objects import StateType
     from prefect.tasks import Task
 
+    def concluded() -> R | State[BaseException]:
+        try:
+            return call()
+        except (TidemarkError, ModelError) as error:  # raised, it would be logged with a traceback, as a fault of ours
+            kind = StateType.CANCELLED if isinstance(error, (Held, LeaseHeld)) else StateType.FAILED
+            return State(type=kind, name=type(error).__name__, message=str(error), data=error)
+
     # The arguments stay in the closure: Prefect would walk and describe them, and they may be tables or models.
-    task: Task[[], R] = Task(
-        fn=call, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False, retries=0
-    )
-    return task()
+    task = Task(fn=concluded, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False, retries=0)
+    result: R | Exception = task(return_state=True).result(raise_on_failure=False)  # type: ignore[assignment] # no state
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _line(name: str, result: object, seconds: float) -> str:

@@ -26,6 +26,7 @@ from flows.table import FLOWS, FlowRow, Result, shown
 from models.errors import ModelError
 from storage.errors import LeaseHeld, NothingBefore, TidemarkError, faults
 from storage.outcome import Outcome
+from storage.redaction import Discreet
 from tasks.stage import in_flow_run
 
 __all__ = ["call", "concluded", "deployed"]
@@ -181,6 +182,7 @@ def _logs_shown() -> Iterator[None]:
     handler = APILogHandler()
     # A thread of a stage may log outside the context of the run, which Prefect would answer with a warning.
     handler.addFilter(lambda record: in_flow_run())
+    handler.addFilter(Discreet())
     changed = []
     for name in LOGGERS:
         ours = logging.getLogger(name)

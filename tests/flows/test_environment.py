@@ -2,9 +2,58 @@
 
 from __future__ import annotations
 
-from flows.environment import code, libraries
+import logging
+import sys
+
+import pytest
+
+from flows.environment import PROGRESS, Stderr, code, libraries
+from storage.redaction import Discreet
+
+SECRET = "hunter2-b81f0c"
 
 
 def test_versions_of_code_and_libraries_are_known() -> None:
     assert {"tidemark", "pylance", "lancedb", "polars"} <= set(libraries())
     assert code()["tidemark"] == libraries()["tidemark"]
+
+
+def said(handler: Stderr, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Which of these lines reach standard error, whatever the levels of the loggers are."""
+    lines = [
+        ("tasks.build.embed", logging.INFO, "a stage"),
+        (PROGRESS, logging.INFO, "progress"),
+        ("storage.lease", logging.WARNING, "a warning"),
+        ("flows.run", logging.ERROR, "an error"),
+        ("httpx", logging.INFO, "chatter"),
+        ("prefect.task_runs", logging.ERROR, "what the command tells itself"),
+    ]
+    for name, level, text in lines:
+        handler.handle(logging.LogRecord(name, level, "", 0, text, None, None))
+    return capsys.readouterr().err.splitlines()
+
+
+def test_what_reaches_standard_error_is_what_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = Stderr(logging.WARNING, verbose=False, quiet=False)
+    assert said(plain, capsys) == ["progress", "a warning", "an error"]
+    quiet = Stderr(logging.ERROR, verbose=False, quiet=True)
+    assert said(quiet, capsys) == ["an error"]
+    verbose = Stderr(logging.WARNING, verbose=True, quiet=False)
+    told = ["a stage", "progress", "a warning", "an error", "what the command tells itself"]
+    assert said(verbose, capsys) == told
+
+
+def test_no_secret_reaches_standard_error_in_a_line_or_the_traceback_below_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler = Stderr(logging.WARNING, verbose=False, quiet=False)
+    handler.addFilter(Discreet())
+    url = f"https://me:{SECRET}@example.org/export?token={SECRET}"
+    try:
+        raise OSError(f"{url} does not answer")
+    except OSError:
+        error = sys.exc_info()
+    handler.handle(logging.LogRecord("flows.run", logging.ERROR, "", 0, "asked %s", (url,), error))
+    out = capsys.readouterr().err
+    assert "does not answer" in out
+    assert SECRET not in out

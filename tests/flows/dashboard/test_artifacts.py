@@ -15,7 +15,9 @@ from flows.dashboard.artifacts import (
     publish_quality,
 )
 from flows.report.markdown import write_quality, write_report
+from storage.errors import InputError
 from tasks.stage import in_flow_run, stage
+from tasks.verdict import Held, Refused
 
 REPORT: dict[str, Any] = {
     "run": "r1",
@@ -43,7 +45,7 @@ def test_without_a_flow_run_nothing_is_published() -> None:
 
 
 @pytest.mark.usefixtures("prefect")
-def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published() -> None:
+def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published(capfd: pytest.CaptureFixture[str]) -> None:
     from prefect import flow
     from prefect.client.orchestration import get_client
     from prefect.context import TaskRunContext
@@ -63,9 +65,17 @@ def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published() -> None:
             raise LookupError("nothing to embed")
         return what
 
+    @stage
+    def wait(run_context: object, error: Exception) -> None:
+        raise error
+
     @flow
     def night() -> None:
         seen.append(in_flow_run())
+        for meant in (Held("somebody holds it"), Refused("too many"), InputError("no such folder")):
+            with pytest.raises(type(meant)) as raised:
+                wait(None, meant)
+            assert raised.value is meant
         seen.append(embed(None, thing))
         with pytest.raises(LookupError, match="nothing to embed"):
             embed(None, None)
@@ -77,6 +87,11 @@ def test_in_a_flow_run_stages_are_tasks_and_artifacts_are_published() -> None:
     night()
     assert seen == [True, "embed", thing, "embed"]
     assert not in_flow_run()
+    told = capfd.readouterr().err
+    assert told.count("Traceback") == 1  # what is raised on purpose is no fault of the program, and has none
+    assert "LookupError: nothing to embed" in told
+    for state in ("Held('somebody", "Refused('too many", "InputError('no such"):
+        assert state in told
     with get_client(sync_client=True) as client:
         shown = {each.key: each for each in client.read_artifacts()}
     data = {key: each.data for key, each in shown.items()}
