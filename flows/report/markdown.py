@@ -19,8 +19,9 @@ NAMED = 3  # documents of a kind that are named
 PLANNED = 20  # documents of a plan that are named
 CHANGES = {"+": "added", "~": "changed", ">": "moved", "-": "deleted", "!": "refused or stale", "=": "a duplicate"}
 GROUPS = 6  # rules, sources and alarms that are told
-# What Markdown, or the HTML in it, would take for more than text.
-_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&@:])")
+# What Markdown, or the HTML in it, would take for more than text; of an address it is enough to break the beginning.
+# A backslash is what every reader of Markdown knows: the dashboard shows entities as they are written.
+_MARKS = re.compile(r"[\\`*_{}\[\]()<>#+!|~&@]|:(?=//)|(?<=www)\.|^[-=]")
 
 
 def write_report(report: Mapping[str, Any], facts: Facts | None = None, click: Callable[[str], str] = str) -> str:
@@ -280,4 +281,4 @@ def _names(first: Sequence[Named], count: int) -> str:
 
 def _text(text: object, most: int = 120) -> str:
     """What somebody else wrote, as text that Markdown leaves as it is."""
-    return _MARKS.sub(lambda mark: f"&#{ord(mark[1])};", say(text, most))
+    return _MARKS.sub(r"\\\g<0>", say(text, most))

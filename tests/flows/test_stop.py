@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from corpus import configure, prose
+from markdown_it import MarkdownIt
 
 from flows.exits import exit_code
 from flows.refresh import refresh
@@ -86,4 +87,5 @@ def test_a_rollback_that_loses_against_another_run_ends_as_one_that_found_it_at_
 def test_the_message_of_a_retraining_is_text_in_its_report() -> None:
     message = "'<img src=x onerror=alert(1)>' ![p](http://evil/x.png)"
     told = write_learning({"message": message, "challengers": [], "rerankers": []})
-    assert not {"<img", "![p]", "](http"} & {mark for mark in ("<img", "![p]", "](http") if mark in told}
+    kinds = {part.type for line in MarkdownIt("commonmark").parse(told) for part in (line, *(line.children or ()))}
+    assert not kinds & {"html_inline", "html_block", "image", "link_open"}

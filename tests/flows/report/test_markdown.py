@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
-from flows.report.markdown import write_plan, write_quality, write_report
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from flows.report.markdown import _text, write_plan, write_quality, write_report
+from flows.report.words import say
 
 REPORT: dict[str, Any] = {
     "run": "r1",
@@ -22,7 +29,7 @@ REPORT: dict[str, Any] = {
 
 def test_the_report_says_what_happened_in_a_table_and_draws_the_seconds() -> None:
     text = write_report(REPORT)
-    assert text.startswith("# Published\n\nrelease 7&#58; 2 added\n")
+    assert text.startswith("# Published\n\nrelease 7: 2 added\n")
     assert "| release | `7` |" in text
     assert "| took | 10 s |" in text
     assert "| documents | 1,234 |" in text
@@ -50,9 +57,28 @@ def test_a_plan_names_documents_as_text_and_says_what_it_costs() -> None:
     assert told.startswith("# A plan, on top of release 7\n\na refresh would embed 3 chunks\n")
     for line in ("| chunks to embed | 3 of 436 |", "| bytes to write | 57.5 kB |", "And 5 more", "25 documents would"):
         assert line in told
-    assert "| refused or stale | docs | a&#124;b.md | valid-utf8&#58; 2 &#60;places&#62; |" in told
+    assert "| refused or stale | docs | a\\|b.md | valid-utf8: 2 \\<places\\> |" in told
     assert "Left out by the sources: unknown suffix .png 2." in told
     assert write_plan(report | {"release": None, "documents": []}).startswith("# A plan, the first release")
+
+
+MARKS = st.text(st.sampled_from("\\\\`*_{}[]()<>#+!|~&@:;.=-/ ax1"), max_size=40)
+TRAPS = st.sampled_from(["http://a.de/x", "www.a.de", "me@a.de", "<b>", "&lt;", "![i](u)", "[a](b)", "- a", "=="])
+
+
+@given(st.lists(MARKS | TRAPS, max_size=4).map("".join))
+def test_what_somebody_else_wrote_is_text_in_a_line_and_in_a_cell(wrote: str) -> None:
+    markdown = MarkdownIt("commonmark").enable("table")
+    for around, text in (("{}", _text(wrote)), ("| a |\n|---|\n| x{}x |", f"{_text(wrote)}")):
+        found = [each for each in markdown.parse(around.format(text)) if each.type == "inline" and each.content != "a"]
+        told = "".join(part for line in found for part in _texts(line))
+        assert told == (say(wrote).strip() if around == "{}" else f"x{say(wrote)}x")
+
+
+def _texts(line: Token) -> Iterator[str]:
+    for part in line.children or []:
+        assert part.type in {"text", "text_special"}, part
+        yield part.content
 
 
 def test_a_report_of_a_run_that_did_nothing_has_no_charts() -> None:
