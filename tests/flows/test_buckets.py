@@ -130,7 +130,7 @@ def die_in_a_bucket(tmp_path: Path, s3: dict[str, str], bucket: str, *, every: i
 
 
 def test_a_build_in_a_bucket_can_be_killed_after_some_commits(tmp_path: Path, s3: dict[str, str], bucket: str) -> None:
-    die_in_a_bucket(tmp_path, s3, bucket, every=6)
+    die_in_a_bucket(tmp_path, s3, bucket, every=8)
 
 
 @pytest.mark.slow

@@ -161,7 +161,16 @@ def migrating(folder: Path, at: int | str | None = None, signal: int | None = No
     return Child(refreshed, settings(folder), folder, orders=orders)
 
 
+def test_a_migration_can_be_killed_at_each_second_moment(tmp_path: Path) -> None:
+    die_migrating(tmp_path, every=2)
+
+
+@pytest.mark.slow
 def test_a_migration_can_be_killed_at_every_moment(tmp_path: Path) -> None:
+    die_migrating(tmp_path, every=1)
+
+
+def die_migrating(tmp_path: Path, every: int) -> None:
     with migrating(copied(tmp_path / "whole")) as child:
         end = child.end()
     assert end.value is not None, end.failure
@@ -183,7 +192,7 @@ def test_a_migration_can_be_killed_at_every_moment(tmp_path: Path) -> None:
         return None if whole else f"{moments[at]}: {done.failure}"
 
     with ThreadPoolExecutor(2) as pool:
-        assert [told for told in pool.map(die, range(began - 1, ended + 1)) if told] == []
+        assert [told for told in pool.map(die, range(began - 1, ended + 1, every)) if told] == []
 
 
 def test_of_two_writers_one_migrates_and_the_other_is_told(folder: Path) -> None:

@@ -181,7 +181,7 @@ def listed(rows: dict[str, str], torn: list[str]) -> list[dict[str, Any]]:
     return items + [item(f"#{n}", "", revision=one, problem=f"line {n}: {one}") for n, one in enumerate(torn)]
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(nights=NIGHTS)
 def test_every_document_is_counted_once_and_the_index_is_what_the_rules_say(
     tmp_path_factory: pytest.TempPathFactory, nights: list[tuple[dict[str, str], list[str], bool]]
