@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from storage.tables.columns import strings
 from storage.tables.offsets import rows_at
+from storage.tables.origins import Origins
 from storage.tables.releases import Releases
 from storage.tables.roles import Precision, chunks_table, chunks_tables
 from storage.tables.store import Store, stream
@@ -38,11 +39,15 @@ class EmbeddingCache:
 
     Args:
         cache: Datasets with the columns `hash` and `vector`, in the order in which they are asked.
+
+    Attributes:
+        origins: The files out of which vectors were taken so far, staged ones among them.
     """
 
     def __init__(self, cache: Sequence[lance.LanceDataset]) -> None:
         self.cache = list(cache)
         self.places = pl.DataFrame(schema=_PLACES)
+        self.origins = Origins()
 
     @classmethod
     def of(cls, store: Store, space: str, *, precision: Precision = "float32", released: bool = True) -> EmbeddingCache:
@@ -111,7 +116,9 @@ class EmbeddingCache:
         out = np.empty((len(hashes), dimension), dtype=np.float32)
         for (number,), part in asked.group_by("place"):
             unique, inverse = np.unique(part["offset"].to_numpy(), return_inverse=True)
-            rows = rows_at(self.cache[int(str(number))], unique.tolist(), ["vector"])
+            place = self.cache[int(str(number))]
+            self.origins |= Origins.of(place, unique.tolist())
+            rows = rows_at(place, unique.tolist(), ["vector"])
             out[part["row"].to_numpy()] = as_vectors(rows.column("vector"))[inverse]
         return out
 
