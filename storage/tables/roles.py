@@ -83,6 +83,12 @@ class IndexFacts:
         """Whether a search goes through the index."""
         return self.kind != "exact"
 
+    @property
+    def measured(self) -> str:
+        """When its recall was measured, in words that follow a figure."""
+        nights = self.nights or 0
+        return f"measured {nights} release{'s' * (nights > 1)} before" if nights else "measured for this release"
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read a record; what another version of the program wrote beside it is left out."""

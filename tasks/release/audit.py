@@ -106,7 +106,7 @@ def _examined(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
         index = snapshot.text.index
         known = index.recall if snapshot.base and index.nights is not None else None
         recall = Probes.of(chunks, config.probe_queries).recall(chunks, index) if known is None else known
-        checks.append(_recall(recall, config, None if known is None else index.nights))
+        checks.append(_recall(recall, config, None if known is None else index.measured))
     return AuditResult(tuple(checks), recall)
 
 
@@ -251,12 +251,11 @@ def _words(chunks: ChunkTable) -> Check:
     return Check("text.coverage", share >= COVERAGE_FLOOR, f"{share:.1%} of the rows are in the full-text index")
 
 
-def _recall(recall: float, config: IndexConfig, nights: int | None) -> Check:
+def _recall(recall: float, config: IndexConfig, measured: str | None) -> Check:
     good = recall >= config.recall_floor
     detail = f"recall@10 {recall:.3f} against exact search over {config.probe_queries} probes"
-    if nights is not None:
-        before = f"{nights} release{'s' * (nights > 1)} before"
-        detail += f", measured {before}; again once in {NIGHTS} releases, and now by `tidemark audit`"
+    if measured is not None:
+        detail += f", {measured}; again once in {NIGHTS} releases, and now by `tidemark audit`"
     if not good:
         detail += f", below index.recall_floor {config.recall_floor}; raise index.nprobes or index.refine_factor"
     return Check("index.recall", good, detail)

@@ -17,7 +17,7 @@ from tasks.context import Context
 from tasks.release.audit import ANEW, BACK
 from tasks.release.checks import Check
 
-__all__ = ["digested", "examine_records", "examine_release", "taken_over", "trusted"]
+__all__ = ["digested", "due", "examine_records", "examine_release", "taken_over", "trusted"]
 
 NAMED = 3  # faults that a check names
 NIGHTS = 7  # releases within which every file is proved
@@ -89,7 +89,7 @@ def _spared(store: Store, base: Release, tables: Mapping[str, int], origins: Ori
         recorded, known, version = base.digests[name], before.digests.get(name, {}), base.tables[name]
         files = kept(store, name, tables[name], version) - origins.files.get((name, version), frozenset())
         older = (file for file in files & recorded.keys() if known.get(file) == recorded[file])
-        spared[name] = {file: recorded[file] for file in older if not _due(file, line)}
+        spared[name] = {file: recorded[file] for file in older if not due(file, line)}
     return spared
 
 
@@ -98,7 +98,7 @@ def _line(store: Store, base: Release) -> list[Release]:
     return [base, *(each for each in _retained(store) if each.seq < base.seq)]
 
 
-def _due(file: str, line: Sequence[Release]) -> bool:
+def due(file: str, line: Sequence[Release]) -> bool:
     """Whether it is the turn of a file, by its name and the numbers of releases alone.
 
     Each number is a turn: that of the runs upon the release. Where no run proved anything upon one, because the next
