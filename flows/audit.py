@@ -31,9 +31,11 @@ def audit(
 ) -> AuditResult:
     """Prove that a release is whole: counts, ids, vectors, index, recall.
 
+    It judges every vector and measures recall, also where a night took them over from the release before.
+
     Args:
         config: The configuration.
-        deep: Read and hash every document of the sources too.
+        deep: Read every file of the release, and hash every document of the sources too.
         release: Another than the current one.
         trigger: Who started it, for the record.
         console: Where it says how far it is.

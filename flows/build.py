@@ -12,6 +12,7 @@ from flows.prepare import prepare_stored
 from flows.run import Run
 from models.encoder import EncoderFolder
 from storage.counts import indexed
+from storage.tables.origins import Origins
 from storage.tables.releases import Draft, Release
 from storage.tables.roles import RERANKER, TEXT, EncoderRecord, Role
 from tasks.build.embed import embed
@@ -24,7 +25,7 @@ from tasks.learn.judged import question_sets
 from tasks.learn.smaller import Smaller, changed, judge_smaller
 from tasks.release.audit import Snapshot, audit
 from tasks.release.checks import AuditResult
-from tasks.release.proof import taken_over
+from tasks.release.proof import taken_over, trusted
 from tasks.release.publish import publish
 from tasks.release.serving import carried
 from tasks.tally import Preparation, causes, tally
@@ -85,7 +86,8 @@ def build(
     role = Role(encoder.space.id, record, done.changes.table, chunker=done.changes.fingerprint)
     if context.base is not None and context.base.chunks == role.table and not context.rebuild:
         role = replace(role, bridge=context.base.text.bridge)  # a night goes on among mapped vectors
-    return finish(context, encoder, config, run, written.tables, role, counts, causes(context, done))
+    why = causes(context, done)
+    return finish(context, encoder, config, run, written.tables, role, counts, why, written.origins)
 
 
 def finish(
@@ -97,6 +99,7 @@ def finish(
     role: Role,
     counts: dict[str, int],
     why: dict[str, int],
+    origins: Origins | None = None,
 ) -> Built:
     """Index and audit tables that were written, whoever wrote them.
 
@@ -109,6 +112,7 @@ def finish(
         role: The text role, but for its version and how it is searched.
         counts: Documents and chunks, as `tasks.tally` defines them.
         why: Documents a cause of work.
+        origins: The files out of which they were written; None where it may have been any of the base release.
 
     Raises:
         Refused: The audit failed, or vectors of fewer bits lose too much.
@@ -124,8 +128,9 @@ def finish(
     reranker = carried(context, role.space)
     roles = {TEXT: role} if reranker is None else {TEXT: role, RERANKER: reranker}
     with clock.stage("audit"):
-        audited = audit(Snapshot(context.store, indexed.tables, roles, counts), config.index)
-        audited = replace(audited, checks=(*audited.checks, *taken_over(context, indexed.tables)))
+        snapshot = Snapshot(context.store, indexed.tables, roles, counts, base=trusted(context))
+        audited = audit(snapshot, config.index)
+        audited = replace(audited, checks=(*audited.checks, *taken_over(context, indexed.tables, origins)))
     if not audited.ok:
         raise Refused(f"the audit failed: {audited.message}")
     role = replace(role, index=replace(role.index, recall=audited.recall))

@@ -46,6 +46,7 @@ class Status:
         stale: Those of them whose last good version stays.
         checks: Checks that were made before it was published.
         failed: Those that did not hold.
+        index: What share of the ten nearest its vector index finds, and when that was measured; None without an index.
         quality: Set to nDCG@10 and its interval, as it was published.
         upcoming: When the next refresh is due; None where no dashboard says so.
     """
@@ -66,6 +67,7 @@ class Status:
     stale: int = 0
     checks: int = 0
     failed: int = 0
+    index: str | None = None
     quality: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     upcoming: datetime | None = None
 
@@ -110,6 +112,7 @@ def status(store: Store, config: Config, now: datetime, upcoming: datetime | Non
 def _of_release(release: Release) -> dict[str, Any]:
     """What the row of a release says."""
     counts, checks = release.counts, release.audit.get("checks") or []
+    index = release.text.index
     quality = (release.audit.get("quality") or {}).get("sets") or {}
     told = {"documents": indexed(counts), "chunks": counts.get("chunks", 0), "duplicates": counts.get("duplicates", 0)}
     return {
@@ -120,6 +123,7 @@ def _of_release(release: Release) -> dict[str, Any]:
         "counts": told,
         "checks": len(checks),
         "failed": sum(not check["ok"] for check in checks),
+        "index": None if index.recall is None else f"recall@10 {index.recall:.3f}, {index.measured}",
         "quality": {
             name: {"ndcg@10": found["ndcg@10"], "interval": found["interval"], "questions": found["questions"]}
             for name, found in quality.items()

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from storage.readable import files
+from storage.tables.origins import data_files, indexed_from
 from storage.tables.place import Place, manifest_names
 from storage.tables.store import Store
 
-__all__ = ["Digests", "Proof", "digests", "prove"]
+__all__ = ["Digests", "Proof", "digests", "kept", "prove"]
 
 Digests = Mapping[str, str]  # path below the folder of a table, to 32 hexadecimal characters
 
@@ -53,6 +54,19 @@ def digests(store: Store, table: str, version: int, known: Digests | None = None
         names += [f"{path}{name}" for name in place.within(path)] if path.endswith("/") else [path]
     found = {name: held.get(name) or place.digest(name)[0] for name in names if not name.startswith("_versions/")}
     return found | {name: place.digest(name)[0] for name in names if name.startswith("_versions/")}
+
+
+def kept(store: Store, table: str, version: int, older: int) -> set[str]:
+    """The data files that a version of a table has as an older one had them, and that none of its indexes came of.
+
+    Args:
+        store: The store.
+        table: Name of the table.
+        version: Number of the version.
+        older: Number of the one that it was made from.
+    """
+    new, old = store.open(table, version), store.open(table, older)
+    return data_files(new.get_fragments()) & data_files(old.get_fragments()) - indexed_from(new, old)
 
 
 def prove(store: Store, table: str, version: int, recorded: Digests, without: Digests | None = None) -> Proof:

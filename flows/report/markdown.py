@@ -235,7 +235,10 @@ def _health(facts: Facts) -> Iterator[str]:
         whole = (
             f"{len(failed)} of {len(facts.checks)} checks failed" if failed else f"All {len(facts.checks)} checks hold"
         )
-        recall = "" if facts.recall is None else f"; the index finds {facts.recall:.1%} of what exact search finds"
+        recall = ""
+        if facts.recall is not None and facts.release is not None:
+            when = facts.release.text.index.measured
+            recall = f"; the index finds {facts.recall:.1%} of what exact search finds, {when}"
         yield from [f"{whole}{recall}.", ""]
     yield from (f"- {_text(check['name'])}: {_text(check['detail'], 300)}" for check in failed)
     if facts.drift:

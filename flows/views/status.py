@@ -39,6 +39,7 @@ def _rows(found: Status) -> list[tuple[str, ...]]:
     rows.append(("refused", f"{plural(found.refused, 'document')}{stays}"))
     if found.release is not None:
         rows.append(("checks", f"{found.checks} made, {found.failed} failed"))
+        rows += [] if found.index is None else [("index", found.index)]
         rows += _quality(found)
     due = "no dashboard says" if found.upcoming is None else f"{found.upcoming:%Y-%m-%d %H:%M} UTC"
     return [*rows, ("next refresh", due)]

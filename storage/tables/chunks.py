@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from storage.tables.columns import key_field, strings
 from storage.tables.offsets import rows_at
+from storage.tables.origins import written_since
 from storage.tables.roles import Precision
 from storage.tables.store import Store, filter_in, stream
 from storage.tables.vectors import as_vectors
@@ -166,9 +167,16 @@ class ChunkTable:
             parts.append(as_vectors(rows["vector"]))
         return found, np.concatenate(parts)
 
-    def vectors(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Every vector in order, as float32 of shape (rows, dimension) a slice."""
-        for batch in stream(self.dataset, ["vector"]):
+    def vectors(self, *, without: int | None = None) -> Iterator[npt.NDArray[np.float32]]:
+        """Every vector in order, as float32 of shape (rows, dimension) a slice.
+
+        Args:
+            without: Version of the table whose files are left out; None to read all.
+        """
+        fragments = None if without is None else written_since(self.dataset, self.dataset.checkout_version(without))
+        if fragments == []:  # which Lance takes for all of them
+            return
+        for batch in stream(self.dataset, ["vector"], fragments=fragments):
             yield as_vectors(batch.column("vector"))
 
     def take(self, offsets: Iterable[int]) -> npt.NDArray[np.float32]:

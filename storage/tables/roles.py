@@ -58,6 +58,8 @@ class IndexFacts:
         partitions: Cells of the index; None without one.
         recall: Recall@10 against exact search, as the audit measured it; None without an index.
         recall_of_index: What an index found that was given up for exact search.
+        nights: Releases since either was measured, which this one takes over; None where it was measured for it.
+        changed: Rows that came or went since then; None where it was measured.
         text: Tokenizer of the full-text index beside the vectors; None without one.
         precision: In what the table keeps its vectors.
         asked: Kind of index that the configuration named: a small table has none, and one may have been given up.
@@ -73,11 +75,19 @@ class IndexFacts:
     text: str | None = None
     precision: Precision = "float32"
     asked: str = "binary"
+    nights: int | None = None
+    changed: int | None = None
 
     @property
     def approximate(self) -> bool:
         """Whether a search goes through the index."""
         return self.kind != "exact"
+
+    @property
+    def measured(self) -> str:
+        """When its recall was measured, in words that follow a figure."""
+        nights = self.nights or 0
+        return f"measured {nights} release{'s' * (nights > 1)} before" if nights else "measured for this release"
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:

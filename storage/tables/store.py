@@ -315,7 +315,12 @@ def _completed(rows: pa.Table, schema: pa.Schema, wanted: list[str]) -> pa.Table
 
 
 def stream(
-    table: lance.LanceDataset, columns: list[str] | None = None, *, rows: int = 1_024, where: str | None = None
+    table: lance.LanceDataset,
+    columns: list[str] | None = None,
+    *,
+    rows: int = 1_024,
+    where: str | None = None,
+    fragments: list[lance.LanceFragment] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Read a table in order, batch by batch, with little read ahead.
 
@@ -326,9 +331,16 @@ def stream(
         columns: Which columns; all if None.
         rows: Rows a batch, at most. Lance holds several batches at once; larger ones of vectors are no faster.
         where: A filter, of `filter_in`.
+        fragments: Parts of the table to read; all if None.
     """
     scanner = table.scanner(
-        columns=columns, filter=where, batch_size=rows, batch_readahead=2, io_buffer_size=AHEAD, scan_in_order=True
+        columns=columns,
+        filter=where,
+        batch_size=rows,
+        batch_readahead=2,
+        io_buffer_size=AHEAD,
+        scan_in_order=True,
+        fragments=fragments,
     )
     yield from scanner.to_batches()
 

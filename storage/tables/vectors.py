@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from storage.hashing import digest
 from storage.tables.columns import strings
 from storage.tables.offsets import rows_at
+from storage.tables.origins import Origins
 from storage.tables.releases import Releases
 from storage.tables.roles import Precision, chunks_table, chunks_tables
 from storage.tables.store import Store, stream
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddingCache", "as_vectors", "stage_vectors", "vectors_schema", "vectors_table"]
 
+_SEAL = "seal"  # what proves a staged vector, of which no release has a digest
 _PLACES = {"hash": pl.String, "place": pl.Int16, "offset": pl.Int64}
 
 
@@ -29,8 +32,12 @@ def vectors_table(space: str) -> str:
 
 
 def vectors_schema(dimension: int) -> pa.Schema:
-    """Schema of a staging table: content hash, the document that needed it first, and vector."""
-    return pa.schema([*strings("hash", "key"), pa.field("vector", pa.list_(pa.float32(), dimension))])
+    """Schema of a staging table: content hash, the document that needed it first, vector, digest of hash and vector.
+
+    A table that an older version began gets the digests with the first vectors that come to it; those before have none.
+    """
+    vector = pa.field("vector", pa.list_(pa.float32(), dimension))
+    return pa.schema([*strings("hash", "key"), vector, *strings(_SEAL)])
 
 
 class EmbeddingCache:
@@ -38,11 +45,15 @@ class EmbeddingCache:
 
     Args:
         cache: Datasets with the columns `hash` and `vector`, in the order in which they are asked.
+
+    Attributes:
+        origins: The files out of which vectors were taken so far, staged ones among them.
     """
 
     def __init__(self, cache: Sequence[lance.LanceDataset]) -> None:
         self.cache = list(cache)
         self.places = pl.DataFrame(schema=_PLACES)
+        self.origins = Origins()
 
     @classmethod
     def of(cls, store: Store, space: str, *, precision: Precision = "float32", released: bool = True) -> EmbeddingCache:
@@ -67,6 +78,8 @@ class EmbeddingCache:
     def locate(self, hashes: pl.Series) -> pl.Series:
         """Find which of the hashes have a vector; remembers where.
 
+        A staged vector that is not what was staged is passed over, and so is embedded again.
+
         Returns:
             The hashes that no place holds, in the order given.
         """
@@ -76,13 +89,17 @@ class EmbeddingCache:
             wanted = wanted.join(self.places, on="hash", how="anti", maintain_order="left")
             if wanted.is_empty():
                 break
-            at = 0
-            for batch in stream(place, ["hash"], rows=65_536):
+            at, sealed = 0, _SEAL in place.schema.names
+            columns, rows = (["hash", "vector", _SEAL], 4_096) if sealed else (["hash"], 65_536)
+            for batch in stream(place, columns, rows=rows):
                 offsets = pl.Series(np.arange(at, at + batch.num_rows))
                 here = pl.DataFrame({"hash": pl.Series(pl.from_arrow(batch.column("hash"))), "offset": offsets})
                 # Semi: of the rows of this place only those that are asked for; equal contents have equal vectors, so
                 # the first of them does.
-                found = here.join(wanted, on="hash", how="semi").unique("hash", keep="first", maintain_order=True)
+                found = here.join(wanted, on="hash", how="semi")
+                found = (found.filter(_intact(batch, found["offset"] - at)) if sealed else found).unique(
+                    "hash", keep="first", maintain_order=True
+                )
                 if found.height:
                     placed = found.select("hash", pl.lit(number, pl.Int16).alias("place"), pl.col("offset"))
                     self.places = pl.concat([self.places, placed.cast(_PLACES)])  # type: ignore[arg-type]
@@ -111,7 +128,9 @@ class EmbeddingCache:
         out = np.empty((len(hashes), dimension), dtype=np.float32)
         for (number,), part in asked.group_by("place"):
             unique, inverse = np.unique(part["offset"].to_numpy(), return_inverse=True)
-            rows = rows_at(self.cache[int(str(number))], unique.tolist(), ["vector"])
+            place = self.cache[int(str(number))]
+            self.origins |= Origins.of(place, unique.tolist())
+            rows = rows_at(place, unique.tolist(), ["vector"])
             out[part["row"].to_numpy()] = as_vectors(rows.column("vector"))[inverse]
         return out
 
@@ -130,8 +149,21 @@ def stage_vectors(store: Store, space: str, hashes: pl.Series, keys: pl.Series, 
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
     column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     named = [pa.array(names.to_list(), pa.string()) for names in (hashes, keys)]
-    batch = pa.record_batch([*named, column], schema=schema)
+    seals = [_seal(name, vector) for name, vector in zip(hashes, np.asarray(vectors, dtype=np.float32), strict=True)]
+    batch = pa.record_batch([*named, column, pa.array(seals, pa.string())], schema=schema)
     store.append(vectors_table(space), schema, iter([batch]))
+
+
+def _seal(name: str, vector: np.ndarray) -> str:
+    return digest(name.encode() + vector.tobytes())
+
+
+def _intact(batch: pa.RecordBatch, at: pl.Series) -> pl.Series:
+    """Whether staged rows are as they were staged; what was staged without a digest passes."""
+    some = batch.take(pa.array(at.to_numpy()))
+    rows = zip(some["hash"].to_pylist(), as_vectors(some["vector"]), some[_SEAL].to_pylist(), strict=True)
+    whole = [seal is None or seal == _seal(str(name), vector) for name, vector, seal in rows]
+    return pl.Series(whole, dtype=pl.Boolean)
 
 
 def as_vectors(column: Any) -> np.ndarray:

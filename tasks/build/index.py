@@ -21,12 +21,14 @@ from tasks.build.recall import Probes
 from tasks.context import Context
 from tasks.stage import stage
 
-__all__ = ["IndexConfig", "Indexed", "index", "index_words", "merged", "reindexes", "tuned"]
+__all__ = ["NIGHTS", "IndexConfig", "Indexed", "index", "index_words", "merged", "reindexes", "taken_over", "tuned"]
 
 logger = logging.getLogger(__name__)
 
 FRAGMENTS = 32  # more small files than this slow every scan
 DELETED = 0.25  # share of dead rows worth a rewrite
+NIGHTS = 7  # releases of which one is measured against every row
+CHANGED = 0.1  # share of the rows that may come and go before that
 PARTS = 8  # of an index: a search looks into each
 GROWTH = 2  # a part becomes one with newer ones that are at least so many times smaller together
 EFFORTS = (1, 2, 4, 8)
@@ -111,6 +113,30 @@ def tuned(chunks: ChunkTable, config: IndexConfig) -> IndexFacts:
     return replace(facts, kind="exact", recall_of_index=found)
 
 
+def taken_over(known: IndexFacts, config: IndexConfig, rows: int, written: int) -> IndexFacts | None:
+    """How a release searches an index that was measured for an earlier one; None where it must be measured again.
+
+    To measure compares some rows with all. Few rows that come into an index, or leave it, hardly change what it finds,
+    so that is done for one of NIGHTS releases, and wherever the index itself is another.
+
+    Args:
+        known: How the base release searches.
+        config: What is configured.
+        rows: Rows of the table now.
+        written: Those of them that were not in the index.
+    """
+    gone = max(0, known.rows + written - rows)
+    nights, changed = (known.nights or 0) + 1, (known.changed or 0) + written + gone
+    efforts = [(config.nprobes * effort, config.refine_factor * effort) for effort in EFFORTS]
+    if known.approximate:
+        found = known.recall is not None and known.recall >= config.recall_floor
+    else:  # an index that was given up is not tried again every night
+        found = known.recall_of_index is not None and known.recall_of_index < config.recall_floor
+    same = known.asked == config.kind and (known.nprobes, known.refine_factor) in efforts
+    few = nights < NIGHTS and changed <= CHANGED * rows
+    return replace(known, rows=rows, nights=nights, changed=changed) if found and same and few else None
+
+
 def reindexes(base: Release | None, config: IndexConfig) -> bool:
     """Whether a release has, or was too coarse for, an index of another kind than the configuration names."""
     if base is None:
@@ -165,16 +191,22 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
     table = next(own, chunks_table(encoder.space.id, config.precision))
     chunks = ChunkTable(context.store, table)
     rows, stats = chunks.rows, statistics(chunks)
+    known: IndexFacts | None = None
     if rows >= config.min_rows:
         cells = partitions(rows)
         # New, of another kind, full of rows that are gone, or grown fourfold since it was trained.
         if stats is None or stats.kind != KINDS[config.kind] or stats.dead > DELETED or cells > 2 * stats.partitions:
             build(context.store, table, cells, config.kind)
-        elif stats.unindexed:
-            extend(context.store, table, merge=merged(stats.parts, stats.unindexed))
+        else:
+            base = context.base
+            # What no digests prove is measured by the audit in any case.
+            if base is not None and base.digests and base.chunks == table and not context.rebuild:
+                known = taken_over(base.text.index, config, rows, stats.unindexed)
+            if stats.unindexed:
+                extend(context.store, table, merge=merged(stats.parts, stats.unindexed))
     words = index_words(context.store, table, config)
     for name in (table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)
     chunks = ChunkTable(context.store, table)
     versions = {table: chunks.version, TABLE: DocumentTable(context.store).version}
-    return Indexed(replace(tuned(chunks, config), text=words), versions, {"rows": rows})
+    return Indexed(replace(known or tuned(chunks, config), text=words), versions, {"rows": rows})

@@ -12,6 +12,7 @@ from models.encoder import EncoderFolder
 from storage.tables import chunks, documents
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
+from storage.tables.origins import Origins
 from storage.tables.vectors import EmbeddingCache
 from tasks.build.chunk import ChunkChanges
 from tasks.context import Context
@@ -33,10 +34,12 @@ class Written:
     Attributes:
         tables: Table name to version.
         rows: Table name to number of rows.
+        origins: The files out of which vectors, texts and rows were copied.
     """
 
     tables: dict[str, int]
     rows: dict[str, int]
+    origins: Origins
 
     @property
     def counts(self) -> dict[str, int]:
@@ -55,12 +58,13 @@ def write(
     changes: ChunkChanges,
 ) -> Written:
     """Bring both tables from the base release's state to the next one's."""
-    write_chunks(context, encoder, changes)
-    _write_documents(context, plan, reading, validated, deduplicated, changes)
+    origins = write_chunks(context, encoder, changes)
+    origins |= _write_documents(context, plan, reading, validated, deduplicated, changes)
     chunk_table, document_table = ChunkTable(context.store, changes.table), DocumentTable(context.store)
     return Written(
         {changes.table: chunk_table.version, documents.TABLE: document_table.version},
         {changes.table: chunk_table.rows, documents.TABLE: document_table.rows},
+        origins,
     )
 
 
@@ -69,8 +73,12 @@ def _start(context: Context, table: str) -> int | None:
     return None if context.base is None or context.rebuild else context.base.tables.get(table)
 
 
-def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> None:
-    """Bring the chunk table of one encoder to the next release's state; a run with two encoders calls it for each."""
+def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> Origins:
+    """Bring the chunk table of one encoder to the next release's state; a run with two encoders calls it for each.
+
+    Returns:
+        The files out of which it took vectors.
+    """
     store, table, dimension = context.store, changes.table, encoder.space.dimension
     start = None if changes.rechunks_all else _start(context, table)
     chunks.reset(store, table, dimension, start, changes.precision)
@@ -79,12 +87,13 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
             chunks.delete(store, table, ids=part["id"])
         chunks.delete(store, table, keys=changes.dropped)
     if not changes.upserts.rows:
-        return
+        return Origins()
     cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
     lacking = cache.locate(changes.upserts.frame(["hash"], {"hash": pl.String})["hash"])
     if len(lacking):
         raise RuntimeError(f"{len(lacking)} chunks have no vector after embedding, for example {lacking[0]}")
     chunks.append(store, table, dimension, _with_vectors(context, changes, cache), changes.precision)
+    return cache.origins
 
 
 def _with_vectors(
@@ -105,7 +114,7 @@ def _write_documents(
     validated: ValidationResult,
     deduplicated: DeduplicationResult,
     changes: ChunkChanges,
-) -> None:
+) -> Origins:
     documents.reset(context.store, _start(context, documents.TABLE))
     ledger = context.ledger()
     facts = _facts(ledger, deduplicated, changes)
@@ -123,6 +132,17 @@ def _write_documents(
     documents.delete(context.store, [*gone, *old, *kept["key"]])
     values = facts.select("key", "duplicate_of", "n_chunks")
     documents.append(context.store, _document_rows(context, reading, validated, kept["key"], values))
+    # Anti: what was cut now and not read now was cut from the text that the base release holds.
+    cut = changes.sizes.join(accepted, on="key", how="anti")["key"]
+    return _held(context, pl.concat([kept["key"], cut]))
+
+
+def _held(context: Context, keys: pl.Series) -> Origins:
+    """Where the base release holds some documents; the ledger has the order of its table."""
+    if context.base is None or context.rebuild or keys.is_empty():
+        return Origins()
+    at = context.ledger()["key"].is_in(keys.implode()).arg_true()
+    return Origins.of(DocumentTable(context.store, context.base.tables[documents.TABLE]).dataset, at)
 
 
 def _facts(ledger: pl.DataFrame, deduplicated: DeduplicationResult, changes: ChunkChanges) -> pl.DataFrame:

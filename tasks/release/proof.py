@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 
-from storage.digests import Proof, digests, prove
+from storage.digests import Digests, Proof, digests, kept, prove
 from storage.errors import TableMissing, faults, words
+from storage.hashing import digest
 from storage.tables.mend import ailing
 from storage.tables.numbers import lost_numbers
+from storage.tables.origins import Origins
 from storage.tables.releases import Release, Releases
 from storage.tables.store import Store
 from storage.tables.tags import tag_versions
@@ -15,9 +17,11 @@ from tasks.context import Context
 from tasks.release.audit import ANEW, BACK
 from tasks.release.checks import Check
 
-__all__ = ["digested", "examine_records", "examine_release", "taken_over"]
+__all__ = ["digested", "due", "examine_records", "examine_release", "taken_over", "trusted"]
 
 NAMED = 3  # faults that a check names
+NIGHTS = 7  # releases within which every file is proved
+BASE = "files.base"  # the check that says what was proved of the release before
 AFTER = "Restore the newer copy, or run `tidemark refresh`: what it publishes takes a number that no release had"
 PIN = "`tidemark maintain` sets the tag again where what it kept is whole, else `tidemark refresh --rebuild`"
 
@@ -34,28 +38,106 @@ def digested(store: Store, tables: Mapping[str, int], base: Release | None) -> d
     return {name: digests(store, name, version, known.get(name)) for name, version in tables.items()}
 
 
-def taken_over(context: Context, tables: Mapping[str, int]) -> Iterator[Check]:
+def trusted(context: Context) -> Mapping[str, int]:
+    """The tables whose files a run need not look into again, for digests prove them; none where there are none."""
+    base = context.base
+    return {} if base is None or context.rebuild else base.tables if base.digests else {}
+
+
+def taken_over(context: Context, tables: Mapping[str, int], origins: Origins | None = None) -> Iterator[Check]:
     """Prove what a run builds upon, before what it wrote may be published.
 
-    Rows are copied when tables are compacted, rounded or mapped, and vectors when they are used again. What was damaged
-    by then would get a digest of its own, and pass for whole ever after.
+    Rows are copied when tables are compacted, rounded or mapped, texts when they are cut anew, vectors when they are
+    used again, and an index is computed from vectors and texts. What was damaged by then would get a digest of its own,
+    and pass for whole ever after. So this holds: **whatever a file with a new digest was made of, was proved in the
+    same night.** A file of the base release is left unread only where all of this is true:
+
+    - it holds rows: manifests, marks of deleted rows and indexes, which the next ones are made from, are always read;
+    - the tables to be published have it too, under the same name: compaction and another table leave files behind;
+    - the run copied nothing out of it, and no part of an index that is new covers its rows;
+    - the release before the base had it with the same digest, so that an earlier night proved it;
+    - it is another night's turn: each file comes once in NIGHTS releases.
+
+    What is left unread keeps the digest that it had. So damage to it is seen when its turn comes, when something is
+    made of it, and by a deep audit at any time.
 
     Args:
         context: The run; one that makes everything anew takes nothing over.
         tables: What it wrote.
+        origins: The files out of which it was written; None where it may have been any of the base release.
     """
-    base = context.base
+    base, store = context.base, context.store
     if base is None or context.rebuild:
         return
-    older = _holder(context.store, tables.keys() - base.tables.keys())  # of a space that a run comes back to
-    proof = sum((_proved(context.store, each) for each in (base, older) if each is not None), Proof())
+    spared = {} if origins is None else _spared(store, base, tables, origins)
+    proof = _proved(store, base, spared) + _elsewhere(store, base, tables, origins)
     if base.digests:
-        yield Check("files.base", not proof.faults, _told(proof, f"are as release {base.seq} recorded them", ANEW))
+        others = sum(map(len, spared.values()))
+        good = f"are as release {base.seq} recorded them"
+        if others:
+            good += f"; {others:,} that are older and stay are read in turn, each within {NIGHTS} releases"
+        yield Check(BASE, not proof.faults, _told(proof, good, ANEW))
 
 
-def _holder(store: Store, tables: set[str]) -> Release | None:
-    """The newest kept release that pins one of some tables."""
-    return next((each for each in Releases(store).retained() if tables & each.tables.keys()), None) if tables else None
+def _spared(store: Store, base: Release, tables: Mapping[str, int], origins: Origins) -> dict[str, Digests]:
+    """The files of a base release that need not be read tonight, with what is recorded of them."""
+    line = _line(store, base)
+    if len(line) < 2:  # nothing says what is older
+        return {}
+    before, spared = line[1], dict[str, Digests]()
+    for name in base.digests.keys() & tables.keys():
+        recorded, known, version = base.digests[name], before.digests.get(name, {}), base.tables[name]
+        files = kept(store, name, tables[name], version) - origins.files.get((name, version), frozenset())
+        older = (file for file in files & recorded.keys() if known.get(file) == recorded[file])
+        spared[name] = {file: recorded[file] for file in older if not due(file, line)}
+    return spared
+
+
+def _line(store: Store, base: Release) -> list[Release]:
+    """A release and the kept ones before it, newest first."""
+    return [base, *(each for each in _retained(store) if each.seq < base.seq)]
+
+
+def due(file: str, line: Sequence[Release]) -> bool:
+    """Whether it is the turn of a file, by its name and the numbers of releases alone.
+
+    Each number is a turn: that of the runs upon the release. Where no run proved anything upon one, because the next
+    was a rollback or brought a re-ranker alone, or because the number was skipped, its turn comes later beside others.
+    """
+    last = next((at for at, each in enumerate(line) if _proved_its_base(each)), len(line))
+    if last + 1 >= len(line):
+        return True
+    turns = range(line[last + 1].seq + 1, line[0].seq + 1)
+    return any((int(digest(file)[:8], 16) - turn) % NIGHTS == 0 for turn in turns)
+
+
+def _proved_its_base(release: Release) -> bool:
+    checks = release.audit.get("checks", ()) if release.restored is None else ()  # a rollback has those of another
+    return any(check["name"] == BASE for check in checks)
+
+
+def _elsewhere(store: Store, base: Release, tables: Mapping[str, int], origins: Origins | None) -> Proof:
+    """Prove what a run took from other releases than its base: vectors of contents that come back."""
+    if origins is None:  # the newest kept release that pins a table of a space that the run comes back to
+        others = tables.keys() - base.tables.keys()
+        older = next((each for each in Releases(store).retained() if others & each.tables.keys()), None)
+        return Proof() if older is None else _proved(store, older, {})
+    proof = Proof()
+    foreign = {at: files for at, files in origins.files.items() if base.tables.get(at[0]) != at[1]}
+    retained = Releases(store).retained() if foreign else []
+    for (name, version), files in foreign.items():
+        holder = next((each for each in retained if each.tables.get(name) == version), None)
+        if holder is None:  # staged, and no release's
+            continue
+        recorded = holder.digests.get(name, {})
+        without = {file: wanted for file, wanted in recorded.items() if _other(file, files)}
+        proof += prove(store, name, version, recorded, without) if recorded else Proof()
+    return proof
+
+
+def _other(file: str, files: Set[str]) -> bool:
+    """Whether a file has no part in reading the rows of some data files: it holds others, or an index."""
+    return file not in files and file.startswith(("data/", "_indices/"))
 
 
 def examine_release(store: Store, release: Release, *, deep: bool) -> Iterator[Check]:
@@ -93,7 +175,7 @@ def _files(store: Store, release: Release, *, deep: bool) -> Check:
         told = f"release {release.seq} was published by an older Tidemark, which recorded no digests: rows alone are"
         return Check("release.files", ok=True, detail=f"{told} checked; the next release that is published has them")
     older = None if deep else next((each for each in _retained(store) if each.seq < release.seq), None)
-    proof = _proved(store, release, older)
+    proof = _proved(store, release, {} if older is None else older.digests)
     which = "are as they were published" if deep else "that came with it are as they were published"
     return Check("release.files", not proof.faults, _told(proof, which, BACK))
 
@@ -105,8 +187,7 @@ def _retained(store: Store) -> list[Release]:
         return []
 
 
-def _proved(store: Store, release: Release, older: Release | None = None) -> Proof:
-    spared = {} if older is None else older.digests
+def _proved(store: Store, release: Release, spared: Mapping[str, Digests]) -> Proof:
     proof = Proof()
     for name, recorded in release.digests.items():
         proof += prove(store, name, release.tables.get(name, 0), recorded, spared.get(name))

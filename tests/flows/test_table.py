@@ -99,7 +99,9 @@ def test_every_row_names_what_is_there(name: str) -> None:
 
 def test_the_parameters_of_a_row_are_those_of_its_function() -> None:
     assert list(FLOWS["audit"].parameters()) == [
-        Parameter("deep", bool, False, "Read and hash every document of the sources too.", Option()),
+        Parameter(
+            "deep", bool, False, "Read every file of the release, and hash every document of the sources too.", Option()
+        ),
         Parameter("release", int | None, None, "Another than the current one.", Option(metavar="N")),
     ]
 

@@ -142,3 +142,28 @@ def test_chunks_and_slices_of_a_column_become_one_array() -> None:
     np.testing.assert_array_equal(as_vectors(whole.slice(1)), [[3, 4], [5, 6]])
     np.testing.assert_array_equal(as_vectors(pa.chunked_array([whole[:1], whole[:0], whole[2:]])), [[1, 2], [5, 6]])
     assert as_vectors(whole[:0]).shape == (0, 2)
+
+
+def test_a_staged_vector_that_was_changed_or_moved_is_passed_over(tmp_path: Path) -> None:
+    store, names = Store(tmp_path), hashes([1, 2, 3, 4])
+    stage_vectors(store, SPACE, names, names, np.array([vector(number) for number in range(1, 5)]))
+    table = vectors_table(SPACE)
+    rows = store.open(table).to_table().to_pylist()
+    rows[0]["vector"][1] += 1e-6
+    rows[1]["vector"], rows[2]["vector"] = rows[2]["vector"], rows[1]["vector"]
+    store.replace(table, SCHEMA, [pa.RecordBatch.from_pylist(rows, schema=SCHEMA)])
+    cache = EmbeddingCache.of(store, SPACE, released=False)
+    assert cache.locate(names).to_list() == hashes([1, 2, 3]).to_list()
+    stage_vectors(store, SPACE, names[:1], names[:1], np.array([vector(1)]))  # embedded again
+    cache = EmbeddingCache.of(store, SPACE, released=False)
+    assert cache.locate(names[:1]).is_empty()
+    assert cache.take(names[:1]).tolist() == [vector(1)]
+
+
+def test_what_an_older_version_staged_is_taken_as_it_is(tmp_path: Path) -> None:
+    store, older = Store(tmp_path), SCHEMA.remove(SCHEMA.get_field_index("seal"))
+    row = {"key": None, "hash": digest("1"), "vector": vector(1)}
+    store.append(vectors_table(SPACE), older, [pa.RecordBatch.from_pylist([row], schema=older)])
+    assert EmbeddingCache.of(store, SPACE, released=False).locate(hashes([1])).is_empty()
+    stage_vectors(store, SPACE, hashes([2]), hashes([2]), np.array([vector(2)]))
+    assert EmbeddingCache.of(store, SPACE, released=False).locate(hashes([1, 2])).is_empty()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from storage.hashing import digest
 from storage.tables.chunks import ChunkTable, chunks_schema
 from storage.tables.documents import DOCUMENTS
 from storage.tables.index import statistics
-from storage.tables.roles import chunks_table
+from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.words import text_statistics
-from tasks.build.index import PARTS, IndexConfig, index, merged
+from tasks.build.index import NIGHTS, PARTS, IndexConfig, index, merged, taken_over
 from tasks.context import Context
 
 CONFIG = IndexConfig(min_rows=256)
@@ -126,6 +127,44 @@ def test_parts_stay_few_and_rows_are_seldom_written_again(nights: list[int], bas
     assert sum(parts) == base + sum(nights)
     # Each row at most as often as its part can grow by half, and once more where there were too many parts.
     assert written <= (base + sum(nights)) * 30
+
+
+FACTS = IndexFacts("IVF_RQ", 1_000, 80, 10, partitions=16, recall=0.95, text="icu/split")
+
+
+def test_recall_is_measured_once_in_seven_releases_and_after_a_tenth_of_the_rows() -> None:
+    known, nights = FACTS, 0
+    while (found := taken_over(known, CONFIG, known.rows + 1, 1)) is not None:
+        known, nights = found, nights + 1
+        assert (known.recall, known.nights, known.changed, known.rows) == (0.95, nights, nights, 1_000 + nights)
+    assert nights == NIGHTS - 1
+    few = taken_over(FACTS, CONFIG, 1_000, 40)  # forty came and forty went
+    assert few is not None
+    assert (few.changed, few.measured) == (80, "measured 1 release before")
+    assert taken_over(few, CONFIG, 1_000, 11) is None
+    assert FACTS.measured == "measured for this release"
+
+
+@pytest.mark.parametrize(
+    ("known", "config"),
+    [
+        (IndexFacts("exact", 1_000, 80, 10), CONFIG),
+        (replace(FACTS, recall=None), CONFIG),
+        (FACTS, IndexConfig(recall_floor=0.96)),
+        (FACTS, IndexConfig(nprobes=70)),
+        (FACTS, IndexConfig(kind="flat")),
+        (replace(FACTS, kind="exact", recall=None, recall_of_index=0.8), IndexConfig(recall_floor=0.7)),
+    ],
+)
+def test_recall_is_measured_where_the_past_says_nothing_of_it(known: IndexFacts, config: IndexConfig) -> None:
+    assert taken_over(known, config, 1_000, 0) is None
+
+
+def test_an_index_that_was_given_up_is_not_tried_again_every_night() -> None:
+    given_up = replace(FACTS, kind="exact", recall=None, recall_of_index=0.8, nprobes=640, refine_factor=80)
+    found = taken_over(given_up, CONFIG, 1_000, 0)
+    assert found is not None
+    assert (found.approximate, found.recall_of_index, found.nights) == (False, 0.8, 1)
 
 
 def test_a_table_that_shrank_is_searched_exactly_although_it_has_an_index(shared: Context) -> None:

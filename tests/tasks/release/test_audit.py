@@ -200,6 +200,33 @@ def test_an_index_that_misses_too_much_is_found(store: Store) -> None:
     assert "below index.recall_floor 1.0; raise index.nprobes or index.refine_factor" in result.failed[0].detail
 
 
+def test_vectors_are_judged_in_new_files_alone_where_digests_prove_the_others(store: Store) -> None:
+    sound = snapshot(store)
+    edit(store, chunks(store), "ordinal = 0", lambda row: [row | {"vector": [x * 1.01 for x in row["vector"]]}])
+    assert [check.name for check in examine(replace(snapshot(store), base=sound.tables), CONFIG).failed] == [
+        "vectors.sound"
+    ]
+    later = replace(snapshot(store), base=snapshot(store).tables)
+    told = {check.name: check for check in examine(later, CONFIG).checks}["vectors.sound"]
+    assert (
+        told.ok,
+        told.detail.startswith("0 vectors of 384"),
+        "lie in files of the release before" in told.detail,
+    ) == ((True, True, True))
+    assert failed(store) == {"vectors.sound"}  # on demand all are judged, whoever judged them before
+
+
+def test_recall_that_was_taken_over_says_when_it_was_measured_and_is_measured_on_demand(store: Store) -> None:
+    sound = snapshot(store)
+    index = replace(sound.text.index, recall=0.93, nights=2)
+    known = replace(sound, roles={TEXT: replace(sound.text, index=index)})
+    taken, measured = examine(replace(known, base=sound.tables), CONFIG), examine(known, CONFIG)
+    assert (taken.recall, measured.recall) == (0.93, Releases(store).get().text.index.recall)
+    (told,) = [check.detail for check in taken.checks if check.name == "index.recall"]
+    assert "measured 2 releases before; again once in 7 releases, and now by `tidemark audit`" in told
+    assert not any("before" in check.detail for check in measured.checks if check.name == "index.recall")
+
+
 @pytest.mark.parametrize("name", ["documents", "chunks"])
 def test_lost_tables_and_files_are_found(store: Store, name: str) -> None:
     wanted = snapshot(store)
