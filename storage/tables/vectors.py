@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,14 +84,15 @@ class EmbeddingCache:
             The hashes that no place holds, in the order given.
         """
         wanted = pl.DataFrame({"hash": hashes}).unique(maintain_order=True)
+        seen = set[Hashable]()
         for number, place in enumerate(self.cache):
             # Anti: what an earlier place holds is not looked for again, so that the newest release answers first.
             wanted = wanted.join(self.places, on="hash", how="anti", maintain_order="left")
             if wanted.is_empty():
                 break
-            at, sealed = 0, _SEAL in place.schema.names
+            sealed = _SEAL in place.schema.names
             columns, rows = (["hash", "vector", _SEAL], 4_096) if sealed else (["hash"], 65_536)
-            for batch in stream(place, columns, rows=rows):
+            for at, batch in _unseen(place, columns, rows, seen):
                 offsets = pl.Series(np.arange(at, at + batch.num_rows))
                 here = pl.DataFrame({"hash": pl.Series(pl.from_arrow(batch.column("hash"))), "offset": offsets})
                 # Semi: of the rows of this place only those that are asked for; equal contents have equal vectors, so
@@ -103,7 +104,6 @@ class EmbeddingCache:
                 if found.height:
                     placed = found.select("hash", pl.lit(number, pl.Int16).alias("place"), pl.col("offset"))
                     self.places = pl.concat([self.places, placed.cast(_PLACES)])  # type: ignore[arg-type]
-                at += batch.num_rows
             self.places = self.places.unique("hash", keep="first", maintain_order=True)
         return wanted.join(self.places, on="hash", how="anti", maintain_order="left")["hash"]
 
@@ -152,6 +152,44 @@ def stage_vectors(store: Store, space: str, hashes: pl.Series, keys: pl.Series, 
     seals = [_seal(name, vector) for name, vector in zip(hashes, np.asarray(vectors, dtype=np.float32), strict=True)]
     batch = pa.record_batch([*named, column, pa.array(seals, pa.string())], schema=schema)
     store.append(vectors_table(space), schema, iter([batch]))
+
+
+def _unseen(
+    place: lance.LanceDataset, columns: list[str], rows: int, seen: set[Hashable]
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The rows of a place in order, each batch with the offset of its first row, but for fragments that were seen.
+
+    Releases share most of their fragments: what is in none of the newest one's is in few of an older one's, and to look
+    through all of each would cost the corpus as many times as there are releases.
+
+    Args:
+        place: Where to look.
+        columns: What to read.
+        rows: Rows a batch, at most.
+        seen: Marks of the fragments that were looked through; those of this place are added. A fragment from which
+            other rows are gone is another.
+    """
+    at, start, run = 0, 0, list[Any]()
+    for fragment in place.get_fragments():
+        mark = (*(file.path for file in fragment.data_files()), str(fragment.deletion_file()))
+        if mark in seen:
+            yield from _numbered(place, columns, rows, run, start)
+            run = []
+        else:
+            seen.add(mark)
+            start, run = start if run else at, [*run, fragment]
+        at += fragment.count_rows()
+    yield from _numbered(place, columns, rows, run, start)
+
+
+def _numbered(
+    place: lance.LanceDataset, columns: list[str], rows: int, fragments: list[Any], at: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    if not fragments:  # which Lance takes for all of them
+        return
+    for batch in stream(place, columns, rows=rows, fragments=fragments):
+        yield at, batch
+        at += batch.num_rows
 
 
 def _seal(name: str, vector: np.ndarray) -> str:

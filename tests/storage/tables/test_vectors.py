@@ -17,7 +17,7 @@ from storage.hashing import digest
 from storage.tables.chunks import chunks_schema
 from storage.tables.releases import Releases
 from storage.tables.roles import chunks_table
-from storage.tables.store import Store
+from storage.tables.store import Store, stream
 from storage.tables.vectors import EmbeddingCache, as_vectors, stage_vectors, vectors_schema, vectors_table
 
 SPACE = "ab" * 16
@@ -70,6 +70,45 @@ def test_every_shelf_gives_back_what_was_stored_whatever_was_deleted(
     np.testing.assert_array_equal(
         found.take(hashes(there)), np.array([vector(n, first[n]) for n in there], np.float32).reshape(-1, 3)
     )
+
+
+NIGHT = st.tuples(st.lists(st.integers(0, 40), max_size=6), st.sets(st.integers(0, 40), max_size=4))
+
+
+@settings(max_examples=20, deadline=None)
+@given(nights=st.lists(NIGHT, min_size=1, max_size=6), asked=st.lists(st.integers(0, 45), max_size=15))
+def test_versions_of_one_table_are_looked_through_once_but_for_what_differs(
+    tmp_path_factory: pytest.TempPathFactory, nights: list[tuple[list[int], set[int]]], asked: list[int]
+) -> None:
+    store = Store(tmp_path_factory.mktemp("store"))
+    versions, held, ever = [], list[int](), set[int]()
+    for new, gone in nights:
+        shelve(store, "t", new)
+        store.delete_keys("t", "hash", hashes(sorted(gone)))
+        versions.append(store.ensure("t", SCHEMA))
+        held = [number for number in held + new if number not in gone]
+        ever |= set(held)
+    found = EmbeddingCache(versions[::-1])
+    missing = found.locate(hashes(asked))
+    assert missing.to_list() == hashes([n for n in dict.fromkeys(asked) if n not in ever]).to_list()
+    there = [number for number in asked if number in ever]
+    np.testing.assert_array_equal(
+        found.take(hashes(there)), np.array([vector(n) for n in there], np.float32).reshape(-1, 3)
+    )
+
+
+def test_what_releases_share_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, read = Store(tmp_path), list[int]()
+    versions = [shelve(store, "t", list(range(start, start + 10))) for start in range(0, 100, 10)]
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        for batch in stream(*arguments, **named):
+            read.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr("storage.tables.vectors.stream", counted)
+    EmbeddingCache(versions[::-1]).locate(hashes([999]))
+    assert sum(read) == 100
 
 
 def test_locating_again_adds_to_what_is_known(tmp_path: Path) -> None:
