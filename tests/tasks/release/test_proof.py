@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from drafts import drafted
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.tables.releases import Release
@@ -22,6 +22,7 @@ def release(seq: int, **facts: Any) -> Release:
     return Release(seq=seq, created=WHEN, tag=f"rel-{seq}", **{name: getattr(draft, name) for name in asdict(draft)})
 
 
+@settings(deadline=None)
 @given(
     file=st.text(min_size=1),
     events=st.lists(st.sampled_from(("night", "night", "night", "rollback", "reranker", "lost")), max_size=60),
@@ -44,6 +45,7 @@ def test_any_seven_runs_prove_a_file_whatever_comes_between(file: str, events: l
         line = line[:keep]
 
 
+@settings(deadline=None)
 @given(file=st.text(min_size=1))
 def test_a_file_is_left_unread_in_six_of_seven_nights(file: str) -> None:
     releases = [release(seq, audit=PROVED) for seq in range(1, 40)]
