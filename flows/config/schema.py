@@ -16,8 +16,7 @@ from models.config import EncoderConfig
 from storage.errors import InputError
 from storage.redaction import hide, redact, telling
 from storage.sources import AnySourceConfig, CustomConfig
-from tasks.build.chunking.cut import ChunkerConfig
-from tasks.build.index import IndexConfig
+from tasks.build.config import ChunkerConfig, IndexConfig
 from tasks.curate.gate import LimitsConfig
 from tasks.curate.validation.config import ValidationConfig
 from tasks.learn.config import EvaluationConfig, LearningConfig, QualityConfig

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from storage.tables.chunks import ChunkTable
-from storage.tables.roles import IndexFacts, Precision
+from storage.tables.roles import IndexFacts, Kind, Precision
 from storage.tables.store import Store
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 NAME = "vector_idx"
-Kind = Literal["flat", "int8", "binary"]
 # Whole vectors in cells; a byte a coordinate; a bit a coordinate, rotated (RaBitQ).
 KINDS: dict[Kind, str] = {"flat": "IVF_FLAT", "int8": "IVF_SQ", "binary": "IVF_RQ"}
 OPTIONS: dict[Kind, dict[str, Any]] = {"flat": {}, "int8": {}, "binary": {"num_bits": 1}}
