@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import urllib.error
-import urllib.request
 from datetime import datetime
 from pathlib import Path
 
@@ -75,6 +73,9 @@ def answers(url: str) -> bool:
     Args:
         url: Of the API; its `/health` needs no password.
     """
+    import urllib.error  # here: most commands have no API to ask
+    import urllib.request
+
     try:
         request = urllib.request.Request(f"{url.rstrip('/')}/health")  # noqa: S310 - the user's own address
         with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310
