@@ -6,17 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.tables.chunks import ChunkTable
 from storage.tables.roles import IndexFacts, Kind, Precision
 from storage.tables.store import Store
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = [
     "BYTES",
@@ -177,7 +175,11 @@ def nearest(
         index: How the index is searched; None to compare with every row.
         source: Search its rows alone, as a reader who asks for one source does.
     """
-    wanted: dict[str, Any] = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
+    # As Arrow's: of numpy's, Lance makes one by way of numpy's masked arrays, which take time to import.
+    vector = pa.Array.from_buffers(
+        pa.float32(), len(query), [None, pa.py_buffer(np.ascontiguousarray(query, np.float32))]
+    )
+    wanted: dict[str, Any] = {"column": "vector", "q": vector, "k": k, "metric": "cosine"}
     if index is None:
         wanted["use_index"] = False
     else:  # codes of few bits rank too coarsely by themselves: always compare the best again with full vectors
