@@ -176,9 +176,8 @@ def nearest(
         source: Search its rows alone, as a reader who asks for one source does.
     """
     # As Arrow's: of numpy's, Lance makes one by way of numpy's masked arrays, which take time to import.
-    vector = pa.Array.from_buffers(
-        pa.float32(), len(query), [None, pa.py_buffer(np.ascontiguousarray(query, np.float32))]
-    )
+    numbers = np.asarray(query, np.float32).tobytes()
+    vector = pa.Array.from_buffers(pa.float32(), len(query), [None, pa.py_buffer(numbers)])
     wanted: dict[str, Any] = {"column": "vector", "q": vector, "k": k, "metric": "cosine"}
     if index is None:
         wanted["use_index"] = False
