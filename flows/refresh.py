@@ -1,4 +1,4 @@
-"""The nightly refresh: from the scan of the sources, over canaries, gate, audit and drift, to the next release."""
+"""The nightly refresh: from the scan of the sources, over canaries and gate, to what `renew` makes of news."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from flows.build import build, hold_floors, publish_built
 from flows.config.schema import Config
 from flows.context import docs_folder, opened, rebased
 from flows.environment import libraries
 from flows.loop import propose
-from flows.planned import Taken, take
 from flows.prepare import prepare
 from flows.run import Run, RunResult, recorded
 from flows.table import Option
-from flows.watching import Beside, beside
 from models.device import require_device
 from models.encoder import EncoderFolder, resolve
 from storage.outcome import Outcome
@@ -31,14 +28,15 @@ from tasks.curate.validation import Suite, load_suite, write_docs
 from tasks.learn.judged import question_sets
 from tasks.learn.questions import Split
 from tasks.progress import Progress, Silent
-from tasks.release.publish import clean_up
 from tasks.release.readable import require_readable
 from tasks.release.serving import described, serving
 from tasks.tally import Preparation, causes, stale_note, tally, time_note
-from tasks.verdict import Refused
-from tasks.watch.canary import CanaryResult, canary, remember, unmixed
-from tasks.watch.night import Night, night_of
-from tasks.watch.watch import drift, is_night
+from tasks.watch.canary import CanaryResult, canary, unmixed
+from tasks.watch.history import is_night
+from tasks.watch.night import night_of
+
+if TYPE_CHECKING:
+    from flows.planned import Taken
 
 __all__ = ["RunResult", "refresh"]
 
@@ -126,6 +124,8 @@ def _retrain(config: Config, **options: Any) -> Any:
 
 
 def _taken(file: Path, context: Context, config: Config, suite: Suite, configured: EncoderFolder) -> Taken:
+    from flows.planned import take
+
     return take(file, context, config, suite, serving(context.store, context.base, configured))
 
 
@@ -158,34 +158,26 @@ def _refresh(
     with run.clock.stage("gate"):
         found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
         verdict = gate(context, encoder, config.limits, *found, **approved)
-    brought = partial(night_of, context, done, encoder.space.id)  # later: it holds a row of every new chunk
+    brought = partial(night_of, context, done, encoder.space.id)
     if verdict.outcome is not Outcome.PASSED:  # what stopped the night is what people want to know of it
-        _watch(context, brought(), config, run, beside(context, encoder, config, run, sung))
+        from flows.watching import beside, keep_watch
+
+        keep_watch(context, brought(), config, run, beside(context, encoder, config, run, sung))
     verdict.enforce()
     settle(context, done.reading, done.plan, done.validated, done.deduplicated)
     stale = stale_note(run.counts) + time_note(run.counts)
     if not done.publishes and not reindexes(context.base, config.index):
         base = context.base
         if base is not None and is_night(context.store, context.now, config.drift):
+            from flows.watching import beside, keep_watch
+
             others = beside(context, encoder, config, run, sung)
-            stale += _watch(context, brought(), config, run, others, maker=base.run, release=base.seq)
+            stale += keep_watch(context, brought(), config, run, others, maker=base.run, release=base.seq)
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
-    remember(context, encoder.space, sung, published=False)
-    try:
-        built = build(context, encoder, record, config, run, done)
-    except Refused:
-        _watch(context, brought(), config, run, beside(context, encoder, config, run, sung))
-        raise
-    floors = hold_floors(context, encoder, config, run, built)
-    others = beside(context, encoder, config, run, sung, built, floors)
-    stale += _watch(context, brought(built.role.version), config, run, others)
-    release = publish_built(context, encoder, config, run, built, floors=floors)
-    smaller = "" if built.smaller is None else f"; {built.smaller.message}"
-    run.conclude(Outcome.PUBLISHED, f"release {release.seq} is published{stale}{smaller}", release.seq)
-    remember(context, encoder.space, sung, published=True)
-    with run.clock.stage("clean_up"):
-        clean_up(context.store, config.releases, encoder.space.id)
+    from flows.renew import renew  # which knows all that makes a release: a night without news needs none of it
+
+    renew(context, encoder, record, config, run, done, sung, stale)
 
 
 def _canary(
@@ -201,28 +193,11 @@ def _canary(
     with run.clock.stage("canary"):
         sung = canary(context, encoder, done.pending, libraries(), accept=accept)
     if sung.verdict.outcome is not Outcome.PASSED:
-        _watch(context, night_of(context, done, encoder.space.id), config, run, Beside(sung.figures))
+        from flows.watching import Beside, keep_watch
+
+        keep_watch(context, night_of(context, done, encoder.space.id), config, run, Beside(sung.figures))
     sung.verdict.enforce()
     return sung
-
-
-def _watch(
-    context: Context,
-    night: Night,
-    config: Config,
-    run: Run,
-    others: Beside,
-    *,
-    maker: str | None = None,
-    release: int | None = None,
-) -> str:
-    """Watch the night, put what it says into the record, and give the end of the run's message where it alarms."""
-    more, notes = others.figures, others.notes
-    with run.clock.stage("drift"):
-        found = drift(context.store, night, config.drift, maker=maker, release=release, more=more, notes=notes)
-    told = found.counts | {"message": found.message, "notes": list(found.notes)}
-    run.facts.setdefault("data", {})["drift"] = told
-    return f"; {found.message}" if found.alarms else ""
 
 
 def _quarantine(context: Context, config: Config, done: Preparation) -> None:

@@ -92,7 +92,7 @@ def status(store: Store, config: Config, now: datetime, upcoming: datetime | Non
         upcoming: When the next refresh is due, where a dashboard knows.
     """
     rows = Runs(store).all(LOOKED_BACK, columns=_RUN)
-    held = Quarantine(store).held()
+    refused, stale = Quarantine(store).counted()
     release = Releases(store).current()
     return Status(
         store=redacted(store.uri),
@@ -102,8 +102,8 @@ def status(store: Store, config: Config, now: datetime, upcoming: datetime | Non
         run=next((row for row in rows if row["kind"] not in _READING), None),
         lease=holder(store),
         holds=tuple(Holds(store).standing()),
-        refused=held.height,
-        stale=held["stale_since"].count(),
+        refused=refused,
+        stale=stale,
         upcoming=upcoming,
         **({} if release is None else _of_release(release)),
     )

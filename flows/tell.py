@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import faults
 from storage.outcome import Outcome
-from storage.post import Undelivered, post
 from storage.tables.drift import Drift
 from storage.tables.notices import Notices
 from storage.tables.releases import Releases
@@ -110,6 +109,8 @@ def _size(store: Store, config: Config) -> int:
 
 def _sent(notices: Notices, row: dict[str, Any], target: NotifyConfig, environ: Mapping[str, str]) -> bool:
     """Send one message and mark it; tells whether it was taken."""
+    from storage.post import Undelivered, post  # the standard library's clients take as long as a small command
+
     address = environ.get(target.url_env, "").strip()
     try:
         if not address:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flows.build import Built
 from flows.config.schema import Config
 from flows.run import Run
 from models.encoder import EncoderFolder
@@ -13,9 +13,14 @@ from tasks.learn.floors import Floors
 from tasks.watch.canary import CanaryResult
 from tasks.watch.figures import Figure
 from tasks.watch.gather import watch_queries
+from tasks.watch.night import Night
 from tasks.watch.quality import measure_own, measure_quality
+from tasks.watch.watch import drift
 
-__all__ = ["Beside", "beside"]
+if TYPE_CHECKING:
+    from flows.build import Built
+
+__all__ = ["Beside", "beside", "keep_watch"]
 
 
 @dataclass(frozen=True)
@@ -66,3 +71,32 @@ def beside(
         if floors is not None:
             figures += measure_quality(floors.evaluation, floors.since, built.role, config.quality)
     return Beside(tuple(figures), tuple(notes))
+
+
+def keep_watch(
+    context: Context,
+    night: Night,
+    config: Config,
+    run: Run,
+    others: Beside,
+    *,
+    maker: str | None = None,
+    release: int | None = None,
+) -> str:
+    """Watch the night, put what it says into the record, and give the end of the run's message where it alarms.
+
+    Args:
+        context: The run, which holds the lease.
+        night: What it brought.
+        config: What is watched.
+        run: Its clock times the stage.
+        others: What was measured beside.
+        maker: The run that made the release that the night is about; the night's own run if None.
+        release: That release; None where it has no number yet, or never will.
+    """
+    more, notes = others.figures, others.notes
+    with run.clock.stage("drift"):
+        found = drift(context.store, night, config.drift, maker=maker, release=release, more=more, notes=notes)
+    told = found.counts | {"message": found.message, "notes": list(found.notes)}
+    run.facts.setdefault("data", {})["drift"] = told
+    return f"; {found.message}" if found.alarms else ""

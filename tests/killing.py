@@ -46,7 +46,8 @@ _REAPING = threading.Lock()
 STAGES = {
     "flows.prepare": ("scan", "plan", "validate", "deduplicate", "chunk", "find_pending"),
     "flows.build": ("embed", "write", "index", "audit", "publish"),
-    "flows.refresh": ("gate", "clean_up"),
+    "flows.refresh": ("gate",),
+    "flows.renew": ("clean_up",),
     "flows.reembed": ("clean_up",),
     "flows.switch": ("embed_ahead",),
 }

@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from storage.hashing import digest
-from storage.sources.python import PythonConfig, PythonSource
+from storage.sources.config import PythonConfig
+from storage.sources.python import PythonSource
 
 __all__ = ["PACKAGES", "Corpus", "write_corpus"]
 

@@ -58,9 +58,9 @@ def first_source(source: Path | None, base: Path) -> list[str]:
 
 def _keys(kind: str, given: set[str], explained: set[str]) -> Iterator[str]:
     """The keys of a kind in comments; what was explained for another kind is not explained again."""
-    from storage.sources import SOURCES, resolve
+    from storage.sources import SOURCES
 
-    model: type[BaseModel] = resolve(SOURCES[kind]).Config
+    model: type[BaseModel] = SOURCES[kind].config
     for key, field in model.model_fields.items():
         if key not in given:
             yield from _key(key, field, explained)
@@ -87,7 +87,7 @@ def _key(key: str, field: FieldInfo, explained: set[str]) -> Iterator[str]:
 
 def _columns() -> Iterator[str]:
     """What `columns` may name beside id and text."""
-    from storage.sources.rows import Columns
+    from storage.sources.config import Columns
 
     for key, field in Columns.model_fields.items():
         yield from textwrap.wrap(

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from flows.config.toml import Loc, to_toml
 from storage.redaction import redact
-from storage.sources import SOURCES, resolve
+from storage.sources import SOURCES
 
 __all__ = ["explain", "models_in"]
 
@@ -110,7 +110,7 @@ def _owner(model: type[BaseModel] | None, data: Any, loc: Sequence[int | str]) -
     for position, part in enumerate(loc[:-1]):
         if isinstance(part, int):
             kind = (_at(data, loc[: position + 1]) or {}).get("kind") if loc[0] == "sources" and position == 1 else None
-            model = resolve(SOURCES[kind]).Config if kind in SOURCES else model
+            model = SOURCES[kind].config if kind in SOURCES else model
         elif model is not None:
             field = model.model_fields.get(part)
             model = next(models_in(field), None) if field is not None else None

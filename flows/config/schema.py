@@ -16,15 +16,12 @@ from models.config import EncoderConfig
 from storage.errors import InputError
 from storage.redaction import hide, redact, telling
 from storage.sources import AnySourceConfig, CustomConfig
-from tasks.build.chunking.cut import ChunkerConfig
-from tasks.build.index import IndexConfig
-from tasks.curate.gate import LimitsConfig
-from tasks.curate.validation.config import ValidationConfig
+from tasks.build.config import ChunkerConfig, IndexConfig
+from tasks.curate.config import LimitsConfig, ValidationConfig
 from tasks.learn.config import EvaluationConfig, LearningConfig, QualityConfig
-from tasks.release.publish import ReleasesConfig
-from tasks.search.log import QueriesConfig
-from tasks.watch.config import DriftConfig
-from tasks.watch.notify import NotifyConfig
+from tasks.release.config import ReleasesConfig
+from tasks.search.config import QueriesConfig
+from tasks.watch.config import DriftConfig, NotifyConfig
 
 __all__ = ["Config", "StoreConfig"]
 

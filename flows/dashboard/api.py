@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
-import urllib.error
-import urllib.request
 from datetime import datetime
 from pathlib import Path
 
@@ -106,12 +103,17 @@ def refusal(url: str) -> str | None:
 
 def _authorization(string: str | None, key: str | None) -> str | None:
     if string:
+        import base64
+
         return f"Basic {base64.b64encode(string.encode()).decode()}"
     return f"Bearer {key}" if key else None
 
 
 def _status(url: str, authorization: str | None = None) -> int | None:
     """The HTTP status of an address; None where nothing answers."""
+    import urllib.error  # here: most commands have no API to ask
+    import urllib.request
+
     headers = {} if authorization is None else {"Authorization": authorization}
     try:
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the user's own address

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from storage.errors import InputError
 from tasks.watch.notify import Event, NotifyConfig
 
@@ -82,6 +80,8 @@ def wanted(file: Path, config: Config | None, environ: Mapping[str, str]) -> lis
     Raises:
         InputError: The file cannot be read.
     """
+    import yaml  # here: who only asks where the file lies needs none
+
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
         return [

@@ -6,22 +6,23 @@ import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializationInfo,
-    SerializeAsAny,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import BeforeValidator, SerializeAsAny
 
 from storage.errors import InputError
-from storage.redaction import leaves, mask
-from storage.sources.base import DOCUMENTS, LISTING, Source, SourceConfig
-from storage.sources.custom import CheckedSource, called
+from storage.sources.config import (
+    CsvConfig,
+    CustomConfig,
+    FolderConfig,
+    JsonlConfig,
+    ParquetConfig,
+    PythonConfig,
+    SourceConfig,
+)
+
+if TYPE_CHECKING:
+    from storage.sources.base import DOCUMENTS, LISTING, Source
 
 __all__ = [
     "DOCUMENTS",
@@ -31,44 +32,41 @@ __all__ = [
     "CustomConfig",
     "Source",
     "SourceConfig",
+    "SourceKind",
     "open_source",
     "parse_source",
     "resolve",
 ]
 
-SOURCES: dict[str, str] = {
-    "folder": "storage.sources.folder:FolderSource",
-    "jsonl": "storage.sources.jsonl:JsonlSource",
-    "csv": "storage.sources.delimited:CsvSource",
-    "parquet": "storage.sources.parquet:ParquetSource",
-    "python": "storage.sources.python:PythonSource",
+_SHAPES = ("DOCUMENTS", "LISTING", "Source")
+
+
+class SourceKind(NamedTuple):
+    """One kind of source.
+
+    Attributes:
+        config: Its settings.
+        source: What reads it, `module:Class`, imported when a source is opened: to read a configuration needs none.
+    """
+
+    config: type[SourceConfig]
+    source: str
+
+
+SOURCES: dict[str, SourceKind] = {
+    "folder": SourceKind(FolderConfig, "storage.sources.folder:FolderSource"),
+    "jsonl": SourceKind(JsonlConfig, "storage.sources.jsonl:JsonlSource"),
+    "csv": SourceKind(CsvConfig, "storage.sources.delimited:CsvSource"),
+    "parquet": SourceKind(ParquetConfig, "storage.sources.parquet:ParquetSource"),
+    "python": SourceKind(PythonConfig, "storage.sources.python:PythonSource"),
 }
 
 
-class CustomConfig(SourceConfig):
-    """A source of the user's own: every further key is handed to its class, in `config.model_extra`."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"shown"})
-
-    kind: str = Field(pattern=r"^[\w.]+:\w+$", description="`module:Class`; the module may lie beside the file.")
-    shown: tuple[str, ...] = Field(
-        default=(), description="Further keys whose values records and messages may show; all others are masked."
-    )
-
-    @model_serializer(mode="wrap")
-    def _discreet(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Mask what nobody named harmless, where the configuration is written down (`discreet`)."""
-        told: dict[str, Any] = handler(self)
-        harmless = {*CustomConfig.model_fields, *self.shown}
-        return mask(told, harmless) if (info.context or {}).get("discreet") else told
-
-    @property
-    def secrets(self) -> list[str]:
-        """The texts that may be secrets: every value that nobody named harmless; a path stands in many messages."""
-        harmless, further = {"path", *self.shown}, self.model_extra or {}
-        return [text for name, value in further.items() if name not in harmless for text in leaves(value)]
+def __getattr__(name: str) -> Any:
+    """The shapes of a source's tables, and its protocol: they need polars, which a configuration does not."""
+    if name not in _SHAPES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("storage.sources.base"), name)
 
 
 def resolve(reference: str, base_dir: Path | None = None) -> type[Any]:
@@ -104,8 +102,7 @@ def parse_source(data: Any) -> Any:
         return data
     kind = data["kind"]
     if kind in SOURCES:
-        config_class: type[SourceConfig] = resolve(SOURCES[kind]).Config
-        return config_class.model_validate(data)
+        return SOURCES[kind].config.model_validate(data)
     if ":" in kind:
         return CustomConfig.model_validate(data)
     raise ValueError(f"kind = {kind!r} is unknown; there are {', '.join(SOURCES)}, and module:Class for your own")
@@ -127,8 +124,10 @@ def open_source(config: SourceConfig, base_dir: Path) -> Source:
         SourceFailed: A class of the user's own failed to make one.
     """
     if config.kind in SOURCES:
-        opened: Source = resolve(SOURCES[config.kind])(config, base_dir)
+        opened: Source = resolve(SOURCES[config.kind].source)(config, base_dir)
         return opened
+    from storage.sources.custom import CheckedSource, called
+
     found = resolve(config.kind, base_dir)
     if not callable(getattr(found, "list", None)) or not callable(getattr(found, "read", None)):
         raise InputError(f"source {config.name!r}: {config.kind} lacks list() or read(ids)")

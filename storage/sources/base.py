@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+
+from storage.sources.config import SourceConfig
 
 __all__ = [
     "DOCUMENTS",
@@ -60,28 +61,6 @@ FORBIDDEN = "may not be taken in: "
 SLICE_ROWS = 2_000
 SLICE_BYTES = 16 * 1024 * 1024
 LISTING_ROWS = 20_000
-
-
-class SourceConfig(BaseModel):
-    """What all kinds of source have in common; each kind adds its own fields beside its class."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    # Settings of how a source is read that change no document.
-    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
-    # Settings that stores of before do not know: at their default, which does what was done then, they say nothing.
-    LATER: ClassVar[frozenset[str]] = frozenset()
-
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the source: lower-case letters, digits, `_` and `-`."
-    )
-    kind: str = Field(description="folder, jsonl, csv, parquet, python, or `module:Class` for a class of your own.")
-    licence: str | None = Field(default=None, description="Licence (SPDX) of the documents that state none themselves.")
-
-    def identity(self) -> dict[str, Any]:
-        """The settings that documents may depend on, as JSON has them: where these change, all are judged anew."""
-        fields = type(self).model_fields
-        silent = {name for name in self.LATER if getattr(self, name) == fields[name].default}
-        return self.model_dump(mode="json", exclude=silent | self.WITHOUT_EFFECT)
 
 
 @runtime_checkable

@@ -6,31 +6,21 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any
 
 from storage.errors import InputError
-from storage.sources.base import Item, SourceConfig, digest
+from storage.sources.base import Item, digest
 from storage.sources.bounded import Records, TooLarge, too_large
+from storage.sources.config import CsvConfig
 from storage.sources.files import DataFile, text_encoding
 from storage.sources.rows import Batch, check_columns
-from storage.sources.table import BATCH_BYTES, BATCH_ROWS, TableSource, TextTableConfig
+from storage.sources.table import BATCH_BYTES, BATCH_ROWS, TableSource
 
-__all__ = ["CsvConfig", "CsvSource"]
-
-
-class CsvConfig(TextTableConfig):
-    """CSV files with a header line; every value is a string."""
-
-    kind: Literal["csv"] = Field(description="CSV files.")
-    separator: str = Field(default=",", min_length=1, max_length=1, description="What separates the values.")
+__all__ = ["CsvSource"]
 
 
 class CsvSource(TableSource):
     """The rows of CSV files; see `CsvConfig`."""
-
-    Config: ClassVar[type[SourceConfig]] = CsvConfig
 
     def __init__(self, config: CsvConfig, base_dir: Path) -> None:
         self._separator = config.separator

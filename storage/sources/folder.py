@@ -10,11 +10,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Literal, NamedTuple
+from typing import NamedTuple
 
 import orjson
 import polars as pl
-from pydantic import Field, field_validator
 
 from storage.encoding import UTF_8, html_text
 from storage.errors import InputError
@@ -23,18 +22,17 @@ from storage.sources.base import (
     Document,
     Item,
     Place,
-    SourceConfig,
     digest,
     document_slices,
     listing_slices,
     located,
 )
-from storage.sources.encodings import checked
+from storage.sources.config import FolderConfig
 from storage.sources.patterns import hidden_names, matcher
 from storage.sources.tree import Entry, Tree
 from storage.sources.worker import HtmlReader
 
-__all__ = ["FolderConfig", "FolderSource"]
+__all__ = ["FolderSource"]
 
 # Part of every revision: raise it when the same file yields another text, title or metadata than before.
 READER_VERSION = 1
@@ -48,61 +46,8 @@ _WINDOW_FILES = 64
 _WINDOW_BYTES = 1024 * 1024
 
 
-class FolderConfig(SourceConfig):
-    """A folder; the id of a document is its path below it, with forward slashes."""
-
-    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"max_seconds", "follow_links"})
-
-    kind: Literal["folder"] = Field(description="A folder of files.")
-    path: str = Field(min_length=1, description="The folder, relative to the configuration file's folder.")
-    include: tuple[str, ...] = Field(
-        default=(),
-        description="Patterns of the files to take, as in .gitignore: `**` crosses folders, a pattern without `/` "
-        "holds at any depth, one that names a folder takes all that is below it, and `!` takes back. Files of an "
-        "unknown suffix are then taken as text, and hidden ones where a pattern names them (`.github/**`). Empty: all "
-        "files of a known suffix.",
-    )
-    exclude: tuple[str, ...] = Field(
-        default=(),
-        description="Patterns of files and folders to leave out, as in .gitignore: `name/` is a folder alone, and `!` "
-        "takes back, though nothing below a folder that is left out.",
-    )
-    encoding: str = Field(
-        default=UTF_8,
-        description="What files without a byte order mark are written in: a label that browsers know (`windows-1252`, "
-        "`shift_jis`), or `detect`. HTML that is valid UTF-8 or says itself what it is written in needs none.",
-    )
-    follow_links: bool = Field(
-        default=False,
-        description="Follow symbolic links that lead out of the folder; else they are quarantined. Whoever may write "
-        "to the folder can then publish every file that this program may read.",
-    )
-    max_bytes: int = Field(
-        default=20_000_000,
-        gt=0,
-        description="Larger files are quarantined instead of being read: as many bytes as the text of "
-        "`validation.max_chars` has at most.",
-    )
-    max_seconds: float = Field(
-        default=30.0, gt=0, description="HTML files that take longer to read are quarantined and tried again next time."
-    )
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        matcher(patterns)
-        return patterns
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding(cls, label: str) -> str:
-        return checked(label)
-
-
 class FolderSource:
     """The files below a folder, hidden ones left out; see `FolderConfig`."""
-
-    Config: ClassVar[type[SourceConfig]] = FolderConfig
 
     def __init__(self, config: FolderConfig, base_dir: Path) -> None:
         self.name = config.name

@@ -6,34 +6,26 @@ import codecs
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import orjson
-from pydantic import Field
 
 from storage.encoding import UTF_8
 from storage.errors import InputError
-from storage.sources.base import Item, SourceConfig, digest
+from storage.sources.base import Item, digest
 from storage.sources.bounded import Oversized, line_blocks, too_large
+from storage.sources.config import JsonlConfig
 from storage.sources.files import DataFile, text_encoding
 from storage.sources.rows import Batch
-from storage.sources.table import BATCH_BYTES, TableSource, TextTableConfig
+from storage.sources.table import BATCH_BYTES, TableSource
 
-__all__ = ["JsonlConfig", "JsonlSource"]
+__all__ = ["JsonlSource"]
 
 _ENOUGH = 1_000  # lines that say what the others are like
 
 
-class JsonlConfig(TextTableConfig):
-    """Files with one JSON object a line."""
-
-    kind: Literal["jsonl"] = Field(description="JSON lines.")
-
-
 class JsonlSource(TableSource):
     """The objects of JSON lines files; see `JsonlConfig`."""
-
-    Config: ClassVar[type[SourceConfig]] = JsonlConfig
 
     def __init__(self, config: JsonlConfig, base_dir: Path) -> None:
         self._encoding = config.encoding

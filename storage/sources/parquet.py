@@ -5,22 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import ClassVar, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 
 from storage.errors import InputError
 from storage.sources.arrow import cells, weights
-from storage.sources.base import Item, SourceConfig, digest
+from storage.sources.base import Item, digest
 from storage.sources.files import DataFile
 from storage.sources.pages import NoPage, pages
 from storage.sources.rows import Batch, check_columns
-from storage.sources.table import BATCH_BYTES, BATCH_ROWS, TableConfig, TableSource
+from storage.sources.table import BATCH_BYTES, BATCH_ROWS, TableSource
 
-__all__ = ["ParquetConfig", "ParquetSource"]
+__all__ = ["ParquetSource"]
 
 # What is unpacked at once whatever is wanted of it: a page, and the values of a column of lists.
 PAGE_BYTES = 256 * 1024 * 1024
@@ -30,16 +29,8 @@ HEAVY_BYTES = 32 * 1024 * 1024  # of a page
 _FLAT = "BYTE_ARRAY"  # the only type whose values may be larger in a cell than in the file
 
 
-class ParquetConfig(TableConfig):
-    """Parquet files."""
-
-    kind: Literal["parquet"] = Field(description="Parquet files.")
-
-
 class ParquetSource(TableSource):
     """The rows of Parquet files; see `ParquetConfig`."""
-
-    Config: ClassVar[type[SourceConfig]] = ParquetConfig
 
     def _batches(self) -> Iterator[Batch]:
         for file in self._members():

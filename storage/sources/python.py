@@ -10,11 +10,10 @@ import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import NamedTuple
 
 import orjson
 import polars as pl
-from pydantic import Field
 
 from storage.errors import InputError
 from storage.sources.base import (
@@ -23,15 +22,15 @@ from storage.sources.base import (
     Document,
     Item,
     Place,
-    SourceConfig,
     digest,
     document_slices,
     listing_slices,
     row_revisions,
 )
+from storage.sources.config import PythonConfig
 from storage.sources.packages import Module, Package, find_packages, modules
 
-__all__ = ["PythonConfig", "PythonSource"]
+__all__ = ["PythonSource"]
 
 # Beyond this a body says more about how than about what.
 SOURCE_LENGTH = 2_000
@@ -41,21 +40,8 @@ _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|no|fig|eq)\.$"
 _LONGEST = 8  # characters of an abbreviation with its stop and the character before it: no more is looked at
 
 
-class PythonConfig(SourceConfig):
-    """Installed packages, read from their files and never imported; the id of an object is its qualified name."""
-
-    kind: Literal["python"] = Field(description="Installed Python packages.")
-    packages: tuple[str, ...] = Field(
-        min_length=1,
-        description="Import names (`json`, `xml.dom`, `polars`) or distribution names (`scikit-learn`) of this "
-        "environment; the standard library's are welcome.",
-    )
-
-
 class PythonSource:
     """Every public function, class and module with a docstring; see `PythonConfig`."""
-
-    Config: ClassVar[type[SourceConfig]] = PythonConfig
 
     def __init__(self, config: PythonConfig, base_dir: Path) -> None:
         self.name = config.name

@@ -7,7 +7,6 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
 
 from storage.errors import InputError
 from storage.sources.base import DOCUMENTS, Item, row_revisions
@@ -23,39 +22,13 @@ from storage.sources.cells import (
     shown,
     text,
 )
+from storage.sources.config import Columns
 from storage.sources.times import time_of
 
-__all__ = ["Batch", "Columns", "RowMapping", "check_columns", "documents_of"]
+__all__ = ["Batch", "RowMapping", "check_columns", "documents_of"]
 
 _TIMES = "ISO 8601, RFC 2822, or seconds or milliseconds since 1970, or set time_format"
 _UNITS = {"L": "line", "R": "row"}
-
-
-class Columns(BaseModel):
-    """Which column of a table is what."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: str = Field(default="id", description="The document's id, unique in the source.")
-    text: str = Field(default="text", description="The document's text.")
-    title: str | None = Field(default=None, description="Its title; unless set, `title` where there is such a column.")
-    licence: str | None = Field(default=None, description="Its licence (SPDX).")
-    timestamp: str | None = Field(
-        default=None, description="Its time; bare ones are in UTC. One that cannot be read costs the time alone."
-    )
-    queries: str | None = Field(default=None, description="Queries that it answers: one, or a list of them.")
-    metadata: tuple[str, ...] = Field(default=(), description="Columns kept as metadata, beside the text.")
-
-    def named(self) -> Mapping[str, str]:
-        """The columns that must be there: what each is for, by its name."""
-        single = {"id": self.id, "text": self.text, "title": self.title, "licence": self.licence}
-        single |= {"timestamp": self.timestamp, "queries": self.queries}
-        uses = {column: f"columns.{use}" for use, column in single.items() if column is not None}
-        return uses | {column: "columns.metadata" for column in self.metadata if column not in uses}
-
-    def wanted(self) -> frozenset[str]:
-        """All columns to read where they are there."""
-        return frozenset(self.named()) | {self.title or "title"}
 
 
 class Batch(NamedTuple):

@@ -5,68 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import polars as pl
-from pydantic import Field, field_validator
 
-from storage.encoding import UTF_8
-from storage.sources.base import DOCUMENTS, LISTING, NO_BLOB, Place, SourceConfig, Wanted, regrouped
-from storage.sources.encodings import checked
+from storage.sources.base import DOCUMENTS, LISTING, NO_BLOB, Place, Wanted, regrouped
+from storage.sources.config import TableConfig
 from storage.sources.files import DataFile, data_files
-from storage.sources.rows import Batch, Columns, RowMapping, documents_of
-from storage.sources.times import check_form
+from storage.sources.rows import Batch, RowMapping, documents_of
 
-__all__ = ["BATCH_BYTES", "BATCH_ROWS", "TableConfig", "TableSource", "TextTableConfig"]
+__all__ = ["BATCH_BYTES", "BATCH_ROWS", "TableSource"]
 
 BATCH_BYTES = 4 * 1024 * 1024
 BATCH_ROWS = 8_192
-MAX_BYTES = 32 * 1024 * 1024
-
-
-class TableConfig(SourceConfig):
-    """What tables have in common."""
-
-    LATER: ClassVar[frozenset[str]] = frozenset({"max_bytes", "time_format"})
-
-    path: str = Field(
-        min_length=1,
-        description="A file, a glob such as `data/*.jsonl`, or a URL (s3://, gs://, https://, ...); relative to the "
-        "configuration file's folder.",
-    )
-    columns: Columns = Field(default=Columns(), description="Which column is what.")
-    time_format: str | None = Field(
-        default=None,
-        description="The form of times, such as `%d.%m.%Y`, or their unit since 1970: s, ms, us or ns. Unset: ISO "
-        "8601, RFC 2822, and numbers by their size.",
-    )
-    max_bytes: int = Field(
-        default=MAX_BYTES,
-        gt=0,
-        description="Larger rows (a line of JSON, a record of CSV, a cell of Parquet) are quarantined, not decoded.",
-    )
-
-    @field_validator("time_format")
-    @classmethod
-    def _form(cls, form: str | None) -> str | None:
-        return None if form is None else check_form(form)
-
-
-class TextTableConfig(TableConfig):
-    """What tables have in common whose files are texts."""
-
-    LATER: ClassVar[frozenset[str]] = TableConfig.LATER | {"encoding"}
-
-    encoding: str = Field(
-        default=UTF_8,
-        description="What files without a byte order mark are written in: a label that browsers know (`windows-1252`, "
-        "`shift_jis`), or `detect`, which looks at the first MiB of a file.",
-    )
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding(cls, label: str) -> str:
-        return checked(label)
 
 
 class TableSource(ABC):

@@ -6,17 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.tables.chunks import ChunkTable
-from storage.tables.roles import IndexFacts, Precision
+from storage.tables.roles import IndexFacts, Kind, Precision
 from storage.tables.store import Store
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = [
     "BYTES",
@@ -33,7 +31,6 @@ __all__ = [
 ]
 
 NAME = "vector_idx"
-Kind = Literal["flat", "int8", "binary"]
 # Whole vectors in cells; a byte a coordinate; a bit a coordinate, rotated (RaBitQ).
 KINDS: dict[Kind, str] = {"flat": "IVF_FLAT", "int8": "IVF_SQ", "binary": "IVF_RQ"}
 OPTIONS: dict[Kind, dict[str, Any]] = {"flat": {}, "int8": {}, "binary": {"num_bits": 1}}
@@ -178,7 +175,10 @@ def nearest(
         index: How the index is searched; None to compare with every row.
         source: Search its rows alone, as a reader who asks for one source does.
     """
-    wanted: dict[str, Any] = {"column": "vector", "q": query, "k": k, "metric": "cosine"}
+    # As Arrow's: of numpy's, Lance makes one by way of numpy's masked arrays, which take time to import.
+    numbers = np.asarray(query, np.float32).tobytes()
+    vector = pa.Array.from_buffers(pa.float32(), len(query), [None, pa.py_buffer(numbers)])
+    wanted: dict[str, Any] = {"column": "vector", "q": vector, "k": k, "metric": "cosine"}
     if index is None:
         wanted["use_index"] = False
     else:  # codes of few bits rank too coarsely by themselves: always compare the best again with full vectors

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import pyarrow as pa
 
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.store import Store, read
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["HELD", "QUARANTINE", "TOLD", "Quarantine"]
 
@@ -28,21 +30,10 @@ QUARANTINE = pa.schema(
 )
 
 _TABLE = "quarantine"
-_TIME = pl.Datetime("us", "UTC")
 # What a plan and a run ask of the rows that are held.
-HELD: dict[str, pl.DataType | type[pl.DataType]] = {
-    **dict.fromkeys(["key", "source", "document", "revision", "rule", "judged"], pl.String),
-    "defect": pl.Boolean,
-    "stale_since": _TIME,
-    "first_seen": _TIME,
-    "last_seen": _TIME,
-}
+HELD = ("key", "source", "document", "revision", "rule", "judged", "defect", "stale_since", "first_seen", "last_seen")
 # What a report says of them.
-TOLD: dict[str, pl.DataType | type[pl.DataType]] = {
-    **dict.fromkeys(["source", "document", "rule", "reason"], pl.String),
-    "attempts": pl.Int32,
-    **dict.fromkeys(["first_seen", "stale_since"], _TIME),
-}
+TOLD = ("source", "document", "rule", "reason", "attempts", "first_seen", "stale_since")
 
 
 class Quarantine:
@@ -72,8 +63,10 @@ class Quarantine:
         """
         if rows.is_empty():
             return
-        before = self._read({"key": pl.String, "attempts": pl.Int32, "first_seen": _TIME, "stale_since": _TIME})
-        time = pl.lit(now, _TIME)
+        import polars as pl
+
+        before = self._read(("key", "attempts", "first_seen", "stale_since"))
+        time = pl.lit(now, pl.Datetime("us", "UTC"))
         # Left: a row that was never refused before has no attempts yet.
         full = rows.join(before, on="key", how="left", maintain_order="left").with_columns(
             pl.col("attempts").fill_null(0) + 1,
@@ -92,6 +85,8 @@ class Quarantine:
         table = self.store.find(_TABLE)
         if table is None or stale.is_empty():
             return
+        import polars as pl
+
         there = pl.DataFrame(pl.from_arrow(table.to_table())).drop("stale_since", strict=False)
         # Inner: only rows that are in the quarantine can be marked.
         rows = there.join(stale.select("key", "stale_since"), on="key", how="inner")
@@ -109,9 +104,21 @@ class Quarantine:
         rows = [] if table is None else read(table, QUARANTINE).to_pylist()
         return sorted(rows, key=lambda row: (row["last_seen"], row["source"], row["document"]), reverse=True)
 
-    def _read(self, columns: dict[str, Any]) -> pl.DataFrame:
-        """Read some columns of all rows; one that the table does not have yet is null."""
+    def counted(self) -> tuple[int, int]:
+        """How many documents are refused now, and of how many of them the last good version stays."""
         table = self.store.find(_TABLE)
         if table is None:
-            return pl.DataFrame(schema=columns)
-        return pl.DataFrame(pl.from_arrow(read(table, QUARANTINE, list(columns))), schema=columns)
+            return 0, 0
+        since = read(table, QUARANTINE, ["stale_since"])["stale_since"]
+        return len(since), len(since) - since.null_count
+
+    def _read(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Read some columns of all rows; one that the table does not have yet is null."""
+        import polars as pl  # here: a command that only counts or lists rows needs none
+
+        table = self.store.find(_TABLE)
+        if table is None:
+            rows = pa.schema([QUARANTINE.field(name) for name in columns]).empty_table()
+        else:
+            rows = read(table, QUARANTINE, list(columns))
+        return pl.DataFrame(pl.from_arrow(rows))

@@ -14,6 +14,7 @@ __all__ = [
     "EncoderRecord",
     "Fusion",
     "IndexFacts",
+    "Kind",
     "Precision",
     "Role",
     "bridged_table",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 Precision = Literal["float32", "float16"]
+Kind = Literal["flat", "int8", "binary"]  # of an index: what it keeps of a vector
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 TEXT = "text"  # the role of text chunks; `image` is another

@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from models.encoder import EncoderFolder
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import TABLE, DocumentTable
-from storage.tables.index import KINDS, Kind, build, compact, extend, partitions, statistics
+from storage.tables.index import KINDS, build, compact, extend, partitions, statistics
 from storage.tables.releases import Release
-from storage.tables.roles import IndexFacts, Precision, chunks_table
+from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.store import Store
 from storage.tables.words import build_text, drop_text, extend_text, text_statistics
+from tasks.build.config import IndexConfig
 from tasks.build.recall import Probes
 from tasks.context import Context
 from tasks.stage import stage
@@ -32,43 +30,6 @@ CHANGED = 0.1  # share of the rows that may come and go before that
 PARTS = 8  # of an index: a search looks into each
 GROWTH = 2  # a part becomes one with newer ones that are at least so many times smaller together
 EFFORTS = (1, 2, 4, 8)
-
-
-class IndexConfig(BaseModel):
-    """The search index and what it must reach: section `[index]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min_rows: int = Field(
-        default=10_000, ge=256, description="Chunks below which every search is exact, without an index."
-    )
-    precision: Precision = Field(
-        default="float32",
-        description='In what the table keeps vectors: "float16" halves it. A change encodes nothing and is published '
-        "only if it loses no more than quality.max_compression_loss; on the way back to float32 what no kept release "
-        "holds in float32 is embedded again.",
-    )
-    kind: Kind = Field(
-        default="binary",
-        description='How the index keeps vectors: "flat" whole, "int8" in a byte a number, "binary" in a bit a number '
-        "(RaBitQ); the best of a search are compared again with the vectors of the table. Gated as precision is.",
-    )
-    nprobes: int = Field(default=80, ge=1, description="Cells of the index that a search looks into.")
-    refine_factor: int = Field(
-        default=10,
-        ge=1,
-        description="Candidates, as a multiple of k, that a search compares again with their full vectors.",
-    )
-    recall_floor: float = Field(
-        default=0.9, ge=0, le=1, description="Recall@10 against exact search below which the audit refuses a release."
-    )
-    probe_queries: int = Field(default=20, ge=1, description="Queries with which the audit measures that recall.")
-    text: bool = Field(default=True, description="A full-text index beside the vectors, for searches by words.")
-    tokenizer: Literal["icu/split", "icu", "simple"] = Field(
-        default="icu/split",
-        description='What cuts texts into words: "icu/split" knows languages without spaces and finds the parts of '
-        'names like os.path or snake_case; "icu" keeps such names whole; "simple" cuts at all but letters and digits.',
-    )
 
 
 @dataclass(frozen=True)

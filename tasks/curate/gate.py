@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
 
 from models.encoder import EncoderFolder
 from storage.outcome import Outcome
 from storage.tables.releases import Release
 from tasks.build.embed import Pending
 from tasks.context import Context
+from tasks.curate.config import LimitsConfig
 from tasks.curate.deduplicate import DeduplicationResult
 from tasks.curate.validate import ValidationResult
 from tasks.curate.validation.rules import shorten
@@ -27,49 +27,6 @@ __all__ = ["Approvals", "LimitsConfig", "emptiness", "encoder_change", "gate", "
 DIGESTS = {"weights": "weights", "tokenizer": "tokenizer", "network": "modules"}
 SETTINGS = ("dimension", "window", "pooling", "normalise", "query_prompt", "document_prompt")
 NAMED = 3  # documents that a reason names
-
-
-class LimitsConfig(BaseModel):
-    """What stops a run before it publishes: section `[limits]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_lost_share: float = Field(
-        default=0.2,
-        ge=0,
-        le=1,
-        description="A source of which a larger share of the documents would leave the index, deleted or refused, "
-        "stops the run for approval.",
-    )
-    max_stale_share: float = Field(
-        default=0.2,
-        ge=0,
-        le=1,
-        description="A source of which a larger share of the documents breaks at once, so that their last versions "
-        "stay, stops the run for approval.",
-    )
-    stale_floor: int = Field(
-        default=2,
-        ge=0,
-        description="Documents of a source that break at once and never stop a run, whatever their share.",
-    )
-    max_refused_share: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="A larger share of refused documents, of all that are listed, stops the run.",
-    )
-    refused_floor: int = Field(
-        default=10, ge=0, description="Refused documents that never stop a run, whatever their share."
-    )
-    stale_hours: float = Field(
-        default=26.0,
-        gt=0,
-        description="Hours after which somebody is told that no refresh has ended well: a release that nobody renews.",
-    )
-    max_store_gb: float | None = Field(
-        default=None, gt=0, description="Gigabytes on disk beyond which somebody is told; nothing is stopped."
-    )
 
 
 class Approvals(TypedDict, total=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.curate.validation.config import FIXED, SETTABLE
+from tasks.curate.config import FIXED, SETTABLE
 from tasks.curate.validation.rules import Rule
 from tasks.ingest.plan import SOURCE_BROKEN
 

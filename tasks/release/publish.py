@@ -6,8 +6,6 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from storage.errors import faults
 from storage.registry import Registry
 from storage.tables.holds import Holds
@@ -19,6 +17,7 @@ from storage.tables.roles import chunks_table
 from storage.tables.store import Store
 from storage.tables.vectors import vectors_table
 from tasks.context import Context
+from tasks.release.config import ReleasesConfig
 from tasks.release.proof import digested
 from tasks.stage import stage
 from tasks.verdict import Held
@@ -27,17 +26,6 @@ from tasks.watch.plane import fix_plane
 __all__ = ["ReleasesConfig", "clean_up", "let_go", "publish"]
 
 logger = logging.getLogger(__name__)
-
-
-class ReleasesConfig(BaseModel):
-    """How long the past is kept: section `[releases]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    keep: int = Field(default=10, ge=1, description="Releases that stay whole, so that a rollback can return to them.")
-    cleanup_after_days: float = Field(
-        default=1, ge=1, description="Days before files that no release needs are removed."
-    )
 
 
 @stage

@@ -10,15 +10,14 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from storage.errors import faults
 from storage.hashing import digest, document_key
 from storage.tables.queries import Queries, Query
 from storage.tables.roles import EncoderRecord
 from storage.tables.store import Store
+from tasks.search.config import Kept, QueriesConfig
 
 if TYPE_CHECKING:
     from storage.reader import Hit
@@ -29,7 +28,6 @@ __all__ = ["Kept", "QueriesConfig", "QueryLog", "text_kept"]
 
 logger = logging.getLogger(__name__)
 
-Kept = Literal["off", "text", "hash", "vectors"]
 SHOWN = 10  # documents of a query that are noted
 BATCH = 1_000  # queries that are written together at the latest
 EVERY = 300.0  # seconds after which fewer are: each write leaves a file and a version until the next night
@@ -37,30 +35,6 @@ BACKLOG = 10_000  # queries that wait for a store that does not take them; older
 TRIES = 5
 PATIENCE = 10.0  # seconds that a process waits for the last write when it ends
 Noted: TypeAlias = tuple[EncoderRecord, Query]
-
-
-class QueriesConfig(BaseModel):
-    """What is kept of the queries that readers ask: section `[queries]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    log: Kept = Field(
-        default="off",
-        description='What `tidemark search` and files keep of a query: nothing ("off"), its text, a hash of it, or its '
-        "vector alone. A vector is always kept: it tells roughly what was asked, and a hash whether a guess is right.",
-    )
-    path: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Files that other applications write, such as logs/*.jsonl: a line is an object with query, and "
-        "with time and clicked where they are known. Needs a log that is not off.",
-    )
-    share: float = Field(default=1, gt=0, le=1, description="Share of the searches that are logged, drawn at random.")
-    sample: int = Field(
-        default=300, ge=1, description="Lines of files that a night encodes and keeps, drawn from the new ones."
-    )
-    keep_days: int = Field(default=30, ge=2, description="Days after which a query is deleted.")
-    most: int = Field(default=50_000, ge=100, description="Queries that are kept; beyond it the oldest are deleted.")
 
 
 class QueryLog:

@@ -1,15 +1,16 @@
-"""What is watched and when somebody is told: section `[drift]`."""
+"""What is watched, when somebody is told, and who: sections `[drift]` and `[[notify]]`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.errors import InputError
 
-__all__ = ["DriftConfig"]
+__all__ = ["DriftConfig", "Event", "NotifyConfig"]
 
 
 class DriftConfig(BaseModel):
@@ -75,3 +76,43 @@ class DriftConfig(BaseModel):
             first = error.errors()[0]
             option = str(first["loc"][0]).replace("_", "-")
             raise InputError(f"--{option} {first['input']}: {first['msg'].lower()}") from error
+
+
+class Event(StrEnum):
+    """What people can be told of; a member is the very string that stands in the configuration and in messages."""
+
+    FAILED = "failed"  # an error ended a run, or an audit found damage
+    DIED = "died"  # a run ended without a word: it was killed, or its machine went down
+    STALE = "stale"  # no refresh has ended well for limits.stale_hours
+    DRIFT = "drift"  # a figure alarms
+    REFUSED = "refused"  # a limit, an audit or a gate kept a release back
+    APPROVAL = "approval"  # a run waits for a person
+    STORAGE = "storage"  # the store is larger than limits.max_store_gb
+    HELD = "held"  # a run was built and not published, since somebody holds the store
+
+
+class NotifyConfig(BaseModel):
+    """One way to tell people: a table `[[notify]]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["webhook", "slack", "mail"] = Field(
+        description="webhook (one JSON POST an event: event, run, release, message, url), slack or mail."
+    )
+    on: tuple[Event, ...] = Field(
+        default=(Event.FAILED, Event.DIED, Event.STALE, Event.DRIFT, Event.REFUSED, Event.APPROVAL, Event.STORAGE),
+        min_length=1,
+        description="Of what: failed, died (killed, or its machine went down), stale (no refresh ended well for "
+        "limits.stale_hours), drift, refused (by a limit, an audit or a gate), approval (a run waits for a person), "
+        "storage (over limits.max_store_gb), held (built, and not published).",
+    )
+    url_env: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="The environment variable that holds the address, which is a secret: an http(s) URL, or for mail "
+        "smtp[s]://user:password@host:port/?from=a@b.org&to=c@d.org.",
+    )
+
+    @property
+    def target(self) -> str:
+        """What names it in records and logs: never the address."""
+        return f"{self.kind}:{self.url_env}"

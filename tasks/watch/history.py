@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from storage.tables.columns import unpacked
@@ -15,7 +15,7 @@ from tasks.watch.config import DriftConfig
 from tasks.watch.figures import Band, Family, Figure, Judged
 from tasks.watch.judge import PastNight
 
-__all__ = ["history", "nights_of", "rows_of"]
+__all__ = ["history", "is_night", "nights_of", "rows_of"]
 
 
 def history(store: Store, config: DriftConfig) -> list[PastNight]:
@@ -28,6 +28,18 @@ def history(store: Store, config: DriftConfig) -> list[PastNight]:
         config: How many nights.
     """
     return nights_of(Drift(store).last(2 * config.nights + config.cool_down))
+
+
+def is_night(store: Store, now: datetime, config: DriftConfig) -> bool:
+    """Whether a run that changed nothing counts as a night: one by hand, an hour after another, does not.
+
+    Args:
+        store: The store.
+        now: When the run began.
+        config: How long after the last one.
+    """
+    last = history(store, config)[-1:]
+    return not last or now - last[0].created >= timedelta(hours=config.hours)
 
 
 def nights_of(rows: Iterable[Mapping[str, Any]]) -> list[PastNight]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from storage.tables.drift import Drift
 from storage.tables.nights import Nights, NightSums
@@ -18,7 +17,7 @@ from tasks.watch.history import history, rows_of
 from tasks.watch.judge import PastNight, judge
 from tasks.watch.night import Night
 
-__all__ = ["drift", "is_night", "watch"]
+__all__ = ["drift", "watch"]
 
 NOTHING = EmbeddingsResult((), ())
 
@@ -72,18 +71,6 @@ def watch(
 
 # Watching is what `tidemark drift` does too, outside a night; in one it is a stage. An alarm is news and stops nothing.
 drift = stage(watch, "drift")
-
-
-def is_night(store: Store, now: datetime, config: DriftConfig) -> bool:
-    """Whether a run that changed nothing counts as a night: one by hand, an hour after another, does not.
-
-    Args:
-        store: The store.
-        now: When the run began.
-        config: How long after the last one.
-    """
-    last = history(store, config)[-1:]
-    return not last or now - last[0].created >= timedelta(hours=config.hours)
 
 
 def _explained(judged: Judged) -> bool:

@@ -15,7 +15,8 @@ import polars as pl
 from flows.cli.demo_corpus import PACKAGES
 from models.config import EncoderConfig
 from models.encoder import resolve
-from storage.sources.python import PythonConfig, PythonSource
+from storage.sources.config import PythonConfig
+from storage.sources.python import PythonSource
 
 __all__ = ["Brought", "Pool", "flooded", "mixed", "pools", "quiet", "silent"]
 

@@ -8,16 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
-from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.encoder import TextTokenizer
 from tasks.build.chunking.atoms import Atoms, atomise, until
 from tasks.build.chunking.boundaries import Kind
 from tasks.build.chunking.joined import SPACE, Ints, Joined
 from tasks.build.chunking.ranks import order
+from tasks.build.config import ChunkerConfig
 from tasks.ingest.normalise import NORMALISER
 
 __all__ = ["CHUNKER_VERSION", "Chunk", "ChunkerConfig", "chunk_texts", "fingerprint"]
@@ -28,43 +27,6 @@ CHUNKER_VERSION = "1"
 GROUP_CHARACTERS = 500_000  # cut at once: what is known of them takes some twenty bytes a character
 
 _Span = tuple[int, int, int]
-
-
-class ChunkerConfig(BaseModel):
-    """How documents are cut: section `[chunker]` of the configuration."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min_tokens: int = Field(
-        default=48,
-        ge=1,
-        description="Tokens that a chunk has at least, unless its document is short or its sentences are long. "
-        "The more, the larger the chunks, and the more of them an edit changes.",
-    )
-    max_tokens: int | None = Field(
-        default=256,
-        ge=2,
-        description="Tokens that a chunk has at most; the encoder's window (less its special tokens) where that is "
-        "less, or where none is given.",
-    )
-
-    @model_validator(mode="after")
-    def _check_sizes(self) -> Self:
-        if self.max_tokens is not None and self.min_tokens > self.max_tokens // 2:
-            raise ValueError(
-                f"min_tokens = {self.min_tokens} is over half of max_tokens = {self.max_tokens}: a longer text "
-                f"could not be cut in two; set min_tokens to {self.max_tokens // 2} or less"
-            )
-        return self
-
-    def fit(self, window: int) -> ChunkerConfig:
-        """Return the sizes that hold for an encoder: never over its window, and the least at most half of that.
-
-        Args:
-            window: Tokens that the encoder reads, less its special tokens.
-        """
-        top = window if self.max_tokens is None else min(self.max_tokens, window)
-        return ChunkerConfig(min_tokens=max(1, min(self.min_tokens, top // 2)), max_tokens=top)
 
 
 @dataclass(frozen=True, slots=True)

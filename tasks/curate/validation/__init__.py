@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from tasks.curate.validation.config import ValidationConfig
+from tasks.curate.config import ValidationConfig
 from tasks.curate.validation.docs import write_docs
 from tasks.curate.validation.rules import Rule, Suite, fingerprint
 from tasks.curate.validation.suite import load_suite

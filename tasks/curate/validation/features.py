@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from tasks.curate.validation.config import ValidationConfig
+from tasks.curate.config import ValidationConfig
 from tasks.curate.validation.rules import UNLICENSED
 
 if TYPE_CHECKING:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["lazy"]
+__all__ = ["lazy", "without"]
 
 
 class Lazy(ModuleType):
@@ -43,3 +45,27 @@ def lazy(*names: str) -> Iterator[None]:
         for name in absent:
             if isinstance(sys.modules.get(name), Lazy):
                 del sys.modules[name]
+
+
+class Hidden(MetaPathFinder):
+    """Finds none of some packages, and leaves all others to others."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Tell that there is no such package."""
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"{name} is not wanted here", name=name)
+        return None
+
+
+@contextmanager
+def without(*names: str) -> Iterator[None]:
+    """Have packages that something can do without be missing within the block; one that is imported already stays."""
+    hidden = Hidden([name for name in names if name not in sys.modules])
+    sys.meta_path.insert(0, hidden)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(hidden)

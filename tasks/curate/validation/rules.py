@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from storage.hashing import fingerprint as hashed
-from tasks.curate.validation.config import Setting, ValidationConfig
+from tasks.curate.config import Setting, ValidationConfig
 from tasks.curate.validation.regexes import patterns_of
 from tasks.ingest.redact import Redaction
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from storage.errors import InputError
-from tasks.curate.validation.config import ValidationConfig
+from tasks.curate.config import ValidationConfig
 from tasks.curate.validation.features import DOCUMENT_COLUMNS, FEATURES
 from tasks.curate.validation.regexes import check_patterns, patterns_of
 from tasks.curate.validation.rules import METADATA, Action, Rule, Suite, default_rules

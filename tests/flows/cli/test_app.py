@@ -37,14 +37,17 @@ def test_looking_and_rolling_back_import_nothing_heavy(published: Path) -> None:
     code = """
         import sys
         from flows.cli.app import app
-        for command in (["releases"], ["runs"], ["show"], ["quarantine", "list"], ["rollback", "--to", "9"]):
-            app(command, standalone_mode=False) if command[0] != "rollback" else None
-        import flows.rollback
+        for command in (["releases"], ["runs"], ["show"], ["status"]):
+            app(command, standalone_mode=False)
         heavy = {"torch", "transformers", "sentence_transformers", "prefect", "great_expectations", "lancedb"}
+        heavy |= {"pandas"}
+        print(sorted((heavy | {"polars", "fsspec", "obstore", "yaml"}) & sys.modules.keys()), file=sys.stderr)
+        app(["quarantine", "list"], standalone_mode=False)
+        import flows.rollback
         print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
         """
     ended = python(code, published)
-    assert ended.stderr.splitlines()[-1] == "[]", ended.stderr
+    assert ended.stderr.splitlines()[-2:] == ["[]", "[]"], ended.stderr
 
 
 def test_help_imports_next_to_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from commands import invoke
 
 from flows.cli.init import template
 from flows.config.schema import Config
-from storage.sources import SOURCES, resolve
+from storage.sources import SOURCES
 
 
 def test_init_writes_a_configuration_that_works_and_never_overwrites(
@@ -53,9 +53,9 @@ def test_init_writes_every_key_of_every_source_and_each_may_be_taken_out_of_its_
         (tmp_path / name).touch()
     text = template(tmp_path / name if name else None, tmp_path)
     listed = text[text.index("[[sources]]") : text.index("[validation]")]
-    for kind, place in SOURCES.items():
+    for kind, row in SOURCES.items():
         found = listed[listed.index(f'kind = "{kind}"') :].split("[[sources]]")[0]
-        for key, field in resolve(place).Config.model_fields.items():
+        for key, field in row.config.model_fields.items():
             assert key == "name" or f"\n{key} = " in found or f"\n# {key} = " in found or key == "kind", (kind, key)
             assert key in ("name", "kind", "path") or " ".join((field.description or "").split()) in " ".join(
                 listed.replace("\n#", " ").split()

@@ -34,7 +34,8 @@ class Half:
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_every_row_of_the_table_loads_and_describes_its_fields(kind: str) -> None:
-    config: type[BaseModel] = resolve(SOURCES[kind]).Config
+    config: type[BaseModel] = SOURCES[kind].config
+    assert resolve(SOURCES[kind].source).list
     assert issubclass(config, SourceConfig)
     assert all(field.description for field in config.model_fields.values())
     assert kind in str(get_type_hints(config)["kind"])

@@ -118,3 +118,10 @@ def test_a_released_row_starts_again_at_one(quarantine: Quarantine) -> None:
 def test_no_rows_write_nothing(quarantine: Quarantine) -> None:
     quarantine.refuse(refused("a.md").clear(), "r1", NOW)
     assert quarantine.store.find("quarantine") is None
+
+
+def test_what_is_refused_and_stale_is_counted(quarantine: Quarantine) -> None:
+    assert quarantine.counted() == (0, 0)
+    quarantine.refuse(refused("a.md", "b.md", "c.md"), "r1", NOW)
+    quarantine.mark(pl.DataFrame({"key": [document_key("notes", "b.md")], "stale_since": [NOW]}))
+    assert quarantine.counted() == (3, 1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.hashing import document_key
 from storage.tables.documents import EMPTY_LEDGER, LEDGER
-from storage.tables.quarantine import HELD
+from storage.tables.quarantine import HELD, QUARANTINE
 from tasks.ingest.plan import SOURCE_BROKEN, Plan, classify
 from tasks.ingest.scan import LISTED
 
@@ -40,7 +41,8 @@ def quarantined(*rows: dict[str, object]) -> pl.DataFrame:
     plain = {"source": "notes", "revision": "r1", "rule": "content-present", "judged": "rules1", "defect": True}
     plain |= {"stale_since": None, "first_seen": NIGHT, "last_seen": NIGHT}
     full = [plain | {"key": document_key("notes", str(row["id"])), "document": row["id"]} | row for row in rows]
-    return pl.DataFrame([{name: row[name] for name in HELD} for row in full], schema=HELD)
+    schema = pa.schema([QUARANTINE.field(name) for name in HELD])
+    return pl.DataFrame(pl.from_arrow(pa.Table.from_pylist(full, schema)))
 
 
 def causes(plan: Plan) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from tasks.curate.validation.config import ValidationConfig
+from tasks.curate.config import ValidationConfig
 from tasks.curate.validation.features import DOCUMENTS, FEATURES, features, metadata_values
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -39,6 +39,7 @@ def test_great_expectations_starts_without_what_it_does_not_use() -> None:
 import sys
 from tasks.curate.validation.expectations import import_gx
 import_gx()
-print([name for name in ("altair", "scipy.stats") if name in sys.modules])
+print([name for name in ("altair", "scipy.stats", "sqlalchemy", "boto3") if name in sys.modules])
+import sqlalchemy
 """
     assert run(script) == "[]\n"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from tasks.curate.validation.config import FIXED, SETTABLE, ValidationConfig
+from tasks.curate.config import FIXED, SETTABLE, ValidationConfig
 from tasks.curate.validation.features import DOCUMENTS, FEATURES
 from tasks.curate.validation.rules import (
     Rule,

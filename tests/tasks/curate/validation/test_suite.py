@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import InputError
-from tasks.curate.validation.config import ValidationConfig
+from tasks.curate.config import ValidationConfig
 from tasks.curate.validation.rules import fingerprint
 from tasks.curate.validation.suite import load_suite
 

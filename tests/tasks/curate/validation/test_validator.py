@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.errors import InputError
-from tasks.curate.validation.config import ValidationConfig
+from tasks.curate.config import ValidationConfig
 from tasks.curate.validation.features import DOCUMENTS
 from tasks.curate.validation.rules import Suite
 from tasks.curate.validation.suite import load_suite

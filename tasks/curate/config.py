@@ -1,4 +1,4 @@
-"""What a user sets of validation: section `[validation]`."""
+"""What a user sets of curation: sections `[validation]` and `[limits]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["Setting", "ValidationConfig"]
+__all__ = ["FIXED", "SETTABLE", "LimitsConfig", "Setting", "ValidationConfig"]
 
 Setting = Literal["refuse", "flag", "off"]
 
@@ -89,3 +89,46 @@ class ValidationConfig(BaseModel):
         if self.max_chars < self.min_chars:
             raise ValueError(f"max_chars ({self.max_chars}) is below min_chars ({self.min_chars})")
         return self
+
+
+class LimitsConfig(BaseModel):
+    """What stops a run before it publishes: section `[limits]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_lost_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="A source of which a larger share of the documents would leave the index, deleted or refused, "
+        "stops the run for approval.",
+    )
+    max_stale_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="A source of which a larger share of the documents breaks at once, so that their last versions "
+        "stay, stops the run for approval.",
+    )
+    stale_floor: int = Field(
+        default=2,
+        ge=0,
+        description="Documents of a source that break at once and never stop a run, whatever their share.",
+    )
+    max_refused_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="A larger share of refused documents, of all that are listed, stops the run.",
+    )
+    refused_floor: int = Field(
+        default=10, ge=0, description="Refused documents that never stop a run, whatever their share."
+    )
+    stale_hours: float = Field(
+        default=26.0,
+        gt=0,
+        description="Hours after which somebody is told that no refresh has ended well: a release that nobody renews.",
+    )
+    max_store_gb: float | None = Field(
+        default=None, gt=0, description="Gigabytes on disk beyond which somebody is told; nothing is stopped."
+    )
