@@ -13,7 +13,7 @@ from flows.environment import code, libraries
 from flows.run import Run
 from flows.switch import PATIENCE, on_current
 from models.encoder import EncoderFolder
-from models.rerank.train_cross import CrossRecipe
+from models.rerank.train_cross import cross_recipe
 from storage.outcome import Outcome
 from storage.tables.releases import Draft, Release
 from storage.tables.roles import RERANKER, Role
@@ -40,13 +40,28 @@ def adopted(context: Context, config: Config) -> dict[str, Path]:
 
 
 def trained(
-    context: Context, base: Release, champion: EncoderFolder, version: int, config: Config, run: Run
+    context: Context,
+    base: Release,
+    champion: EncoderFolder,
+    version: int,
+    minutes: float,
+    config: Config,
+    run: Run,
+    report: Report,
 ) -> dict[str, Path]:
-    """The cross-encoder that the configuration wants trained from the pairs of a data version; else none."""
+    """The cross-encoder that the configuration wants trained from the pairs of a data version; else none.
+
+    It has as many minutes as the encoder had.
+    """
     if "cross" not in config.learning.rerankers or not _judgeable(config):
         return {}
+    recipe = cross_recipe(minutes, config.learning.cross_steps, config.learning.seed)
     with run.clock.stage("train_cross"):
-        return train_on_pairs(context, base, champion, version, CrossRecipe(seed=config.learning.seed))
+        report.crossed = train_on_pairs(
+            context, base, champion, version, recipe, config.quality, _targets(config, "dev")
+        )
+    run.facts.setdefault("data", {})["cross"] = report.crossed.to_dict()
+    return report.crossed.folders
 
 
 def with_reranker(

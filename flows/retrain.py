@@ -38,7 +38,7 @@ from tasks.learn.register import register
 from tasks.learn.report import Report, RetrainResult
 from tasks.learn.subject import Subject
 from tasks.learn.synthesise import generator_of, synthesise
-from tasks.learn.train import clear_trainings, fine_tune, recipe_of, training_folder, trainings
+from tasks.learn.train import clear_trainings, cross_folders, fine_tune, recipe_of, training_folder, trainings
 from tasks.progress import Progress, Silent
 from tasks.release.publish import clean_up
 from tasks.release.serving import described, kept_encoder
@@ -146,7 +146,7 @@ def _retrain(
     run.facts["model"] = described(context.store, base, champion, configured).to_dict()
     crosses = adopted(context, config)
     version = _challenged(context, base, champion, recipe, config, run, report)
-    crosses |= trained(context, base, champion, version, config, run)
+    crosses |= trained(context, base, champion, version, recipe.minutes, config, run, report)
     if report.missed:
         # Trying re-rankers takes minutes: nights go on meanwhile, and only the record wants the lease.
         keep_champion(context, base, champion, crosses, config, run, report, report.missed, yes=yes)
@@ -214,7 +214,7 @@ def _challenged(
     seen = "" if looks is None else looks.digest
     folder = training_folder(context.store, champion, lesson.identity, seen, recipe)
     with clock.stage("train"):
-        clear_trainings(context.store, [folder])
+        clear_trainings(context.store, [folder, *cross_folders(context.store)])
         examples = pl.scan_parquet(lesson.examples)
         report.training = fine_tune(
             champion, examples, looks, recipe, folder, context.progress, context.workspace.touch

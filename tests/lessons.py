@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
 }
 # What is wrapped to be killed before or after, beside what the other flows come to.
 LEARNED = {
+    "flows.rerankers": ("train_on_pairs", "rerank", "keep_reranker"),
     "flows.retrain": (
         *("pair", "lay_out", "fine_tune", "choose", "embed_beside", "register", "stage_space", "trial"),
         *("publish_built", "clean_up", "clear_trainings"),
@@ -122,7 +123,8 @@ def retrained(base: str, sections: dict[str, Any], at: int | str | None) -> Any:
 
     def counted(self: Watch, args: Any, state: Any, control: Any, **others: Any) -> None:
         step(self, args, state, control, **others)
-        moments.reach(f"step {state.global_step}")
+        kind = "cross step" if Path(args.output_dir).parent.name.startswith("cross-") else "step"
+        moments.reach(f"{kind} {state.global_step}")
 
     Watch.on_step_end = counted  # type: ignore[assignment]
     found = retrain(configured(Path(base), **sections))
@@ -132,6 +134,8 @@ def retrained(base: str, sections: dict[str, Any], at: int | str | None) -> Any:
         "release": found.release,
         "weights": found.report["training"].get("weights"),
         "space": found.challengers[0].space if found.challengers else None,
+        "cross": found.report.get("cross"),
+        "rerankers": [[row.kind, row.verdict, row.reason] for row in found.rerankers],
         "moments": moments.seen,
     }
 

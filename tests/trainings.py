@@ -19,7 +19,7 @@ from typing import Any, Self
 __all__ = ["LEARNING", "Schools", "pairs", "serve"]
 
 LEARNING = (
-    *("models.training.loop", "models.training.trainer", "models.text.sentence"),
+    *("models.training.loop", "models.training.trainer", "models.text.sentence", "models.rerank.cross_loop"),
     *("sentence_transformers.sentence_transformer.losses", "transformers.models.bert.modeling_bert"),
 )
 
@@ -96,6 +96,18 @@ def trained(base: str, work: str, recipe: dict[str, Any], looks: bool = True, ne
     settings = Recipe.model_validate({"steps": 12, "batch": 8, "learning_rate": 1e-3, **recipe})
     found = train(Path(base), frame, dev, settings, Path(work), device="cpu", threads=1, progress=told.append)
     return {**found.to_json(), "told": [[one.stage, one.step, one.steps, one.loss, one.seconds] for one in told]}
+
+
+def crossed(base: str, work: str) -> Any:
+    """Train a cross-encoder on the pairs, each with a wrong passage; give what it came to."""
+    from models.encoder import resolve
+    from models.rerank.train_cross import Example, cross_recipe, train_cross
+
+    rows = pairs()
+    examples = [Example(head, rest, (rows[number - 5][1],)) for number, (head, rest, _) in enumerate(rows)]
+    recipe = cross_recipe(steps=12, batch=4, max_tokens=48)
+    found = train_cross(resolve(Path(base)), examples, recipe, Path(work), device="cpu", threads=1)
+    return found.to_json()
 
 
 def vectors(folder: str, texts: list[str]) -> Any:

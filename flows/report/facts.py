@@ -149,6 +149,7 @@ class Facts:
         recall: Recall@10 of its index against exact search; None without an index.
         quality: Rows of the table of evaluations, the newest of each set, mode and slice.
         measured: The release that they are of.
+        rerankers: The rows of those that a retraining tried last, as `tasks.learn.rerankers.Tried` has them.
         drift: The figures of the last night.
         usage: Bytes of the kept releases, oldest first.
         points: The map.
@@ -175,6 +176,7 @@ class Facts:
     recall: float | None = None
     quality: tuple[dict[str, Any], ...] = ()
     measured: int | None = None
+    rerankers: tuple[dict[str, Any], ...] = ()
     drift: tuple[Drifted, ...] = ()
     usage: tuple[Usage, ...] = ()
     points: Points | None = None

@@ -39,6 +39,7 @@ __all__ = ["gather"]
 NIGHTS = 30  # refreshes that are drawn
 RUNS = 400  # runs among which they are looked for
 OTHERS = 8
+RETRAININGS = 5  # that are asked, newest first, which re-rankers they tried
 LOOKED = {"audit", "evaluate", "drift"}  # runs that look at a release and change none
 RELEASES = 40  # of the time line
 
@@ -70,7 +71,7 @@ def gather(
     lines = [line for line in lines if line["created"] <= now]
     runs = [night for night in _runs(store) if night.started <= now]
     about: dict[str, Any] = {"now": now, "store": redacted(store.uri), "release": shown, "upcoming": upcoming}
-    about |= _of_runs(runs) | {"timeline": tuple(lines[:RELEASES])}
+    about |= _of_runs(runs) | {"timeline": tuple(lines[:RELEASES]), "rerankers": _rerankers(store, runs)}
     since = about["night"].started if about["night"] else None
     held = Quarantine(store).told()
     figures = drifted(store, now)
@@ -108,6 +109,16 @@ def _of_runs(runs: Sequence[Night]) -> dict[str, Any]:
     changing = next((run for run in runs if run.kind == "refresh" or run.outcome == "published"), deciding)
     others = [run for run in runs if changing is not None and run.started >= changing.started and run != changing]
     return {"night": changing, "others": tuple(others[:OTHERS]), "nights": tuple(reversed(nights[:NIGHTS]))}
+
+
+def _rerankers(store: Store, runs: Sequence[Night]) -> tuple[dict[str, Any], ...]:
+    """What became of the re-rankers that a retraining tried last."""
+    for run in [each.run for each in runs if each.kind == "retrain"][:RETRAININGS]:
+        row = Runs(store).find(run) or {}
+        tried = (row.get("data") or {}).get("rerankers")
+        if tried:
+            return tuple(tried)
+    return ()
 
 
 def _kept(releases: Releases, now: datetime) -> list[Release]:

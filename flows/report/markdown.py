@@ -127,10 +127,12 @@ def write_learning(report: Mapping[str, Any]) -> str:
         why = _text("; ".join(each["reasons"]), 600)
         lines.append(f"| {_text(each['name'])} | {each['space'][:12]} | {each['verdict']} | {why} |")
     if report.get("rerankers"):
-        lines += ["", "| re-ranker | verdict | gain | ms a query | why |", "|---|---|---|---|---|"]
+        lines += ["", "| re-ranker | verdict | gain | interval | ms a query | why |", "|---|---|---|---|---|---|"]
     for each in report.get("rerankers") or []:
-        cells = f"{each['kind']} | {each['verdict']} | {each['gain']:+.3f} | {each['milliseconds']:.0f}"
-        lines.append(f"| {cells} | {_text(each['reason'], 600)} |")
+        gain, interval = (f"{each['gain']:+.3f}", f"{each['low']:+.3f} to {each['high']:+.3f}")
+        cells = [_text(each["kind"]), each["verdict"], *((gain, interval) if each["questions"] else ("", ""))]
+        cells += [f"{each['milliseconds']:.0f}" if each["milliseconds"] else "", _text(each["reason"], 600)]
+        lines.append(f"| {' | '.join(cells)} |")
     for name, title in (("losses", "loss"), ("curve", "nDCG@10 on dev questions")):
         if len(training.get(name) or []) > 1:
             lines += ["", f"![{title} by step]({image(curve_chart(training[name], title=title))})"]

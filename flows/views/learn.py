@@ -92,11 +92,13 @@ def _gate(found: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def _rerankers(result: RetrainResult) -> RenderableType:
     """Every re-ranker that was tried, those that were kept out too."""
-    rows = table("re-ranker", "verdict", "gain", "ms a query", "why", right=(2, 3), optional=("ms a query",))
+    heads = ("re-ranker", "verdict", "gain", "interval", "ms a query", "why")
+    rows = table(*heads, right=(2, 3, 4), optional=("interval", "ms a query"))
     for each in result.rerankers:
         style = "green" if each.verdict == "promoted" else "red"
-        cells = f"{each.gain:+.3f}", f"{each.milliseconds:.0f}", clean(each.reason)
-        rows.add_row(clean(each.kind), Text(each.verdict, style=style), *cells)
+        gained = (f"{each.gain:+.3f}", f"{each.low:+.3f} to {each.high:+.3f}") if each.questions else ("-", "-")
+        took = f"{each.milliseconds:.0f}" if each.milliseconds else "-"
+        rows.add_row(clean(each.kind), Text(each.verdict, style=style), *gained, took, clean(each.reason))
     return below(rows)
 
 

@@ -15,7 +15,7 @@ from models.config import EncoderConfig, locate
 from models.encoder import Encoder
 from models.errors import DamagedModel, ModelError, UnknownModel
 from models.links import refuse_links
-from models.rerank.base import SETTINGS_FILE, Candidate, Scores, Side, read_settings, write_settings
+from models.rerank.base import SETTINGS_FILE, Candidate, OnQuestions, Scores, Side, read_settings, write_settings
 from models.weights import list_tensors, weight_files
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = ["WINDOW", "Cross", "adopt", "check", "load"]
 WINDOW = 256  # tokens of question and passage together; the time of a query grows with it
 OFFSET = 2  # positions that RoBERTa keeps before the first token: it declares 514 for 512
 BATCH = 32
+TOGETHER = 16  # questions whose pairs are sorted by length at once: between them it tells how far it is
 COPIED = ("*.json", "*.txt", "*.model")
 HEADS = ("classifier", "score", "classification_head")  # what transformers call the layer that makes one number
 OWN = "sentence_transformers."
@@ -57,9 +58,25 @@ class Cross:
 
     def rerank(self, question: str, candidates: Sequence[Candidate]) -> Scores:
         """Score each candidate by the network's one number: shape (n,)."""
-        if not candidates:
+        return self._predicted([(question, candidate.text) for candidate in candidates])
+
+    def rerank_all(
+        self, questions: Sequence[str], candidates: Sequence[Sequence[Candidate]], told: OnQuestions | None = None
+    ) -> list[Scores]:
+        """Score the candidates of many questions, pairs of one length together: that leaves little padding."""
+        scores = list[Scores]()
+        for at in range(0, len(questions), TOGETHER):
+            some = [*zip(questions[at : at + TOGETHER], candidates[at : at + TOGETHER], strict=True)]
+            pairs = [(question, candidate.text) for question, found in some for candidate in found]
+            flat = self._predicted(pairs)
+            scores += np.split(flat, np.cumsum([len(found) for _, found in some])[:-1])
+            if told is not None:
+                told(len(scores))
+        return scores
+
+    def _predicted(self, pairs: list[tuple[str, str]]) -> Scores:
+        if not pairs:
             return np.empty(0)
-        pairs = [(question, candidate.text) for candidate in candidates]
         scores = self.network.predict(pairs, batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(scores, dtype=np.float64)
 
@@ -99,7 +116,8 @@ def adopt(name: str, destination: Path, revision: str | None = None, window: int
     said = read_settings(destination) if (destination / SETTINGS_FILE).is_file() else {}
     shown = Path(name).name if Path(name).is_absolute() else name
     settings = {"name": said.get("name", shown), "window": window or said.get("window", WINDOW)}
-    return write_settings(destination, "cross", settings)
+    kept = {"recipe": said["recipe"]} if "recipe" in said else {}
+    return write_settings(destination, "cross", settings | kept)
 
 
 def load(folder: Path, window: int) -> CrossEncoder:

@@ -12,7 +12,17 @@ import numpy.typing as npt
 
 from models.encoder import Encoder
 from models.errors import DamagedModel, ModelError
-from models.rerank.base import SIDES, Candidate, Scores, Side, TokenEncoder, scaled, token_encoder, write_settings
+from models.rerank.base import (
+    SIDES,
+    Candidate,
+    OnQuestions,
+    Scores,
+    Side,
+    TokenEncoder,
+    scaled,
+    token_encoder,
+    write_settings,
+)
 from models.rerank.late import LateInteraction
 
 __all__ = ["FEATURES", "Feature", "LogisticFusion", "features", "fit"]
@@ -63,6 +73,16 @@ class LogisticFusion:
         """Give each candidate the log-odds that it answers: shape (n,)."""
         late = None if self.encoder is None else LateInteraction(self.encoder).rerank(question, candidates)
         return self.score(features(candidates, tuple(self.weights), late))
+
+    def rerank_all(
+        self, questions: Sequence[str], candidates: Sequence[Sequence[Candidate]], told: OnQuestions | None = None
+    ) -> list[Scores]:
+        """Give the candidates of many questions their log-odds."""
+        late: Sequence[Scores | None] = [None] * len(candidates)
+        if self.encoder is not None:
+            late = LateInteraction(self.encoder).rerank_all(questions, candidates, told)
+        names = tuple(self.weights)
+        return [self.score(features(found, names, each)) for found, each in zip(candidates, late, strict=True)]
 
     def score(self, values: npt.NDArray[np.float64]) -> Scores:
         """Weigh features that are computed already: shape (n, features), in the order of `weights`, to (n,)."""

@@ -10,9 +10,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from models.encoder import Encoder, Vectors
-from models.rerank.base import Candidate, Scores, Side, TokenEncoder, token_encoder
+from models.rerank.base import Candidate, OnQuestions, Scores, Side, TokenEncoder, token_encoder
 
 __all__ = ["LateInteraction", "maxsim"]
+
+QUESTIONS = 512  # asked at once: of each the vectors of its tokens are held
+PASSAGES = 64  # encoded at once: up to 400 kB each
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,31 @@ class LateInteraction:
             return np.empty(0)
         [asked] = self.encoder.encode_tokens([question], "query")
         return maxsim(asked, self.encoder.encode_tokens([candidate.text for candidate in candidates], "document"))
+
+    def rerank_all(
+        self, questions: Sequence[str], candidates: Sequence[Sequence[Candidate]], told: OnQuestions | None = None
+    ) -> list[Scores]:
+        """Score the candidates of many questions: each passage is encoded once, however many questions found it.
+
+        Encoding is nearly all of the time. Passages of one length are encoded together, which leaves little padding,
+        and none is kept: its scores are all that is needed of it.
+        """
+        scores = [np.empty(len(found)) for found in candidates]
+        for first in range(0, len(questions), QUESTIONS):
+            asked = self.encoder.encode_tokens(questions[first : first + QUESTIONS], "query")
+            places: dict[str, list[tuple[int, int]]] = {}
+            for number, found in enumerate(candidates[first : first + QUESTIONS]):
+                for place, candidate in enumerate(found):
+                    places.setdefault(candidate.text, []).append((number, place))
+            texts = sorted(places, key=lambda text: (-len(text), text))
+            for at in range(0, len(texts), PASSAGES):
+                some = texts[at : at + PASSAGES]
+                for text, vectors in zip(some, self.encoder.encode_tokens(some, "document"), strict=True):
+                    for number, place in places[text]:
+                        scores[first + number][place] = maxsim(asked[number], [vectors])[0]
+                if told is not None:
+                    told(first + len(asked) * (at + len(some)) // len(texts))
+        return scores
 
 
 def maxsim(question: Vectors, passages: Sequence[Vectors]) -> Scores:

@@ -18,6 +18,7 @@ from sentence_transformers import (
 )
 from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
 from torch import nn
+from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback
 
 from models.errors import ModelError
@@ -25,7 +26,7 @@ from models.training.network import load_state, save_state
 from models.training.plan import History
 from models.training.watch import COMPLETE, Lap, Watch, curve_of
 
-__all__ = ["processes", "run_lap"]
+__all__ = ["history_of", "newest", "processes", "run_lap"]
 
 LOGGED = 500  # losses that are kept of a training
 
@@ -51,7 +52,12 @@ def run_lap(model: SentenceTransformer, loss: nn.Module, examples: Dataset, lap:
     watch = Watch(lap)
     trainer = _Loop(lap, model=model, args=_arguments(lap), train_dataset=examples, loss=loss, callbacks=[watch])
     trainer.pop_callback(PrinterCallback)  # it prints to standard output
-    trainer.train(resume_from_checkpoint=_newest(lap.folder))
+    trainer.train(resume_from_checkpoint=newest(lap.folder))
+    return history_of(trainer, watch)
+
+
+def history_of(trainer: Trainer, watch: Watch) -> History:
+    """Sum up what a trainer logged and its watch timed."""
     entries = trainer.state.log_history
     return History(
         trainer.state.global_step,
@@ -149,7 +155,7 @@ def _arguments(lap: Lap) -> SentenceTransformerTrainingArguments:
     )
 
 
-def _newest(folder: Path) -> str | None:
+def newest(folder: Path) -> str | None:
     """Find the newest checkpoint that is whole, and remove those that a killed run left unfinished."""
     found = {int(path.name.rpartition("-")[2]): path for path in folder.glob("checkpoint-*")}
     whole = {step: path for step, path in found.items() if (path / COMPLETE).is_file()}

@@ -10,6 +10,7 @@ from models.errors import DamagedModel, ModelError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import nn
 
 __all__ = ["Network", "load_base", "load_state", "save_state", "shorten", "with_lora"]
 
@@ -89,7 +90,7 @@ def with_lora(model: SentenceTransformer, rank: int) -> Network:
     return Network(model, LoraModel(model[0].model, config, "default"))
 
 
-def save_state(model: SentenceTransformer, file: Path) -> None:
+def save_state(model: nn.Module, file: Path) -> None:
     """Write all weights that are trained, whole or not at all."""
     from safetensors.torch import save_file
 
@@ -99,7 +100,7 @@ def save_state(model: SentenceTransformer, file: Path) -> None:
     unfinished.replace(file)
 
 
-def load_state(model: SentenceTransformer, file: Path) -> None:
+def load_state(model: nn.Module, file: Path) -> None:
     """Read back what `save_state` wrote for a model that was built in the same way.
 
     Raises:
@@ -116,5 +117,5 @@ def load_state(model: SentenceTransformer, file: Path) -> None:
             weight.copy_(found[name])
 
 
-def _trained(model: SentenceTransformer) -> dict[str, Any]:
+def _trained(model: nn.Module) -> dict[str, Any]:
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}

@@ -75,6 +75,11 @@ class LearningConfig(Recipe):
         'vectors, words and late interaction as dev questions teach; "late" is late interaction alone; "cross" is a '
         "cross-encoder trained from the pairs; any other is the name or the folder of a cross-encoder.",
     )
+    cross_steps: int | None = Field(
+        default=None,
+        ge=1,
+        description="Exactly so many steps of a cross-encoder; if not set, as many as fit into learning.minutes.",
+    )
     approval: bool = Field(default=False, description="Ask a person before a challenger is published.")
 
 

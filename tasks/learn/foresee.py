@@ -38,7 +38,7 @@ class Retraining:
 
     Attributes:
         pairs: Part to the number of pairs; None where none were made of these documents yet.
-        minutes: Budget of training.
+        minutes: Budget of training, that of a cross-encoder with it where one is wanted.
         chunks: Chunks that the new encoder would embed, all of them.
         tokens: Tokens of these.
         estimated_seconds: Of training and embedding.
@@ -70,12 +70,13 @@ def foresee(store: Store, release: Release, config: LearningConfig, base: Path, 
     for part in table.columns(["tokens", "start", "end"]):
         chunks, tokens = chunks + part.height, tokens + int(part["tokens"].sum())
         characters += int((part["end"] - part["start"]).sum())
+    minutes = config.minutes * (2 if "cross" in config.rerankers else 1)
     return Retraining(
         pairs=_pairs(store, release),
-        minutes=config.minutes,
+        minutes=minutes,
         chunks=chunks,
         tokens=tokens,
-        estimated_seconds=round(60 * config.minutes + pace * tokens, 1),
+        estimated_seconds=round(60 * minutes + pace * tokens, 1),
         bytes=chunks * table.dimension * BYTES[table.precision] + characters,
         generator=_writing(store, release, config, base),
     )

@@ -9,6 +9,7 @@ import polars as pl
 
 from storage.outcome import Outcome
 from tasks.learn.challenge import Trial
+from tasks.learn.cross import Crossed
 from tasks.learn.lesson import Lesson
 from tasks.learn.pair import Pairs
 from tasks.learn.pool import Choice
@@ -53,6 +54,7 @@ class Report:
         choice: Which of them went on.
         trial: What the gate said of that one.
         reranked: Re-rankers that were tried on top of what readers see in the end.
+        crossed: The cross-encoder that was trained, or why it was not.
         held: Pairs that are kept from training: nights may let those of their release go meanwhile.
     """
 
@@ -64,11 +66,13 @@ class Report:
     trial: Trial | None = None
     held: pl.DataFrame | None = None
     reranked: Reranked | None = None
+    crossed: Crossed | None = None
 
     @property
     def rerankers(self) -> tuple[Tried, ...]:
-        """Every re-ranker that was tried."""
-        return () if self.reranked is None else self.reranked.rows
+        """Every re-ranker that was tried, and the cross-encoder that was refused before it was."""
+        tried = () if self.reranked is None else self.reranked.rows
+        return tried if self.crossed is None or self.crossed.refused is None else (*tried, self.crossed.refused)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -108,7 +112,8 @@ class Report:
         """The gate, the course of training and what was learned from, as JSON-able values, as far as it came."""
         gate = {} if self.trial is None else self.trial.promotion.to_dict()
         trained = {} if self.training is None else self.training.trained.to_json()
-        return {"gate": gate, "training": trained, "pairs": {}} | self.data
+        crossed = {} if self.crossed is None else {"cross": self.crossed.to_dict()}
+        return {"gate": gate, "training": trained, "pairs": {}} | crossed | self.data
 
     def _told(self, each: Challenger, choice: Choice) -> ChallengerResult:
         dev = {name: choice.means[name] for name in (each.name, "champion") if name in choice.means}

@@ -19,13 +19,16 @@ from models.statistics import Paired, paired
 from storage.tables.roles import EncoderRecord, Role
 from tasks.learn.config import QualityConfig
 from tasks.learn.firststage import FirstStage
+from tasks.progress import Progress, Silent
 
-__all__ = ["Trial", "Tried", "best", "role_of", "try_rerankers"]
+__all__ = ["Trial", "Tried", "best", "role_of", "too_slow", "try_rerankers"]
 
 Verdict = Literal["promoted", "refused"]
 LATE = "late interaction"
 SKETCH = 60  # questions on which one that is too slow is tried all the same: about how much it would have helped
+SKETCHING, LEAST = 20.0, 10  # seconds that this may take of either split, and questions below which it says nothing
 HOPELESS = 20  # times the milliseconds that are allowed: not even that
+DEV_SECONDS, TEST_SECONDS = 60.0, 240.0  # that one within what is allowed may take of either split
 # Fusions by what they weigh: the first costs nothing that a hybrid search has not paid already.
 FUSIONS: dict[str, tuple[Feature, ...]] = {
     "fusion of words": ("dense", "words"),
@@ -46,7 +49,7 @@ class Tried:
         low: Lower end of its interval.
         high: Upper end.
         detectable: The smallest gain that so many questions would have shown.
-        questions: Test questions.
+        questions: Test questions; 0 of one that was judged by nothing but its time.
         milliseconds: Of a query.
         verdict: Whether it helps.
         reason: The bar that it missed, or what it gains.
@@ -93,6 +96,7 @@ def try_rerankers(
     quality: QualityConfig,
     crosses: Mapping[str, Path] | None = None,
     kinds: Collection[str] = ("late", "fusion"),
+    progress: Progress | None = None,
 ) -> list[Trial]:
     """Try late interaction, fusions and cross-encoders.
 
@@ -107,23 +111,25 @@ def try_rerankers(
         quality: The bars.
         crosses: Folders of cross-encoders, trained or adopted, by what they are called.
         kinds: `late` and `fusion`, or one of them.
+        progress: Where it says how far it is.
 
     Returns:
         One trial a kind, the cross-encoders last.
     """
-    trials = []
+    trials, shown = [], progress or Silent()
     part, late = (dev, test), None
     if kinds:
         try:
             interaction = LateInteraction(token_encoder(encoder))
-            part = _affordable(interaction, dev, test, quality)
-            late = part[0].scored(interaction), part[1].scored(interaction)  # once: the fusion has it as a feature
+            took = test.milliseconds(interaction)
+            part = _affordable(dev, test, quality, took)
+            late = _scored(LATE, interaction, *part, shown)  # once: the fusion has it as a feature
         except ModelError as error:
             trials += [Trial(Tried(LATE, reason=str(error)))] if "late" in kinds else []
         else:
             made = folder / "late"
             identity = write_settings(made, "late", {})
-            trials += [_trial(LATE, interaction, *part, late, quality, made, identity)] if "late" in kinds else []
+            trials += [_trial(LATE, took, *part, late, quality, made, identity)] if "late" in kinds else []
     for kind, names in FUSIONS.items() if "fusion" in kinds else ():
         place = folder / kind.replace(" ", "-")
         if "late" in names:
@@ -131,7 +137,7 @@ def try_rerankers(
         else:
             trials.append(_fused(kind, names, dev, test, None, encoder, place, quality))
     for kind, place in (crosses or {}).items():
-        trials.append(_crossed(kind, place, dev, test, quality))
+        trials.append(_crossed(kind, place, dev, test, quality, shown))
     return trials
 
 
@@ -183,34 +189,52 @@ def _fused(
     except ModelError as error:
         return Trial(Tried(kind, reason=str(error)))
     scores = [[fusion.score(each) for each in table] for table in tables]
-    return _trial(kind, fusion, dev, test, (scores[0], scores[1]), quality, folder, fusion.save(folder))
+    took = test.milliseconds(fusion)
+    return _trial(kind, took, dev, test, (scores[0], scores[1]), quality, folder, fusion.save(folder))
 
 
-def _crossed(kind: str, folder: Path, dev: FirstStage, test: FirstStage, quality: QualityConfig) -> Trial:
+def _crossed(
+    kind: str, folder: Path, dev: FirstStage, test: FirstStage, quality: QualityConfig, progress: Progress
+) -> Trial:
     try:
         reranker = open_reranker(folder)
         took = test.milliseconds(reranker)
         if took > quality.max_rerank_ms * HOPELESS:
-            row = Tried(kind, questions=len(test.questions), milliseconds=took)
-            return Trial(replace(row, reason=_slow(took, quality)), folder, identify(folder))
-        dev, test = _affordable(reranker, dev, test, quality, took)
-        scores = dev.scored(reranker), test.scored(reranker)
+            row = Tried(kind, milliseconds=took, reason=_slow(took, quality))
+            return Trial(row, folder, identify(folder))
+        dev, test = _affordable(dev, test, quality, took)
+        scores = _scored(kind, reranker, dev, test, progress)
     except ModelError as error:
         return Trial(Tried(kind, reason=str(error)))
-    return _trial(kind, reranker, dev, test, scores, quality, folder, identify(folder))
+    return _trial(kind, took, dev, test, scores, quality, folder, identify(folder))
 
 
 def _affordable(
-    reranker: Reranker, dev: FirstStage, test: FirstStage, quality: QualityConfig, took: float | None = None
+    dev: FirstStage, test: FirstStage, quality: QualityConfig, took: float
 ) -> tuple[FirstStage, FirstStage]:
-    """All questions, or some of them for one that takes longer than it may."""
-    took = test.milliseconds(reranker) if took is None else took
-    return (dev, test) if took <= quality.max_rerank_ms else (dev.some(SKETCH), test.some(SKETCH))
+    """As many of the questions as there is time for: few for one that takes longer than it may."""
+    each = max(took, 1e-3) / 1000
+    if took > quality.max_rerank_ms:
+        few = min(SKETCH, max(LEAST, int(SKETCHING / each)))
+        return dev.some(few), test.some(few)
+    return dev.some(max(SKETCH, int(DEV_SECONDS / each))), test.some(max(SKETCH, int(TEST_SECONDS / each)))
+
+
+def _scored(
+    kind: str, reranker: Reranker, dev: FirstStage, test: FirstStage, progress: Progress
+) -> tuple[list[Scores], list[Scores]]:
+    """What a re-ranker says of the candidates of both splits."""
+    before, total = len(dev.questions), len(dev.questions) + len(test.questions)
+    unit = f"questions, {kind}"
+    return (
+        dev.scored(reranker, lambda done: progress.advance(done, total, unit)),
+        test.scored(reranker, lambda done: progress.advance(before + done, total, unit)),
+    )
 
 
 def _trial(
     kind: str,
-    reranker: Reranker,
+    took: float,
     dev: FirstStage,
     test: FirstStage,
     scores: tuple[list[Scores], list[Scores]],
@@ -221,7 +245,6 @@ def _trial(
     first, again = test.ndcg(), test.ndcg(scores[1])
     found = paired(first, again, quality.confidence)
     dev_gain = float((dev.ndcg(scores[0]) - dev.ndcg()).mean()) if dev.questions else 0.0
-    took = test.milliseconds(reranker)
     row = Tried(
         kind=kind,
         dev=dev_gain,
@@ -254,6 +277,18 @@ def _missed(found: Paired, dev: float, took: float, quality: QualityConfig) -> s
     if took > quality.max_rerank_ms:
         bars.append(_slow(took, quality))
     return "; ".join(bars)
+
+
+def too_slow(kind: str, took: float, quality: QualityConfig) -> Tried:
+    """The row of one whose network was timed before it is trained, and that can never be within the bar.
+
+    Args:
+        kind: What was to be made.
+        took: Milliseconds of the quickest of some queries.
+        quality: The bars.
+    """
+    reason = f"too slow, so it was not trained: {_slow(took, quality)}"
+    return Tried(kind, milliseconds=took, reason=reason)
 
 
 def _slow(took: float, quality: QualityConfig) -> str:

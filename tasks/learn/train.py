@@ -31,6 +31,8 @@ __all__ = [
     "Challenger",
     "Training",
     "clear_trainings",
+    "cross_folder",
+    "cross_folders",
     "fine_tune",
     "recipe_of",
     "training_folder",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 TUNED, AVERAGED = "tuned", "averaged"
+CROSS_FOLDER = "cross-"  # how the folders of cross-encoders begin: each kind of training clears up after its own
 
 
 @dataclass(frozen=True)
@@ -173,14 +176,30 @@ def write_examples(pairs: Iterator[pl.DataFrame], file: Path) -> str:
     return identity.hexdigest()
 
 
-def clear_trainings(store: Store, kept: Sequence[Path] = ()) -> None:
+def cross_folder(store: Store, identity: str) -> Path:
+    """The folder of one training of a cross-encoder: whoever trains the same again goes on in it.
+
+    Args:
+        store: The store.
+        identity: Digest of all that decides the weights.
+    """
+    return trainings(store) / f"{CROSS_FOLDER}{identity[:16]}"
+
+
+def cross_folders(store: Store) -> list[Path]:
+    """The folders of all trainings of cross-encoders, finished or not."""
+    return sorted(trainings(store).glob(f"{CROSS_FOLDER}*"))
+
+
+def clear_trainings(store: Store, kept: Sequence[Path] = (), among: Sequence[Path] | None = None) -> None:
     """Remove the folders of trainings that are over.
 
     Args:
         store: The store, whose trainings its caller holds.
         kept: Folders that stay.
+        among: Folders that may go; all if None.
     """
-    for folder in trainings(store).glob("*"):
+    for folder in trainings(store).glob("*") if among is None else among:
         if folder not in kept:
             # Renamed first: half of a finished training must not be taken for one, should somebody train it again.
             gone = folder.with_suffix(".gone")

@@ -98,6 +98,7 @@ def write_out(store: Store, space: str, folder: Path) -> None:
     registry, known = Registry(store), Models(store).find(space)
     if known is not None and known.kind == "reranker":
         _copy(registry, space, folder)
+        (folder / "README.md").write_text(card(known), encoding="utf-8")
         return
     model = kept_encoder(store, space, EncoderConfig.model_validate({}))
     if model.space.id != space:
@@ -121,12 +122,14 @@ def _copy(registry: Registry, space: str, folder: Path) -> None:
 
 def card(record: ModelRecord) -> str:
     """The model card, in Markdown with the front matter that model hubs read."""
-    front = ["library_name: sentence-transformers", "tags: [tidemark]"]
+    front = ["tags: [tidemark]"]
+    if record.kind == "encoder":  # a re-ranker may be a handful of weights, which no library loads
+        front.insert(0, "library_name: sentence-transformers")
     front += [f"license: {json.dumps(record.licence)}"] if record.licence else []
     facts = {
         "space": record.space,
         "kind": record.kind,
-        "trained from": record.parent,
+        "trained from" if record.kind == "encoder" else "orders what is found by": record.parent,
         "line begins with": record.root,
         "made": f"{record.created:%Y-%m-%d %H:%M:%S} UTC",
         "run": record.run,

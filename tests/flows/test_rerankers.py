@@ -21,6 +21,9 @@ from flows.config.schema import Config
 from flows.context import opened, rebased
 from flows.reembed import reembed
 from flows.refresh import refresh
+from flows.report.gather import gather
+from flows.report.markdown import write_learning
+from flows.report.page import write_page
 from flows.rerankers import adopted, keep_champion, with_reranker
 from flows.rollback import rollback
 from flows.run import Run, recorded
@@ -151,6 +154,12 @@ def test_where_no_encoder_is_better_what_readers_have_is_published_with_a_rerank
     light, heavy = row["data"]["rerankers"]
     assert (light["verdict"], heavy["reason"]) == ("promoted", "the encoder gives no vectors of tokens")
     assert light["gain"] > 0.1 and light["low"] > 0 and light["milliseconds"] > 0
+    facts = gather(config)
+    assert [each["reason"] for each in facts.rerankers] == [light["reason"], heavy["reason"]]
+    page = write_page(facts)
+    assert "fusion of words" in page and f"{light['low']:+.3f} to {light['high']:+.3f}" in page
+    card = (Registry(Store(config.store.uri)).fetch(role.space) / "README.md").read_text()
+    assert "# fusion of words" in card and f'"gain": {light["gain"]}' in card and "sentence-transformers" not in card
     question = next(iter(json.loads(line)["text"] for line in (base / "judged/queries.jsonl").open()))
     plain, again = Search(config.store.uri, rerank=False), Search(config.store.uri)
     assert again.reranking is not None and again.mode() == "dense"
@@ -176,7 +185,10 @@ def test_nothing_is_tried_without_questions_or_kinds_and_approval_is_waited_for(
     console = Console(file=io.StringIO(), width=160)
     console.print(retrain_view(result))
     assert "fusion of words" in console.file.getvalue() and "max_rerank_ms" in console.file.getvalue()  # type: ignore[attr-defined]
-    assert result.to_dict()["rerankers"][0]["kind"] == "fusion of words"
+    told = result.to_dict()["rerankers"][0]
+    assert told["kind"] == "fusion of words" and {"gain", "low", "high", "milliseconds", "reason"} <= told.keys()
+    shown = write_learning(result.to_dict())
+    assert f"| {told['gain']:+.3f} | {told['low']:+.3f} to {told['high']:+.3f} |" in shown
     with pytest.raises(ModelError, match=r"learning.rerankers: .*there is no folder"):
         adopt_named(judged(tmp_path, learning={"rerankers": ["./nowhere"]}))
 
@@ -235,6 +247,7 @@ def test_models_are_listed_with_it_and_clean_up_keeps_it_as_long_as_a_release_ha
     shown = told(base, "models", "show", role.space[:8])
     assert shown["digests"].keys() == {"tidemark_reranker.json"}
     out = told(base, "models", "export", role.space[:8], str(base / "out"))
+    assert "# fusion of words" in (base / "out" / "README.md").read_text()
     assert (base / "out" / "tidemark_reranker.json").is_file() and out["space"] == role.space
     for number in range(2):
         save(base / "notes", {f"new{number}.md": f"Note {number} about the lanterntide."})

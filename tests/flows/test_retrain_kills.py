@@ -19,6 +19,10 @@ from storage.tables.runs import Runs
 from storage.tables.store import Store
 
 SECTIONS: dict[str, Any] = {"learning": {"steps": 24}}
+CROSSED: dict[str, Any] = {
+    "learning": {"steps": 24, "rerankers": ["cross"], "cross_steps": 12},
+    "quality": {"max_latency": 20, "max_rerank_ms": 60_000},
+}
 DONE = "before commit execute leases 2"  # the run is recorded, and all is tidy
 # In the order in which a retraining comes to them, each of which is the first of its kind also in a resumed one.
 BEFORE_HOLD = (
@@ -60,9 +64,11 @@ class Course:
         shutil.rmtree(self.folder / name, ignore_errors=True)
         return Path(shutil.copytree(self.folder / of, self.folder / name, symlinks=True))
 
-    def run(self, base: Path, at: int | str | None = None) -> dict[str, Any] | None:
+    def run(
+        self, base: Path, at: int | str | None = None, sections: dict[str, Any] = SECTIONS
+    ) -> dict[str, Any] | None:
         """Retrain; None where it was killed."""
-        found: dict[str, Any] | None = self.school.do("retrained", base, SECTIONS, at)
+        found: dict[str, Any] | None = self.school.do("retrained", base, sections, at)
         return found
 
 
@@ -158,6 +164,30 @@ def test_once_published_a_killed_retraining_is_one_that_was_done(course: Course,
     night(course, base)
     assert outcomes(base)[-1] == ("published" if moment == DONE else "interrupted")
     assert (moment == DONE) == (not any(base.glob("store/training/*")))
+
+
+@pytest.mark.slow
+def test_a_retraining_that_is_killed_while_it_trains_a_reranker_goes_on_there(course: Course) -> None:
+    whole, torn = course.case("crossed"), course.case("torn")
+    told = course.run(whole, sections=CROSSED)
+    assert told is not None and told["cross"]["steps"] == 12
+    assert [kind for kind, *_ in told["rerankers"]] == ["cross-encoder trained here"]
+    moments = (
+        *("before stage train_on_pairs 1", "cross step 2", "cross step 5", "cross step 8", "cross step 11"),
+        *("after stage train_on_pairs 1", "before stage rerank 1", "after stage rerank 1"),
+    )
+    for moment in moments:
+        assert course.run(torn, moment, CROSSED) is None, f"it did not come to: {moment}"
+        unpublished(course, torn, moment)
+    again = course.run(torn, sections=CROSSED)
+    assert again is not None
+    assert [step for step in again["moments"] if "step " in step] == []  # both trainings are done once
+    assert {name: again[name] for name in ("outcome", "release", "weights", "space")} == {
+        name: told[name] for name in ("outcome", "release", "weights", "space")
+    }
+    # Beside the time of a step, which the clock says, the same: weights, steps and losses.
+    assert {**again["cross"], "step_seconds": 0} == {**told["cross"], "step_seconds": 0}
+    assert not (torn / "store" / "training").exists()
 
 
 @pytest.mark.slow

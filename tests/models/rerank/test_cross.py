@@ -8,25 +8,26 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tiny import docstrings
 
+from models.encoder import resolve
 from models.errors import DamagedModel, ModelError, UnknownModel
 from models.rerank.base import Candidate, identify, open_reranker
-from models.rerank.cross import adopt
-from models.rerank.train_cross import CrossRecipe, Example, train_cross
+from models.rerank.cross import adopt, load
+from models.rerank.train_cross import Example, cross_recipe, train_cross, untrained
+from models.training.plan import TrainingProgress
 
 TEXTS = [text[:120] for text in docstrings()]
 EXAMPLES = [
     Example(text[:30], text, (TEXTS[(number + 5) % len(TEXTS)], TEXTS[(number + 9) % len(TEXTS)]))
     for number, text in enumerate(TEXTS)
 ]
-RECIPE = CrossRecipe(steps=4, batch=8, window=64)
+RECIPE = cross_recipe(steps=8, batch=8, max_tokens=64)
 CANDIDATES = [Candidate(text) for text in TEXTS[:5]]
 
 
 @pytest.fixture(scope="module")
 def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cross") / "trained"
-    train_cross(tiny_model, EXAMPLES, RECIPE, folder)
-    return folder
+    work = tmp_path_factory.mktemp("cross")
+    return train_cross(resolve(tiny_model), EXAMPLES, RECIPE, work, device="cpu", threads=1).folder
 
 
 @pytest.fixture
@@ -43,13 +44,43 @@ def change(folder: Path, **values: object) -> None:
 def test_the_same_seed_trains_the_same_weights_and_another_seed_others(
     trained: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int]] = []
-    again = train_cross(
-        tiny_model, EXAMPLES, RECIPE, tmp_path / "again", progress=lambda done, steps: told.append((done, steps))
-    )
-    assert told == [(step, RECIPE.steps) for step in range(1, RECIPE.steps + 1)]
-    other = train_cross(tiny_model, EXAMPLES, CrossRecipe(steps=4, batch=8, window=64, seed=1), tmp_path / "other")
-    assert again == identify(trained) != other
+    told: list[TrainingProgress] = []
+    base = resolve(tiny_model)
+    again = train_cross(base, EXAMPLES, RECIPE, tmp_path / "again", device="cpu", threads=1, progress=told.append)
+    assert [(each.stage, each.step, each.steps) for each in told] == [("training", step, 8) for step in range(1, 9)]
+    assert told[-1].seconds == 0 < told[0].seconds
+    assert (again.steps, again.rows, len(again.losses)) == (8, 3 * len(EXAMPLES), 8)
+    other = cross_recipe(steps=2, batch=8, max_tokens=64, seed=1)
+    assert again.id == identify(trained)
+    assert again.id != train_cross(base, EXAMPLES, other, tmp_path / "other", device="cpu", threads=1).id
+    told.clear()
+    read = train_cross(base, EXAMPLES, RECIPE, tmp_path / "again", device="cpu", threads=1, progress=told.append)
+    assert (read, told) == (again, [])
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["model", "plan.json", "trained.json"]
+
+
+def test_a_budget_becomes_steps_once(tiny_model: Path, tmp_path: Path) -> None:
+    budget = cross_recipe(minutes=0.001, batch=8, max_tokens=64)
+    base = resolve(tiny_model)
+    found = train_cross(base, EXAMPLES, budget, tmp_path, device="cpu", threads=1)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["step_seconds"] > 0 and found.steps == max(1, int(0.06 / plan["step_seconds"]))
+    assert json.loads((found.folder / "tidemark_reranker.json").read_text())["recipe"]["steps"] == found.steps
+    (tmp_path / "trained.json").unlink()  # it was killed before it ended, and steps take another time now
+    plan["course"]["steps"] = 3
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert train_cross(base, EXAMPLES, budget, tmp_path, device="cpu", threads=1).steps == 3
+    other = cross_recipe(minutes=0.002, batch=8, max_tokens=64)
+    (tmp_path / "trained.json").unlink()
+    with pytest.raises(ModelError, match="holds a training that was begun with another base, recipe or other examples"):
+        train_cross(base, EXAMPLES, other, tmp_path, device="cpu", threads=1)
+
+
+def test_one_that_is_not_trained_yet_scores_in_the_time_of_one_that_is(trained: Path, tiny_model: Path) -> None:
+    network = untrained(resolve(tiny_model), RECIPE)
+    assert network.rerank("json text", CANDIDATES).shape == (5,)
+    sizes = [sum(weight.numel() for weight in one.parameters()) for one in (network.network, load(trained, 64))]
+    assert sizes[0] == sizes[1]
 
 
 def test_a_trained_one_scores_and_is_adopted_as_the_same(trained: Path, tmp_path: Path) -> None:
@@ -70,7 +101,7 @@ def test_training_starts_from_the_networks_of_the_encoder(trained: Path, tiny_mo
 
 def test_examples_without_wrong_passages_are_refused(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="none of 1 examples has a wrong passage; mine negatives"):
-        train_cross(tiny_model, [Example("a", "b")], RECIPE, tmp_path / "x")
+        train_cross(resolve(tiny_model), [Example("a", "b")], RECIPE, tmp_path / "x")
 
 
 def test_a_dual_encoder_is_refused_in_words(tiny_model: Path, tmp_path: Path) -> None:

@@ -112,6 +112,26 @@ def test_a_training_killed_at_many_moments_ends_with_the_same_weights(
     assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["model", "plan.json", "trained.json"]
 
 
+def test_a_cross_encoder_killed_at_many_moments_ends_with_the_same_weights(
+    schools: Schools, tiny_model: Path, tmp_path: Path
+) -> None:
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    first = schools.do("crossed", tiny_model, whole)
+    moments = [
+        "training/checkpoint-3/complete.json",
+        "training/checkpoint-6/rng_state.pth",
+        "training/checkpoint-9/complete.json",
+        "model.part/model.safetensors",
+    ]
+    ended = [schools.do("crossed", tiny_model, torn, kill=moment, within=torn) for moment in moments]
+    assert ended[0] is None
+
+    found = schools.do("crossed", tiny_model, torn)
+
+    assert (found["id"], found["steps"], found["losses"]) == (first["id"], 12, first["losses"])
+    assert sorted(path.name for path in torn.iterdir()) == ["model", "plan.json", "trained.json"]
+
+
 @pytest.mark.parametrize(
     "recipe",
     [

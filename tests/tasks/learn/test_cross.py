@@ -13,7 +13,7 @@ from flows.refresh import refresh
 from models.encoder import resolve
 from models.errors import ModelError
 from models.rerank.base import identify, open_reranker
-from models.rerank.train_cross import CrossRecipe
+from models.rerank.train_cross import cross_recipe
 from storage.registry import Registry
 from storage.tables.models import Models
 from storage.tables.releases import Releases
@@ -22,6 +22,7 @@ from tasks.learn.cross import CROSS, train_on_pairs
 from tasks.learn.pair import pair
 from tasks.learn.questions import JUDGEMENTS, QUESTIONS, QuestionSet
 from tasks.learn.rerank import adopt_crosses, keep_reranker, rerank
+from tasks.learn.train import cross_folders, trainings
 
 WORDS = ("tide", "moon", "sea", "harbour", "current", "wave", "shore", "chart", "pilot", "wind", "swell", "reef", "ebb")
 NAMES = [f"{'abcdefgh'[number % 8]}/{number}.md" for number in range(40)]
@@ -47,12 +48,20 @@ def test_one_is_trained_adopted_tried_and_kept(tmp_path: Path, tiny_model: Path)
     with context(config) as run:
         release = Releases(run.store).get()
         pairs = pair(run, release, PairsConfig(), base=config.base)
-        made = train_on_pairs(run, release, encoder, pairs.version, CrossRecipe(steps=2, batch=4, window=32))
-        made[CROSS].rename(tmp_path / "bought")
+        recipe = cross_recipe(steps=2, batch=4, max_tokens=32)
+        dev, test = [asked("dev", NAMES[:8])], [asked("test", NAMES[8:16])]
+        slow = train_on_pairs(run, release, encoder, pairs.version, recipe, QualityConfig(max_rerank_ms=1e-6), dev)
+        assert slow.refused is not None and slow.folders == {} and not trainings(run.store).exists()
+        assert slow.refused.reason.startswith("too slow, so it was not trained: ")
+        assert slow.refused.verdict == "refused" and slow.refused.milliseconds > 0
+        made = train_on_pairs(run, release, encoder, pairs.version, recipe, quality, dev)
+        assert made.refused is None and made.counts["steps"] == 2
+        again = train_on_pairs(run, release, encoder, pairs.version, recipe, quality, dev)
+        assert again == made and cross_folders(run.store) == [made.folders[CROSS].parent]
+        made.folders[CROSS].rename(tmp_path / "bought")
         named = adopt_crosses(run, ["fusion", "cross", "bought"], tmp_path)
         assert list(named) == ["bought"]
         assert identify(named["bought"]) == identify(tmp_path / "bought")
-        dev, test = [asked("dev", NAMES[:8])], [asked("test", NAMES[8:16])]
         found = rerank(run, release, encoder.open(), dev, test, ["bought"], quality, named)
         assert [row.kind for row in found.rows] == ["bought"] and found.counts["tried"] == 1
         assert found.rows[0].questions == 8 and found.rows[0].milliseconds > 0
@@ -60,7 +69,8 @@ def test_one_is_trained_adopted_tried_and_kept(tmp_path: Path, tiny_model: Path)
         both = rerank(run, release, encoder.open(), dev, test, ["late", "fusion"], QualityConfig(max_rerank_ms=1e-9))
         assert [row.kind for row in both.rows] == ["late interaction", "fusion of words", "fusion"]
         assert both.chosen is None and both.role is None
-        assert train_on_pairs(run, release, encoder, pairs.version, CrossRecipe(), pairs=0) == {}  # told, not failed
+        none = train_on_pairs(run, release, encoder, pairs.version, recipe, quality, pairs=0)  # told, not failed
+        assert none.refused is not None and "mine negatives before training" in none.refused.reason
         with pytest.raises(RuntimeError, match="no re-ranker is to be published"):
             keep_reranker(run, both)
         with pytest.raises(ModelError, match=r"learning.rerankers: .*is a dual encoder"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -13,14 +15,16 @@ from tiny import docstrings
 
 from flows.refresh import refresh
 from models.config import EncoderConfig
-from models.encoder import Encoder, resolve
-from models.rerank.base import Candidate, open_reranker
+from models.encoder import Encoder, Vectors, resolve
+from models.rerank.base import Candidate, open_reranker, token_encoder
+from models.rerank.late import LateInteraction
 from models.statistics import paired
 from storage.reader import Reader
 from tasks.learn.config import QualityConfig
 from tasks.learn.firststage import FirstStage, first_stage
 from tasks.learn.questions import JUDGEMENTS, QUESTIONS, QuestionSet
 from tasks.learn.rerankers import Trial, Tried, best, role_of, try_rerankers
+from tasks.learn.rerankers import _affordable as affordable
 from tasks.learn.rerankers import _missed as missed
 
 TEXTS = [text[:60] for text in docstrings()]
@@ -79,12 +83,53 @@ def test_one_that_is_too_slow_is_refused_for_that(
     trials = try_rerankers(stage(40, 1), stage(40, 2), encoder, tmp_path, slow)
     assert all("quality.max_rerank_ms allows 1e-06" in trial.row.reason for trial in trials)
     assert best(trials) is None
-    # What is too slow is judged on some of the questions, and what is not on all of them.
+    # What is too slow is judged on some of the questions, and what is not on all of them; each is timed once.
     monkeypatch.setattr("tasks.learn.rerankers.SKETCH", 10)
-    took = iter([9.0, 9.0, 1.0, 9.0])
+    took = iter([9.0, 1.0, 9.0])
     monkeypatch.setattr(FirstStage, "milliseconds", lambda *_: next(took))
     again = try_rerankers(stage(40, 1), stage(40, 2), encoder, tmp_path, QualityConfig(max_rerank_ms=5))
     assert [(trial.row.questions, trial.row.milliseconds) for trial in again] == [(10, 9), (40, 1), (10, 9)]
+    assert next(took, None) is None
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "allowed", "dev", "test"),
+    [(1, 100, 900, 900), (100, 100, 600, 900), (370, 500, 162, 648), (370, 100, 54, 54), (2_500, 100, 10, 10)],
+)
+def test_how_many_questions_are_scored_follows_from_what_one_takes(
+    milliseconds: float, allowed: float, dev: int, test: int
+) -> None:
+    many = FirstStage(["x"] * 900, [[]] * 900, [[]] * 900, [{}] * 900)
+    found = affordable(many, many, QualityConfig(max_rerank_ms=allowed), milliseconds)
+    assert [len(part.questions) for part in found] == [dev, test]
+
+
+def test_trials_say_how_far_they_are_and_score_as_one_question_after_the_other(encoder: Encoder) -> None:
+    questions = stage(30, 3)
+    late = LateInteraction(token_encoder(encoder))
+    told: list[int] = []
+    together = questions.scored(late, told.append)
+    alone = [late.rerank(*each) for each in zip(questions.questions, questions.candidates, strict=True)]
+    assert told == sorted(told) and told[-1] == 30
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert questions.ndcg([each.round(5) for each in together]).tolist() == pytest.approx(
+        questions.ndcg([each.round(5) for each in alone]).tolist()
+    )
+
+
+def test_a_passage_that_many_questions_find_is_encoded_once(encoder: Encoder) -> None:
+    read: list[str] = []
+
+    class Counted:
+        def encode_tokens(self, texts: Sequence[str], task: Literal["document", "query"]) -> list[Vectors]:
+            read.extend(texts if task == "document" else ())
+            return token_encoder(encoder).encode_tokens(texts, task)
+
+    questions = stage(30, 3)
+    questions.scored(LateInteraction(Counted()))
+    found = [candidate.text for row in questions.candidates for candidate in row]
+    assert sorted(read) == sorted(set(found)) and len(found) > 5 * len(read)
 
 
 def test_what_cannot_be_made_says_why(tmp_path: Path) -> None:
@@ -115,12 +160,16 @@ def test_a_first_stage_is_what_the_release_answers_judged_by_content(tmp_path: P
     judgements = pl.DataFrame(rows, schema=JUDGEMENTS, orient="row")
     asked = QuestionSet("s", "test", "target", "notes", questions, judgements)
     reader, encoder = Reader.open(config.store.uri), resolve(EncoderConfig(name="stub")).open()
-    found = first_stage(reader, encoder, asked, depth=5)
+    found = first_stage(reader, encoder, [asked], depth=5)
     assert found.questions == ["The anchor of row 0", "The buoy of row 0"]
     assert found.ndcg().tolist() == [1, 1]
     assert found.ndcg([-np.arange(len(each), dtype=float) for each in found.candidates]).tolist() == [1, 1]
     # It is searched by vectors, and still every candidate is weighed by its words too.
     assert all(each.dense is not None and each.words is not None for row in found.candidates for each in row[:1])
-    both = FirstStage.joined([found, found])
+    both = first_stage(reader, encoder, [asked, asked], depth=5)
+    assert both == FirstStage.joined([found, found])
+    assert first_stage(reader, encoder, [asked, asked, asked], depth=5, most=4) == FirstStage.joined([found] * 3).some(
+        4
+    )
     assert both.questions == found.questions * 2 and both.some(2).questions == [found.questions[0], found.questions[1]]
     assert both.some(9) is both
