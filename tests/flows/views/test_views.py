@@ -153,6 +153,21 @@ def test_a_plan_tells_documents_by_cause_and_what_they_cost() -> None:
     assert "1,000  unchanged" in told
 
 
+def test_the_rows_of_a_plan_add_up_where_all_is_written_anew() -> None:
+    told = drawn(plan_view(forecast(causes={"encoder": 990, "rules": 10})))
+    assert [line.split()[0] for line in told.splitlines() if line.strip()[:1].isdigit()] == ["10", "990", "0"]
+
+
+def test_what_is_told_beside_a_good_outcome_is_shown_and_the_outcome_is_told_once() -> None:
+    stale = "1 document is stale: its last version stays"
+    for message in ("release 4 is published", "nothing changed: 0 chunks embedded"):
+        assert message not in drawn(refresh_view(result(Outcome.PUBLISHED, message=message)))
+        told = drawn(refresh_view(result(Outcome.PUBLISHED, message=f"{message}; {stale}")))
+        assert stale in told and message not in told
+    told = drawn(plan_view(forecast(message=f"a refresh would embed 1,012 chunks and re-use 3; {stale}")))
+    assert stale in told and "would embed" not in told
+
+
 def test_a_plan_names_a_cause_that_it_does_not_know() -> None:
     assert "7  eclipse" in drawn(plan_view(forecast(causes={"eclipse": 7})))
 
