@@ -61,7 +61,7 @@ def maintain(config: Config, *, trigger: str = "manual", console: Progress | Non
         before = volume(store)
         with run.clock.stage("clean_up"):
             released = let_go(store, config.releases, torn=True)
-            keep_small(store)
+            keep_small(store, purge=True)
         after = volume(store)
         run.counts = {"released": released} | ({} if before is None or after is None else {"freed": before - after})
         run.base = Releases(store).newest()

@@ -9,7 +9,9 @@ from tasks.tally import Preparation
 
 __all__ = ["CHANGED", "CHANGES", "named"]
 
-CHANGES = ("+", "~", ">", "-", "!", "=")  # added, changed, moved, deleted, refused or stale, a duplicate
+# Refused or stale, deleted, changed, moved, added, a duplicate: what somebody may have to act on comes first, since the
+# first of a long list alone are shown.
+CHANGES = ("!", "-", "~", ">", "+", "=")
 # Columns of what `named` gives.
 CHANGED = dict.fromkeys(["change", "source", "document", "rule", "reason"], pl.String)
 _FATE = dict.fromkeys(["key", "source", "id", "cause"], pl.String)

@@ -191,7 +191,7 @@ def _facts(done: Preparation) -> dict[str, Any]:
 
 
 def _verdict(verdict: BatchVerdict) -> dict[str, Any]:
-    names = ("per_row", "rows", "missing", "unexpected", "samples", "observed", "success")
+    names = ("per_row", "rows", "missing", "unexpected", "samples", "documents", "observed", "success")
     told = [{"rule": one.rule.name} | {name: getattr(one, name) for name in names} for one in verdict.outcomes]
     return {"rows": verdict.rows, "refused": verdict.refused, "failures": verdict.failures, "outcomes": told}
 
@@ -202,8 +202,9 @@ def _planned(
     rules = {rule.name: rule for rule in suite.rules}
     verdict = facts["verdict"]
     if verdict is not None:
-        rows = [{**one, "rule": rules[one["rule"]], "samples": tuple(one["samples"])} for one in verdict["outcomes"]]
-        outcomes = tuple(Outcome(**row) for row in rows)
+        lists = ("samples", "documents")
+        rows = [one | {name: tuple(one[name]) for name in lists} for one in verdict["outcomes"]]
+        outcomes = tuple(Outcome(**row | {"rule": rules[row["rule"]]}) for row in rows)
         verdict = BatchVerdict(verdict["rows"], verdict["refused"], tuple(verdict["failures"]), outcomes)
     reading = Reading(
         at.spill("read"),

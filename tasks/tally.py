@@ -58,13 +58,8 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     """
     ledger = context.ledger()
     after = done.deduplicated.after
-    indexed = after.filter(pl.col("duplicate_of").is_null()).select("key")
-    schema = {"key": pl.String, "cause": pl.String}
-    # Inner: of the indexed documents those that were accepted now, of the accepted those that are no duplicates.
-    fates = indexed.join(done.validated.accepted.frame(list(schema), dict(schema)), on="key", how="inner")
-    found = dict(fates.group_by("cause").len().iter_rows())
-    # Semi, for the same reason: a document that moved and now duplicates another is counted as a duplicate.
-    moved = indexed.join(done.deduplicated.moved, on="key", how="semi").height
+    indexed = _indexed(done)
+    found, moved = _fates(done)
     unlisted = done.plan.kept.height
     stale = done.deduplicated.stale.height
     # Rows in quarantine, less those of documents of which the index has a version: one row, one place.
@@ -98,6 +93,21 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     }
 
 
+def _indexed(done: Preparation) -> pl.DataFrame:
+    """Keys of the documents that are in the index afterwards: all but the duplicates."""
+    return done.deduplicated.after.filter(pl.col("duplicate_of").is_null()).select("key")
+
+
+def _fates(done: Preparation) -> tuple[dict[str, int], int]:
+    """Of the indexed documents, why they were accepted now, how many a cause; and how many of them moved."""
+    indexed, schema = _indexed(done), {"key": pl.String, "cause": pl.String}
+    # Inner: of the indexed documents those that were accepted now, of the accepted those that are no duplicates.
+    fates = indexed.join(done.validated.accepted.frame(list(schema), dict(schema)), on="key", how="inner")
+    # Semi, for the same reason: a document that moved and now duplicates another is counted as a duplicate.
+    moved = indexed.join(done.deduplicated.moved, on="key", how="semi").height
+    return dict(fates.group_by("cause").len().sort("cause").iter_rows()), moved
+
+
 def _outdated(ledger: pl.DataFrame, changes: ChunkChanges) -> int:
     # Ledger rows of documents all of whose chunks go; those of the others are deleted one by one, in `outdated`.
     dropped = ledger.join(changes.dropped.to_frame("key"), on="key", how="semi")
@@ -105,8 +115,11 @@ def _outdated(ledger: pl.DataFrame, changes: ChunkChanges) -> int:
 
 
 def causes(context: Context, done: Preparation) -> dict[str, int]:
-    """Say why there is work: documents a cause, and those written anew for another encoder, chunker or precision."""
-    found = {name: count for name, count in done.validated.causes.items() if count}
+    """Say why there is work: documents a cause, and those written anew for another encoder, chunker or precision.
+
+    A document that duplicates another is told as that alone, and a new one that moved both as new and as moved.
+    """
+    found, moved = _fates(done)
     base = context.base
     if base is not None and done.changes.rechunks_all:
         name = "chunker"
@@ -120,7 +133,7 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
             cut = cut.join(accepted, on="key", how="anti")
         found["rebuild" if context.rebuild else name] = cut.height
     extra = {
-        "moved": done.deduplicated.moved.height,
+        "moved": moved,
         "deleted": done.deduplicated.deleted.height,
         "stale": done.deduplicated.stale.height,
         "refused": done.validated.refused.height - len(done.validated.stale),

@@ -293,14 +293,20 @@ def _empty(value: Any) -> bool:
 
 def _short(value: Any, length: int = 80) -> str:
     """Write a value on one line."""
-    text = clean("" if value is None else _value(value))
-    return text if len(text) <= length else text[: length - 4] + " ..."
+    return _cut(clean("" if value is None else _value(value)), length)
 
 
 def _first(message: str, length: int = 100) -> str:
     """The first line of a message, cut where it is long; `show` has all of it."""
-    line = (message.splitlines() or [""])[0]
-    return line if len(line) <= length else line[: length - 4] + " ..."
+    return _cut((message.splitlines() or [""])[0], length)
+
+
+def _cut(text: str, length: int) -> str:
+    """Shorten a text between two words, or within one that is longer than all the room."""
+    if len(text) <= length:
+        return text
+    room = text[: length - 3]
+    return f"{room.rpartition(' ')[0] or room[:-1]} ..."
 
 
 def _nothing(what: str, commands: Sequence[str]) -> RenderableType:

@@ -50,6 +50,12 @@ CAUSES = {
     "moved-chunks": "chunks that move with their document",
 }
 CHUNKS = ("moved-chunks",)
+AS_THEY_WERE = ("rules", "encoder", "chunker", "precision", "bridge", "rebuild", "stale")
+# What a message begins with that the lines below it say by themselves.
+PLAIN = re.compile(
+    r"^(?:release \d+ is published|nothing changed: 0 chunks embedded|nothing to do: a refresh would embed 0 chunks"
+    r"|a refresh would embed [\d,]+ chunks and re-use [\d,]+)(?:[;:] |$)"
+)
 NAMED = 20  # documents that a plan names unasked
 SIGNS = {"+": "green", "~": "yellow", ">": "cyan", "-": "red", "!": "red", "=": "dim"}
 HOLD = 'tidemark hold "why"'
@@ -60,12 +66,13 @@ def plan_view(found: Forecast) -> RenderableType:
     """Draw what a refresh would do."""
     base = "the first release" if found.release is None else f"on top of release {found.release}"
     causes = table("documents", "why", right=(0,))
-    # A moved document is new at its new place; it is told once, as moved.
+    # A moved document is new at its new place; it is told once, as moved. So that the rows add up, what is written
+    # anew although it is as it was is not told once more as unchanged.
     why = found.causes | {"new": found.causes.get("new", 0) - found.causes.get("moved", 0)}
     for name in (*CAUSES, *(name for name in why if name not in CAUSES)):
         if why.get(name, 0) > 0 and name not in CHUNKS:
             causes.add_row(f"{why[name]:,}", CAUSES.get(name, name))
-    same = found.counts.get("unchanged", 0)
+    same = max(0, found.counts.get("unchanged", 0) - sum(why.get(name, 0) for name in AS_THEY_WERE))
     causes.add_row(Text(f"{same:,}", style="dim"), Text("unchanged", style="dim"))
     counts = found.counts
     costs = [
@@ -224,10 +231,10 @@ def audit_view(result: AuditResult) -> RenderableType:
 
 
 def _message(message: str, outcome: Outcome) -> list[RenderableType]:
-    """Draw what a run says, where it says more than its outcome."""
-    if not message or outcome in {Outcome.PUBLISHED, Outcome.UNCHANGED}:
-        return []
-    return [Text(clean(message), style=COLOURS[outcome])]
+    """Draw what a run says, where it says more than its outcome: alarms, stale documents, what would come back."""
+    well = outcome in {Outcome.PUBLISHED, Outcome.UNCHANGED}
+    said = PLAIN.sub("", message) if well else message
+    return [Text(clean(said), style="yellow" if well else COLOURS[outcome])] if said else []
 
 
 def _passed(passed_over: Mapping[str, Mapping[str, int]]) -> list[RenderableType]:

@@ -11,12 +11,13 @@ import orjson
 import polars as pl
 
 from storage.errors import SourceFailed, TidemarkError, summary
-from storage.sources.base import DOCUMENTS, LISTING, OPTIONAL, Source
+from storage.sources.base import DOCUMENTS, LISTING, Source
 
 __all__ = ["CheckedSource", "called"]
 
 _END: Any = object()
-_NULL = (*OPTIONAL, "bytes")  # what may be left out
+# What a frame of each method has to have; every other column may be left out.
+_NEEDED = {"list()": ("id", "revision"), "read(ids)": ("id", "text")}
 
 
 @contextmanager
@@ -45,6 +46,9 @@ def called(name: str, what: str, doing: Callable[[], str] = str) -> Iterator[Non
 
 class CheckedSource:
     """The source that a class of the user's made; rows that are wrong by themselves get a problem.
+
+    Its frames need `id` and `revision` in a listing, and `id` and `text` as documents; what else they lack is null, and
+    a document without a revision has the listed one.
 
     Args:
         source: The source.
@@ -98,7 +102,7 @@ class CheckedSource:
     def _shaped(self, part: pl.DataFrame, shape: pl.Schema, method: str) -> pl.DataFrame:
         """Bring a frame to the columns and types of a shape."""
         where = f"source {self.name!r}: a frame of {self._kind}.{method}"
-        lacking = [name for name in shape if name not in (*part.columns, *_NULL)]
+        lacking = [name for name in _NEEDED[method] if name not in part.columns]
         if lacking:
             raise SourceFailed(
                 f"{where} has no column {lacking[0]!r}; its columns: {', '.join(part.columns) or 'none'}"
@@ -150,7 +154,6 @@ def _judged(frame: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.col("metadata"))
         .alias("metadata"),
         pl.col("queries").fill_null([]),
-        pl.col("revision").fill_null(""),
     )
 
 

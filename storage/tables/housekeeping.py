@@ -35,8 +35,13 @@ _YOUNG = timedelta(hours=1)
 _CROWDED, _YOUNGEST = 1_000, timedelta(minutes=5)
 
 
-def keep_small(store: Store) -> None:
+def keep_small(store: Store, *, purge: bool = False) -> None:
     """Compact the record tables and free their old versions, once there is enough to do; the caller holds the lease.
+
+    Args:
+        store: The store.
+        purge: Do it however little there is to do, and take deleted rows out of the files: without that they stay
+            readable there as long as other rows of their file live.
 
     What costs is done once in some sixteen nights and is bounded by what these left: an ordinary night pays for a look
     at each table. Readers, and runs that record without a lease, go on meanwhile. Whatever fails, because somebody
@@ -44,22 +49,23 @@ def keep_small(store: Store) -> None:
     """
     for name in (*_TABLES, *(name for name in store.tables() if name.startswith(PREFIX))):
         try:
-            _tidy(store, name)
+            _tidy(store, name, purge=purge)
         except faults() as error:
             logger.info("table %s is tidied the next night: %s", name, error)
 
 
-def _tidy(store: Store, name: str) -> None:
+def _tidy(store: Store, name: str, *, purge: bool) -> None:
     table = store.find(name)
     if table is None:
         return
     fragments = len(table.get_fragments())
     written = table.version - int(table.config().get(_MARK, 0))
-    if fragments <= _FRAGMENTS + table.count_rows() // _ROWS and written <= _VERSIONS:
+    if not purge and fragments <= _FRAGMENTS + table.count_rows() // _ROWS and written <= _VERSIONS:
         return
     if name == "leases":
         _forget(table)
-    table.optimize.compact_files(target_rows_per_fragment=_ROWS)
+    spared = 0.0 if purge else 0.1  # share of deleted rows that a file may keep
+    table.optimize.compact_files(target_rows_per_fragment=_ROWS, materialize_deletions_threshold=spared)
     table = store.open(name)
     # The mark comes first: a kill after it costs old files their place until the next time, and no row anything.
     table.update_config({_MARK: str(table.version)})

@@ -88,7 +88,8 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
     broken = candidates.filter(pl.col("problem").is_not_null())
     if broken.height:
         yield _unread(broken)
-    wanted = candidates.filter(pl.col("problem").is_null()).select("id", "key", "row", "occurrence")
+    listed = pl.col("revision").alias("listed")
+    wanted = candidates.filter(pl.col("problem").is_null()).select("id", "key", "row", "occurrence", listed)
     if wanted.is_empty():
         return
     asked = wanted.select("id").unique(maintain_order=True).with_row_index("at")
@@ -103,9 +104,16 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
         frame = frame.drop("at").with_columns(nth.cast(pl.Int64).alias("occurrence"))
         np.add.at(met, at, 1)
         # `wanted` holds one row an occurrence that is a candidate. Inner: of an id's rows, those that the plan did not
-        # ask for are as they were, or held.
-        yield frame.join(wanted, on=["id", "occurrence"], how="inner", maintain_order="left").with_columns(
-            pl.lit(source.name).alias("source"), pl.col("problem").is_not_null().alias("passing")
+        # ask for are as they were, or held. A source that names no revision as it reads has read what it listed, or
+        # something newer, which the next listing tells.
+        yield (
+            frame.join(wanted, on=["id", "occurrence"], how="inner", maintain_order="left")
+            .with_columns(
+                pl.coalesce("revision", "listed").alias("revision"),
+                pl.lit(source.name).alias("source"),
+                pl.col("problem").is_not_null().alias("passing"),
+            )
+            .drop("listed")
         )
     # Rows that were listed oftener than read. Left: each row of `wanted` has the count of its id.
     counts = asked.with_columns(pl.Series("met", met, dtype=pl.Int64))

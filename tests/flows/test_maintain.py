@@ -20,6 +20,7 @@ from flows.rollback import rollback
 from storage.errors import InputError
 from storage.pinned import Pinned
 from storage.reader import Reader
+from storage.tables import housekeeping
 from storage.tables.releases import Releases
 from storage.tables.runs import Runs
 from storage.tables.store import Store
@@ -39,6 +40,24 @@ def test_what_nothing_needs_goes_and_readers_see_what_they_saw(config: Config) -
     assert (row["base"], row["release"], row["counts"]["released"]) == (2, 2, 1)
     with pytest.raises(InputError, match="no longer kept"):
         rollback(config, 1)
+
+
+def test_a_document_is_gone_from_all_files_once_everything_was_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {"secret.md": prose("xyzzycanary"), "torn.md": b"caf\xe9 xyzzycanary, a text that is torn."}
+    config = configure(tmp_path, {f"{word}.md": prose(word) for word in ("anchor", "buoy")} | secrets)
+    assert refresh(config).counts["quarantined"] == 1
+    save(tmp_path / "notes", dict.fromkeys(secrets))
+    refresh(config, rebuild=True)
+    # A day later.
+    monkeypatch.setattr(housekeeping, "_YOUNG", timedelta(0))
+    few = publish.ReleasesConfig.model_construct(keep=1, cleanup_after_days=0)
+    maintain(config.model_copy(update={"releases": few}))
+    files = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert [path for path in files if b"xyzzycanary" in path.read_bytes()] == []
+    assert any(b"buoy" in path.read_bytes() for path in files)
+    assert audit(config).ok
 
 
 def lost(tag: Path) -> None:

@@ -17,8 +17,8 @@ FILES = {"r.pdf": "x", "s.pdf": "x", "t.docx": "x", "noext": "x", ".hidden.md": 
 def test_a_first_release_of_nothing_waits_and_says_what_was_passed_over(tmp_path: Path) -> None:
     config = configure(tmp_path, FILES)
     said = (
-        "the first release would hold no document: source 'notes' lists nothing and passes over 2 unknown suffix .pdf, "
-        "1 hidden, 1 no known suffix, 1 unknown suffix .docx"
+        "the first release would hold no document: source 'notes' lists nothing and passes over "
+        "3 unknown suffix (.pdf 2, .docx 1), 1 hidden, 1 no known suffix"
     )
     forecast, waits = plan(config), night(config)
     for found in (forecast, waits):

@@ -75,8 +75,8 @@ def test_a_plan_names_every_document_that_changes(tmp_path: Path) -> None:
     save(notes, {"bad.md": "\x01", "anchor.md": ""})
     told = {(each["change"], each["document"]): each for each in plan(config).documents}
     assert list(told) == [
-        *[("+", "new.md"), ("~", "dock.md"), (">", "moved.md"), ("-", "chart.md")],
-        *[("!", "anchor.md"), ("!", "bad.md"), ("=", "ebb2.md")],
+        *[("!", "anchor.md"), ("!", "bad.md"), ("-", "chart.md"), ("~", "dock.md")],
+        *[(">", "moved.md"), ("+", "new.md"), ("=", "ebb2.md")],
     ]
     assert told[">", "moved.md"]["reason"] == "from buoy.md"
     assert told["=", "ebb2.md"]["reason"] == "the same as ebb.md"
@@ -94,6 +94,7 @@ def test_a_plan_says_what_would_undo_a_rollback_and_ends_as_the_refresh_where_as
     assert tidemark(tmp_path, "refresh").exit_code == 0
     assert tidemark(tmp_path, "rollback").exit_code == 0
     found = told(tmp_path, "plan")
+    assert "this would publish again what it took back" in " ".join(tidemark(tmp_path, "plan").stdout.split())
     assert "release 3 gives release 1 back, and this would publish again what it took back" in found["message"]
     assert [each["document"] for each in found["documents"]] == ["c.md"]
     save(tmp_path / "notes", {"n0.md": None, "n1.md": None, "c.md": None})

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from storage.hashing import fingerprint
 from tasks.curate.validation.expectations import import_gx, quiet
 from tasks.curate.validation.rules import Rule, shorten
 from tasks.curate.validation.validator import BatchVerdict, Outcome
@@ -25,6 +27,7 @@ FETCHED: Final = re.compile(
 SCRIPTS: Final = re.compile(r"<script\b.*?</script>", re.DOTALL)
 FOOTER: Final = re.compile(r"<footer\b.*?</footer>", re.DOTALL)
 URL: Final = re.compile(r"url\(['\"]?https?://[^)]*\)")
+SHOWN: Final = "<!-- shows {} -->\n"
 STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; margin: 0 auto; max-width: 1300px; padding: 1rem 2rem; }
 table { border-collapse: collapse; width: 100%; margin: .3rem 0 1rem; }
@@ -51,6 +54,9 @@ body > .container-fluid > .row { display: flex; gap: 2rem; }
 def write_docs(folder: Path, verdict: BatchVerdict, run: str, now: datetime) -> Path:
     """Write what Great Expectations found in a run as one page that fetches nothing.
 
+    A page that shows the same already stays as it is, with the run that was the first to find it: to draw one needs
+    Great Expectations, which a refresh that takes a plan over has no other use for.
+
     Args:
         folder: Where to write; made if it does not exist. Best one a run.
         verdict: Of `tasks.curate.validation.validator.Validator.verdict`.
@@ -60,10 +66,27 @@ def write_docs(folder: Path, verdict: BatchVerdict, run: str, now: datetime) -> 
     Returns:
         Path of the page.
     """
-    page = folder / "index.html"
+    page, mark = folder / "index.html", SHOWN.format(fingerprint(shown(verdict)))
+    # The last bytes: a page that was torn has none.
+    if page.is_file() and page.read_bytes().endswith(mark.encode()):
+        return page
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it quotes what was refused, which is for nobody else
-    page.write_text(offline(render(verdict, run, now)), encoding="utf-8")
+    page.write_text(f"{offline(render(verdict, run, now))}\n{mark}", encoding="utf-8")
     return page
+
+
+def shown(verdict: BatchVerdict) -> list[Any]:
+    """Everything that a page shows but for the name and the time of its run."""
+    told = [
+        [heading(outcome), outcome.success, outcome.unexpected, summary(outcome) if changes(outcome) else None]
+        for outcome in verdict.outcomes
+    ]
+    return [version("great-expectations"), STYLE, told]
+
+
+def changes(outcome: Outcome) -> bool:
+    """Whether the number of rows that were judged makes a difference to what is shown: not where none failed."""
+    return not outcome.per_row or bool(outcome.unexpected) or 0 < outcome.missing < outcome.rows
 
 
 def render(verdict: BatchVerdict, run: str, now: datetime) -> str:
@@ -85,7 +108,7 @@ def render(verdict: BatchVerdict, run: str, now: datetime) -> str:
                 expectation_config=ExpectationConfiguration(
                     outcome.rule.expectation,
                     escaped(dict(outcome.rule.kwargs)),
-                    description=escaped(f"{outcome.rule.name}: {spelled(outcome)}{role(outcome.rule)}{named(outcome)}"),
+                    description=escaped(heading(outcome)),
                 ),
                 result=summary(outcome),
             )
@@ -133,6 +156,11 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "unexpected_percent": 100 * outcome.unexpected / judged if judged else 0.0,
         "partial_unexpected_list": escaped(outcome.samples),
     }
+
+
+def heading(outcome: Outcome) -> str:
+    """The line above what a rule found."""
+    return f"{outcome.rule.name}: {spelled(outcome)}{role(outcome.rule)}{named(outcome)}"
 
 
 def spelled(outcome: Outcome) -> str:

@@ -153,6 +153,21 @@ def test_a_plan_tells_documents_by_cause_and_what_they_cost() -> None:
     assert "1,000  unchanged" in told
 
 
+def test_the_rows_of_a_plan_add_up_where_all_is_written_anew() -> None:
+    told = drawn(plan_view(forecast(causes={"encoder": 990, "rules": 10})))
+    assert [line.split()[0] for line in told.splitlines() if line.strip()[:1].isdigit()] == ["10", "990", "0"]
+
+
+def test_what_is_told_beside_a_good_outcome_is_shown_and_the_outcome_is_told_once() -> None:
+    stale = "1 document is stale: its last version stays"
+    for message in ("release 4 is published", "nothing changed: 0 chunks embedded"):
+        assert message not in drawn(refresh_view(result(Outcome.PUBLISHED, message=message)))
+        told = drawn(refresh_view(result(Outcome.PUBLISHED, message=f"{message}; {stale}")))
+        assert stale in told and message not in told
+    told = drawn(plan_view(forecast(message=f"a refresh would embed 1,012 chunks and re-use 3; {stale}")))
+    assert stale in told and "would embed" not in told
+
+
 def test_a_plan_names_a_cause_that_it_does_not_know() -> None:
     assert "7  eclipse" in drawn(plan_view(forecast(causes={"eclipse": 7})))
 
@@ -211,6 +226,13 @@ def test_documents_are_those_indexed_and_the_others_are_told_apart() -> None:
         ["listed", "1011"],
         ["refused", "4"],
     ]
+
+
+def test_a_long_message_is_cut_between_words_and_a_long_word_within() -> None:
+    row = {"run": "r", "kind": "refresh", "started": NOW, "seconds": {}, "outcome": "held", "release": 1}
+    for message, cut in (("since eleven " * 9, "since eleven since ..."), ("x" * 120, f"{'x' * 96} ...")):
+        told = " ".join(drawn(runs_view([row | {"message": message}]), 300).split())
+        assert told.endswith(cut)
 
 
 def test_a_first_build_shares_and_later_ones_re_use() -> None:

@@ -80,6 +80,16 @@ def test_a_document_that_is_wrong_costs_itself(change: dict[str, Any], why: str 
     assert told(Own(read=change)) == {"a1": why, "b1": None, "c1": None}
 
 
+def test_a_document_without_a_revision_has_the_listed_one() -> None:
+    source = Own({"revision": ["4", "5", "6"]})
+    source.read = lambda ids: iter([pl.DataFrame({"id": ids, "text": [f"The tide of {id}." for id in ids]})])  # type: ignore[method-assign]
+    wrapped = checked(source)
+    (frame,) = readings(wrapped, listing(wrapped))
+    assert frame.select("id", "revision", "title", "metadata", "queries", "problem").rows() == [
+        (id, revision, None, "{}", [], None) for id, revision in zip(IDS, ("4", "5", "6"), strict=True)
+    ]
+
+
 def raising(error: BaseException) -> Any:
     def after() -> None:
         raise error

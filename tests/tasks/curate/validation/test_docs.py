@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tasks.curate.validation.docs import write_docs
 from tasks.curate.validation.rules import Rule
@@ -65,4 +67,22 @@ def test_the_page_is_the_only_file(tmp_path: Path) -> None:
 
 def test_a_run_id_that_reads_as_a_time_in_an_impossible_zone_is_only_a_name(tmp_path: Path) -> None:
     for run in ("20261123-231045-999999", "20261123-231045-2e9999"):
-        assert run in write_docs(tmp_path, verdict(), run, NOW).read_text(encoding="utf-8")
+        assert run in write_docs(tmp_path / run, verdict(), run, NOW).read_text(encoding="utf-8")
+
+
+def test_a_page_is_drawn_anew_only_where_it_would_show_something_else(tmp_path: Path) -> None:
+    def shown(run: str, **changed: Any) -> bool:
+        first, *others = verdict().outcomes
+        outcomes = (replace(first, **changed), *(replace(one, rows=one.rows + 1) for one in others[1:]))
+        return run in write_docs(tmp_path, BatchVerdict(11, 4, (), outcomes), run, NOW).read_text(encoding="utf-8")
+
+    clean = {"unexpected": 0, "missing": 0, "samples": (), "documents": (), "success": True}
+    assert shown("run-1", **clean)
+    assert not shown("run-2", **clean, rows=2_000)
+    assert shown("run-3")
+    assert not shown("run-4")
+    assert shown("run-5", rows=11)
+    assert shown("run-6", documents=("notes/c.md",))
+    page = tmp_path / "index.html"
+    page.write_bytes(page.read_bytes()[:-1])  # as a process leaves it that was killed as it wrote
+    assert shown("run-7", documents=("notes/c.md",))
