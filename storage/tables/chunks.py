@@ -12,10 +12,11 @@ import polars as pl
 import pyarrow as pa
 
 from storage.tables.columns import key_field, strings
+from storage.tables.keys import filter_in
 from storage.tables.offsets import rows_at
 from storage.tables.origins import written_since
 from storage.tables.roles import Precision
-from storage.tables.store import Store, filter_in, stream
+from storage.tables.store import Store, stream
 from storage.tables.vectors import as_vectors
 
 __all__ = ["PLACE", "UNITS", "ChunkTable", "Span", "Unit", "append", "chunks_schema", "delete", "reset"]

@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 
 from storage.tables.columns import TIME, key_field, strings
-from storage.tables.store import Store, filter_in, read, stream
+from storage.tables.keys import filter_in
+from storage.tables.store import Store, read, stream
 
 __all__ = ["DOCUMENTS", "EMPTY_LEDGER", "LEDGER", "TABLE", "DocumentTable", "append", "delete", "reset"]
 

@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 
 from storage.arrow import spare_pandas
 from storage.errors import TableMissing, faults
+from storage.tables.keys import filter_in
 
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Store", "filter_in", "pick", "read", "stream"]
+__all__ = ["Store", "pick", "read", "stream"]
 
 AHEAD = 8 * 2**20  # bytes
 
@@ -31,7 +32,6 @@ os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 # Building an index reads the vectors too, and has no argument for it.
 os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
 
-_HEX = re.compile(r"[0-9a-f]+")
 _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
 # What Lance says of a file that an object store did give, as it is.
 _DAMAGED = re.compile(r"file size is too small|invalid (?:format|magic)|protobuf|logical type|corrupt", re.IGNORECASE)
@@ -330,7 +330,7 @@ def stream(
         table: The table.
         columns: Which columns; all if None.
         rows: Rows a batch, at most. Lance holds several batches at once; larger ones of vectors are no faster.
-        where: A filter, of `filter_in`.
+        where: A filter, of `storage.tables.keys.filter_in`.
         fragments: Parts of the table to read; all if None.
     """
     scanner = table.scanner(
@@ -343,16 +343,3 @@ def stream(
         fragments=fragments,
     )
     yield from scanner.to_batches()
-
-
-def filter_in(column: str, keys: Iterable[str]) -> str:
-    """A filter on hash columns; only hexadecimal text gets in, so nothing that a user wrote can.
-
-    Raises:
-        ValueError: A key is not hexadecimal.
-    """
-    checked = list(keys)
-    for key in checked:
-        if not _HEX.fullmatch(key):
-            raise ValueError(f"filter on {column!r}: {key!r} is not a hash")
-    return f"{column} IN ({','.join(repr(key) for key in checked)})" if checked else "false"

@@ -15,7 +15,8 @@ import pytest
 from storage.errors import InputError
 from storage.hashing import digest
 from storage.tables.columns import key_field
-from storage.tables.store import Store, filter_in, pick, read
+from storage.tables.keys import filter_in
+from storage.tables.store import Store, pick, read
 from storage.tables.tags import tags_of
 
 SCHEMA = pa.schema([key_field("key", pa.string()), pa.field("n", pa.int64())])
