@@ -269,7 +269,7 @@ def drill(aged: Path, place: Path, rounds: int) -> None:
 
 def test_no_new_file_holds_what_was_damaged(aged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proof, "NIGHTS", NEVER)
-    drill(aged, tmp_path, 3)
+    drill(aged, tmp_path, 2)
 
 
 @pytest.mark.slow
