@@ -177,7 +177,7 @@ def test_a_vector_that_only_an_earlier_release_holds_is_proved_before_it_is_used
     with monkeypatch.context() as patch:
         patch.setattr(building, "FRAGMENTS", 1)
         patch.setattr(building, "PARTS", 1)
-        change(folder, {"leaver.md": None})
+        change(folder, {"leaver.md": None, "merged.md": prose("merged", 4)})
         assert refresh(config).outcome == "published"
     _, release = latest(config)
     assert f"data/{file.name}" not in release.digests[name]  # compacted away, and kept by earlier releases
@@ -269,7 +269,7 @@ def drill(aged: Path, place: Path, rounds: int) -> None:
 
 def test_no_new_file_holds_what_was_damaged(aged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proof, "NIGHTS", NEVER)
-    drill(aged, tmp_path, 3)
+    drill(aged, tmp_path, 2)
 
 
 @pytest.mark.slow
