@@ -26,16 +26,22 @@ def import_lancedb() -> Any:
 
     LanceDB needs the data classes of that client alone, but they lie in a package whose first file imports forty
     classes of remote calls, and pydantic compiles every signature in them. A package without that file stands in for
-    it meanwhile; whoever imports the client later gets the whole one.
+    it meanwhile; whoever imports the client later gets the whole one. The two hundred data classes, too, pydantic
+    compiles only once they are used.
     """
+    from pydantic import BaseModel
+
     spec = None
     if "lancedb" not in sys.modules and _CLIENT not in sys.modules:
         spec = importlib.util.find_spec(_CLIENT)
     if spec is not None:
         sys.modules[_CLIENT] = importlib.util.module_from_spec(spec)
+    usual = BaseModel.model_config
+    BaseModel.model_config = {**usual, "defer_build": True}  # what is defined meanwhile inherits it
     try:
         import lancedb
     finally:
+        BaseModel.model_config = usual
         if spec is not None:
             del sys.modules[_CLIENT]
     return lancedb

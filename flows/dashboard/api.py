@@ -37,11 +37,14 @@ def connected(folder: Path) -> bool:
             logger.warning("%s = %s %s: this run is recorded in the store alone", VARIABLE, redacted(given), wrong)
         return wrong is None
     from flows.services.place import Services, client_settings, direct
-    from flows.services.processes import find
 
     services = Services.at(folder)
+    if services is None:
+        return False
+    from flows.services.processes import find
+
     # Whoever took the port of a server that was killed must not be told its password.
-    if services is None or not any(each.role == "server" for each in find(services.home)):
+    if not any(each.role == "server" for each in find(services.home)):
         return False
     os.environ.update(direct(os.environ))
     if not answers(f"{services.url}/api"):
