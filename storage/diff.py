@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Difference", "between", "compare", "diff"]
 
 COLUMNS = ["key", "source", "id", "content_hash", "record_hash"]
-FACTS = ("space", "chunker", "code")
+FACTS = ("space", "chunker", "code", "config")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Difference:
         metadata: Documents whose title or metadata alone differ.
         moved: Documents that have another id or source in `b`: source, document, and `before`.
         removed: Documents that only `a` has.
-        facts: What differs beside the documents (space, chunker, code, `config.section.key`): value in `a`, in `b`.
+        facts: What differs beside the documents (space, chunker, `code.library`, `config.section.key`): both values.
     """
 
     a: int
@@ -70,11 +70,12 @@ def between(first: Pinned, second: Pinned) -> Difference:
     """Compare two releases that are open already."""
     documents = compare(first.documents.ledger(COLUMNS), second.documents.ledger(COLUMNS))
     before, after = first.release.to_dict(), second.release.to_dict()
-    facts = {name: (before.get(name), after.get(name)) for name in FACTS if before.get(name) != after.get(name)}
-    ours, theirs = _flat(before.get("config") or {}, "config"), _flat(after.get("config") or {}, "config")
-    for name in sorted({*ours, *theirs}):
-        if ours.get(name) != theirs.get(name):
-            facts[name] = (ours.get(name), theirs.get(name))
+    facts: dict[str, tuple[Any, Any]] = {}
+    for fact in FACTS:
+        ours, theirs = _flat(before.get(fact) or {}, fact), _flat(after.get(fact) or {}, fact)
+        for name in sorted({*ours, *theirs}):
+            if ours.get(name) != theirs.get(name):
+                facts[name] = (ours.get(name), theirs.get(name))
     return Difference(a=first.release.seq, b=second.release.seq, **documents, facts=facts)
 
 

@@ -18,7 +18,7 @@ __all__ = ["NAMED", "altered", "settings", "sources"]
 
 NAMED = 10  # documents of a kind that are named
 SETTINGS = 12
-DULL = ("code",)  # versions of the program and of libraries; `diff` shows them
+DULL = "code."  # versions of the program and of libraries; `diff` shows them
 
 
 def altered(difference: Difference, before: Pinned, after: Pinned) -> tuple[Alteration, ...]:
@@ -34,7 +34,7 @@ def altered(difference: Difference, before: Pinned, after: Pinned) -> tuple[Alte
 
 def settings(difference: Difference) -> tuple[tuple[str, str, str], ...]:
     """What differs beside the documents: name, value before and now."""
-    told = redact({name: list(pair) for name, pair in difference.facts.items() if name not in DULL})
+    told = redact({name: list(pair) for name, pair in difference.facts.items() if not name.startswith(DULL)})
     named = sorted(told.items())[:SETTINGS]
     return tuple((say(name), _value(before), _value(after)) for name, (before, after) in named)
 

@@ -15,6 +15,10 @@ def test_conditions_of_a_command_line_are_gathered_by_column() -> None:
     }
     assert parse([]) == {}
     assert parse(["document="]) == {"document": [""]}
+    assert parse(["source = 'docs'", 'document="it\'s.md"', "document='"]) == {
+        "source": ["docs"],
+        "document": ["it's.md", "'"],
+    }
 
 
 @pytest.mark.parametrize(
