@@ -20,7 +20,7 @@ _FIRST = 1  # what stores had that say nothing of a format
 _BORN = "new"
 _FAR = 100  # formats
 
-FORMAT = 3  # the number of the last migration
+FORMAT = 4  # the number of the last migration
 FORMATS = pa.schema([key_field("number", pa.int64()), *strings("name"), pa.field("applied", TIME), *strings("code")])
 
 

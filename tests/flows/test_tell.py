@@ -130,7 +130,7 @@ def test_a_kill_between_note_and_mark_sends_twice_at_most_and_loses_nothing(
     tmp_path: Path, inbox: Inbox, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kill at a moment leaves what an exception that nothing catches leaves: no mark."""
-    import flows.tell as module
+    import storage.post as module
 
     config = broken(tmp_path)
     store, post = Store(config.store.uri), module.post

@@ -229,7 +229,15 @@ def test_documents_are_those_indexed_and_the_others_are_told_apart() -> None:
 
 
 def test_a_long_message_is_cut_between_words_and_a_long_word_within() -> None:
-    row = {"run": "r", "kind": "refresh", "started": NOW, "seconds": {}, "outcome": "held", "release": 1}
+    row = {
+        "run": "r",
+        "kind": "refresh",
+        "started": NOW,
+        "finished": NOW,
+        "seconds": {},
+        "outcome": "held",
+        "release": 1,
+    }
     for message, cut in (("since eleven " * 9, "since eleven since ..."), ("x" * 120, f"{'x' * 96} ...")):
         told = " ".join(drawn(runs_view([row | {"message": message}]), 300).split())
         assert told.endswith(cut)

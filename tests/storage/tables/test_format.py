@@ -85,11 +85,11 @@ def test_a_store_that_says_nothing_has_the_first_format_and_is_read_without_a_wr
 
 def test_an_old_store_gets_every_column_and_its_number(old: Store) -> None:
     assert not whole(old)
-    assert migrate(old) == ["roles", "digests"]
+    assert migrate(old) == ["roles", "digests", "seals"]
     assert whole(old)
-    assert (number(old), history(old)) == (3, [(2, "roles"), (3, "digests")])
+    assert (number(old), history(old)) == (4, [(2, "roles"), (3, "digests"), (4, "seals")])
     [table] = [name for name in old.tables() if name.startswith("vectors__")]
-    assert old.open(table).schema.names == ["hash", "vector", "key"]
+    assert old.open(table).schema.names == ["hash", "vector", "key", "seal"]
     assert migrate(old) == []
 
 
@@ -113,7 +113,7 @@ def test_a_newer_format_is_refused_by_name(old: Store, refused: object) -> None:
 def test_who_has_no_lease_takes_it_for_a_migration_alone(old: Store) -> None:
     with Lease(old, "refresh"), pytest.raises(LeaseHeld, match="held by run refresh"):
         upgrade(old, "audit")
-    assert upgrade(old, "audit") == ["roles", "digests"]
+    assert upgrade(old, "audit") == ["roles", "digests", "seals"]
     with Lease(old, "refresh"):
         assert upgrade(old, "audit") == []
 
@@ -146,7 +146,7 @@ def test_whatever_part_of_a_migration_was_done_it_ends_with_the_same_schemas(
     if recorded:
         store.ensure("format", FORMATS)  # made, and killed before its first row
     assert number(store) == 1
-    assert migrate(store) == ["roles", "digests"]
+    assert migrate(store) == ["roles", "digests", "seals"]
     assert schemas(store) == schemas(wanted)
 
 
