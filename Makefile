@@ -22,10 +22,10 @@ install: .venv/.installed
 demo: install
 	$(BIN)/python -m flows.cli.demo
 
-# The tests of a file share what is made once: trained models, built stores. Many wait for killed or stopped processes, so
-# three workers keep two cores busy.
+# The tests of a file share what is made once: trained models, built stores. Many wait for killed or stopped processes and
+# for servers: three workers kept two cores busy for three quarters of the time.
 test: install
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout=3600
