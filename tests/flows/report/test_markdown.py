@@ -69,8 +69,10 @@ TRAPS = st.sampled_from(["http://a.de/x", "www.a.de", "me@a.de", "<b>", "&lt;", 
 @given(st.lists(MARKS | TRAPS, max_size=4).map("".join))
 def test_what_somebody_else_wrote_is_text_in_a_line_and_in_a_cell(wrote: str) -> None:
     markdown = MarkdownIt("commonmark").enable("table")
-    for around, text in (("{}", _text(wrote)), ("| a |\n|---|\n| x{}x |", f"{_text(wrote)}")):
-        found = [each for each in markdown.parse(around.format(text)) if each.type == "inline" and each.content != "a"]
+    for around, text in (("{}", _text(wrote)), ("| heading |\n|---|\n| x{}x |", f"{_text(wrote)}")):
+        found = [
+            each for each in markdown.parse(around.format(text)) if each.type == "inline" and each.content != "heading"
+        ]
         told = "".join(part for line in found for part in _texts(line))
         assert told == (say(wrote).strip() if around == "{}" else f"x{say(wrote)}x")
 
