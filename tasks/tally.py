@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -43,6 +44,21 @@ class Preparation:
             or self.changes.changes
         )
 
+    @cached_property
+    def indexed(self) -> pl.DataFrame:
+        """Keys of the documents that are in the index afterwards: all but the duplicates."""
+        return self.deduplicated.after.filter(pl.col("duplicate_of").is_null()).select("key")
+
+    @cached_property
+    def fates(self) -> tuple[dict[str, int], int]:
+        """Of the indexed documents, why they were accepted now, how many a cause; and how many of them moved."""
+        schema = {"key": pl.String, "cause": pl.String}
+        # Inner: of the indexed documents those that were accepted now, of the accepted those that are no duplicates.
+        found = self.indexed.join(self.validated.accepted.frame(list(schema), dict(schema)), on="key", how="inner")
+        # Semi, for the same reason: a document that moved and now duplicates another is counted as a duplicate.
+        moved = self.indexed.join(self.deduplicated.moved, on="key", how="semi").height
+        return dict(found.group_by("cause").len().sort("cause").iter_rows()), moved
+
 
 def tally(context: Context, done: Preparation) -> dict[str, int]:
     """Count documents and chunks, and what sources left out (`passed_over`), which is in no other count.
@@ -58,8 +74,7 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     """
     ledger = context.ledger()
     after = done.deduplicated.after
-    indexed = _indexed(done)
-    found, moved = _fates(done)
+    indexed, (found, moved) = done.indexed, done.fates
     unlisted = done.plan.kept.height
     stale = done.deduplicated.stale.height
     # Rows in quarantine, less those of documents of which the index has a version: one row, one place.
@@ -93,21 +108,6 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     }
 
 
-def _indexed(done: Preparation) -> pl.DataFrame:
-    """Keys of the documents that are in the index afterwards: all but the duplicates."""
-    return done.deduplicated.after.filter(pl.col("duplicate_of").is_null()).select("key")
-
-
-def _fates(done: Preparation) -> tuple[dict[str, int], int]:
-    """Of the indexed documents, why they were accepted now, how many a cause; and how many of them moved."""
-    indexed, schema = _indexed(done), {"key": pl.String, "cause": pl.String}
-    # Inner: of the indexed documents those that were accepted now, of the accepted those that are no duplicates.
-    fates = indexed.join(done.validated.accepted.frame(list(schema), dict(schema)), on="key", how="inner")
-    # Semi, for the same reason: a document that moved and now duplicates another is counted as a duplicate.
-    moved = indexed.join(done.deduplicated.moved, on="key", how="semi").height
-    return dict(fates.group_by("cause").len().sort("cause").iter_rows()), moved
-
-
 def _outdated(ledger: pl.DataFrame, changes: ChunkChanges) -> int:
     # Ledger rows of documents all of whose chunks go; those of the others are deleted one by one, in `outdated`.
     dropped = ledger.join(changes.dropped.to_frame("key"), on="key", how="semi")
@@ -119,7 +119,8 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
 
     A document that duplicates another is told as that alone, and a new one that moved both as new and as moved.
     """
-    found, moved = _fates(done)
+    causes, moved = done.fates
+    found = dict(causes)
     base = context.base
     if base is not None and done.changes.rechunks_all:
         name = "chunker"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +11,8 @@ from sentence_transformers import CrossEncoder
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
-from torch import nn
-from transformers.trainer_callback import PrinterCallback
 
-from models.training.loop import LOGGED, history_of, newest, processes
-from models.training.network import load_state, save_state
+from models.training.loop import Resumable, completed, usual
 from models.training.plan import History
 from models.training.watch import Lap, Watch
 
@@ -38,11 +33,9 @@ def run_cross(network: CrossEncoder, rows: Dataset, lap: Lap) -> History:
     wrong, right = rows["label"].count(0.0), rows["label"].count(1.0)
     # Each kind counts half: with eight wrong passages a right one, "no" to all would be a fair answer otherwise.
     loss = BinaryCrossEntropyLoss(network, pos_weight=torch.tensor(wrong / right))
-    watch = Watch(lap)
-    trainer = _Loop(lap, model=network, args=_arguments(lap), train_dataset=rows, loss=loss, callbacks=[watch])
-    trainer.pop_callback(PrinterCallback)  # it prints to standard output
-    trainer.train(resume_from_checkpoint=newest(lap.folder))
-    return history_of(trainer, watch)
+    arguments, watch = CrossEncoderTrainingArguments(**usual(lap, least=1)), Watch(lap)
+    trainer = _Loop(lap, model=network, args=arguments, train_dataset=rows, loss=loss, callbacks=[watch])
+    return completed(trainer, lap, watch)
 
 
 class _Batches(DefaultBatchSampler):
@@ -69,50 +62,9 @@ class _Batches(DefaultBatchSampler):
             del order[: self.batch_size]
 
 
-class _Loop(CrossEncoderTrainer):
-    """The library's trainer, with checkpoints of weights alone and without what it writes for its hub."""
-
-    def __init__(self, lap: Lap, **settings: Any) -> None:
-        self._lap = lap
-        super().__init__(**settings)
-
-    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """Write no card: it asks the hub, and knows nothing of releases."""
+class _Loop(Resumable, CrossEncoderTrainer):
+    """The trainer of a cross-encoder."""
 
     def get_batch_sampler(self, dataset: Dataset, batch_size: int, *_: Any, **__: Any) -> DefaultBatchSampler:
         """Give all batches of the training as one pass."""
-        return _Batches(dataset, batch_size, self._lap.steps * int(self.args.world_size), self._lap.recipe.seed)
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Save the weights alone: what else the library writes is in the folder that training starts from."""
-        save_state(self.model, Path(output_dir or self._lap.folder) / "model.safetensors")
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        load_state(self.model, Path(resume_from_checkpoint) / "model.safetensors")
-
-
-def _arguments(lap: Lap) -> CrossEncoderTrainingArguments:
-    """Say all that matters, whatever the library's defaults become."""
-    recipe = lap.recipe
-    return CrossEncoderTrainingArguments(
-        output_dir=str(lap.folder),
-        max_steps=lap.steps,
-        per_device_train_batch_size=max(1, lap.batch // processes(lap.device)),
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=math.ceil(recipe.warmup * lap.steps),
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        optim="adamw_torch",
-        use_cpu=lap.device == "cpu",
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        logging_steps=math.ceil(lap.steps / LOGGED),
-        logging_nan_inf_filter=False,
-        save_strategy="no",  # the watch says when
-        eval_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=lap.device == "cuda",
-        remove_unused_columns=False,
-    )
+        return _Batches(dataset, batch_size, self.batches, self.lap.recipe.seed)

@@ -26,7 +26,7 @@ from models.training.network import load_state, save_state
 from models.training.plan import History
 from models.training.watch import COMPLETE, Lap, Watch, curve_of
 
-__all__ = ["history_of", "newest", "processes", "run_lap"]
+__all__ = ["Resumable", "completed", "processes", "run_lap", "usual"]
 
 LOGGED = 500  # losses that are kept of a training
 
@@ -51,13 +51,13 @@ def run_lap(model: SentenceTransformer, loss: nn.Module, examples: Dataset, lap:
     """
     watch = Watch(lap)
     trainer = _Loop(lap, model=model, args=_arguments(lap), train_dataset=examples, loss=loss, callbacks=[watch])
+    return completed(trainer, lap, watch)
+
+
+def completed(trainer: Trainer, lap: Lap, watch: Watch) -> History:
+    """Train from the newest checkpoint where there is one, and sum up what was logged and timed."""
     trainer.pop_callback(PrinterCallback)  # it prints to standard output
-    trainer.train(resume_from_checkpoint=newest(lap.folder))
-    return history_of(trainer, watch)
-
-
-def history_of(trainer: Trainer, watch: Watch) -> History:
-    """Sum up what a trainer logged and its watch timed."""
+    trainer.train(resume_from_checkpoint=_newest(lap.folder))
     entries = trainer.state.log_history
     return History(
         trainer.state.global_step,
@@ -99,63 +99,86 @@ class _Batches(DefaultBatchSampler):
             before = given
 
 
-class _Loop(SentenceTransformerTrainer):
-    """The library's trainer, with checkpoints of weights alone and without what it writes for its hub."""
+class Resumable:
+    """What makes a trainer of the library one with checkpoints of weights alone; it stands before it."""
+
+    model: Any
+    args: Any
 
     def __init__(self, lap: Lap, **settings: Any) -> None:
-        self._lap = lap
+        self.lap = lap
         super().__init__(**settings)
-        # Not by the model's own limit: setting that writes into the tokenizer that is saved.
-        self.data_collator.max_length = lap.limit
+
+    @property
+    def batches(self) -> int:
+        """Batches of the whole training, over all devices: a training is one pass."""
+        return self.lap.steps * int(self.args.world_size)
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Write no card: it asks the hub, and knows nothing of releases."""
 
-    def get_batch_sampler(self, dataset: Dataset, batch_size: int, *_: Any, **__: Any) -> DefaultBatchSampler:
-        """Give all batches of the training as one pass."""
-        count = self._lap.steps * int(self.args.world_size)
-        return _Batches(dataset, batch_size, count, self._lap.recipe.seed)
-
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save trained weights alone: adapters cannot be loaded otherwise, nor a student without its shape."""
-        save_state(self.model, Path(output_dir or self._lap.folder) / "model.safetensors")
+        save_state(self.model, Path(output_dir or self.lap.folder) / "model.safetensors")
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         load_state(self.model, Path(resume_from_checkpoint) / "model.safetensors")
 
 
+class _Loop(Resumable, SentenceTransformerTrainer):
+    """The trainer of an encoder."""
+
+    def __init__(self, lap: Lap, **settings: Any) -> None:
+        super().__init__(lap, **settings)
+        # Not by the model's own limit: setting that writes into the tokenizer that is saved.
+        self.data_collator.max_length = lap.limit
+
+    def get_batch_sampler(self, dataset: Dataset, batch_size: int, *_: Any, **__: Any) -> DefaultBatchSampler:
+        """Give all batches of the training as one pass."""
+        return _Batches(dataset, batch_size, self.batches, self.lap.recipe.seed)
+
+
 def _arguments(lap: Lap) -> SentenceTransformerTrainingArguments:
-    """Say all that matters, whatever the library's defaults become."""
     recipe, space = lap.recipe, lap.space
     prompts = {"question": space.query_prompt, "passage": space.document_prompt}
     prompts |= {f"negative_{number + 1}": space.document_prompt for number in range(recipe.negatives)}
-    return SentenceTransformerTrainingArguments(
-        output_dir=str(lap.folder),
-        max_steps=lap.steps,
-        per_device_train_batch_size=max(2, lap.batch // processes(lap.device)),
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=math.ceil(recipe.warmup * lap.steps),
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        optim="adamw_torch",
-        bf16=lap.bfloat16,
-        use_cpu=lap.device == "cpu",
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        prompts={column: prompt for column, prompt in prompts.items() if prompt},
-        logging_steps=math.ceil(lap.steps / LOGGED),
-        logging_nan_inf_filter=False,
-        save_strategy="no",  # the watch says when
-        eval_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=lap.device == "cuda",
-        remove_unused_columns=False,
-    )
+    given = {column: prompt for column, prompt in prompts.items() if prompt}
+    return SentenceTransformerTrainingArguments(**usual(lap, least=2), bf16=lap.bfloat16, prompts=given)
 
 
-def newest(folder: Path) -> str | None:
+def usual(lap: Lap, least: int) -> dict[str, Any]:
+    """Say all that matters to a trainer, whatever the library's defaults become.
+
+    Args:
+        lap: What to do.
+        least: Examples that a device must have at once.
+    """
+    recipe = lap.recipe
+    return {
+        "output_dir": str(lap.folder),
+        "max_steps": lap.steps,
+        "per_device_train_batch_size": max(least, lap.batch // processes(lap.device)),
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": math.ceil(recipe.warmup * lap.steps),
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "optim": "adamw_torch",
+        "use_cpu": lap.device == "cpu",
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+        "logging_steps": math.ceil(lap.steps / LOGGED),
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",  # the watch says when
+        "eval_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": lap.device == "cuda",
+        "remove_unused_columns": False,
+    }
+
+
+def _newest(folder: Path) -> str | None:
     """Find the newest checkpoint that is whole, and remove those that a killed run left unfinished."""
     found = {int(path.name.rpartition("-")[2]): path for path in folder.glob("checkpoint-*")}
     whole = {step: path for step, path in found.items() if (path / COMPLETE).is_file()}

@@ -185,17 +185,4 @@ class Training:
         """Give a stage without dev questions."""
         from models.training.watch import Lap
 
-        return Lap(
-            stage=stage,
-            recipe=self.recipe,
-            space=self.encoder.space,
-            steps=plan.course.steps,
-            batch=plan.batch,
-            device=plan.device,
-            bfloat16=plan.bfloat16,
-            look_every=0,
-            dev=None,
-            folder=self.work / stage,
-            saving=stage != "timing",
-            progress=self.progress,
-        )
+        return Lap.of(plan, stage, self.recipe, self.encoder.space, self.work, self.progress)

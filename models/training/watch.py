@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from accelerate.utils import broadcast_object_list
 from sentence_transformers import SentenceTransformer
@@ -18,7 +18,7 @@ from models.errors import ModelError
 from models.space import Space
 from models.training.dev import DevQuestions, exhausted, ndcg, peak
 from models.training.network import save_state
-from models.training.plan import TrainingProgress, write_json
+from models.training.plan import Plan, TrainingProgress, write_json
 from models.training.recipe import Recipe
 
 __all__ = ["COMPLETE", "Lap", "Watch", "curve_of", "look"]
@@ -60,6 +60,41 @@ class Lap:
     folder: Path
     saving: bool = True
     progress: Callable[[TrainingProgress], None] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        stage: str,
+        recipe: Recipe,
+        space: Space,
+        work: Path,
+        progress: Callable[[TrainingProgress], None] | None,
+    ) -> Self:
+        """A stage as it is planned, without dev questions.
+
+        Args:
+            plan: What was decided for the whole training.
+            stage: Its name; one that is only timed saves nothing.
+            recipe: Rate, warm-up, patience and seed.
+            space: Of the base.
+            work: Folder of the training.
+            progress: Called whenever there is a loss to tell.
+        """
+        return cls(
+            stage=stage,
+            recipe=recipe,
+            space=space,
+            steps=plan.course.steps,
+            batch=plan.batch,
+            device=plan.device,
+            bfloat16=plan.bfloat16,
+            look_every=0,
+            dev=None,
+            folder=work / stage,
+            saving=stage != "timing",
+            progress=progress,
+        )
 
     @property
     def best(self) -> Path:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 MAX_BYTES = 32 * 1024 * 1024
+
+
+Label = Annotated[str, AfterValidator(checked)]  # of an encoding
 
 
 class SourceConfig(BaseModel):
@@ -79,7 +83,7 @@ class FolderConfig(SourceConfig):
         description="Patterns of files and folders to leave out, as in .gitignore: `name/` is a folder alone, and `!` "
         "takes back, though nothing below a folder that is left out.",
     )
-    encoding: str = Field(
+    encoding: Label = Field(
         default=UTF_8,
         description="What files without a byte order mark are written in: a label that browsers know (`windows-1252`, "
         "`shift_jis`), or `detect`. HTML that is valid UTF-8 or says itself what it is written in needs none.",
@@ -104,11 +108,6 @@ class FolderConfig(SourceConfig):
     def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         matcher(patterns)
         return patterns
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding(cls, label: str) -> str:
-        return checked(label)
 
 
 class PythonConfig(SourceConfig):
@@ -182,16 +181,11 @@ class TextTableConfig(TableConfig):
 
     LATER: ClassVar[frozenset[str]] = TableConfig.LATER | {"encoding"}
 
-    encoding: str = Field(
+    encoding: Label = Field(
         default=UTF_8,
         description="What files without a byte order mark are written in: a label that browsers know (`windows-1252`, "
         "`shift_jis`), or `detect`, which looks at the first MiB of a file.",
     )
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding(cls, label: str) -> str:
-        return checked(label)
 
 
 class JsonlConfig(TextTableConfig):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from storage.errors import RecordDamaged, Unreachable, faults, words
-from storage.tables import canaries, drift, models, release, runs
+from storage.tables import canaries, drift, models, runs
 from storage.tables.columns import unpacked
 from storage.tables.place import Place
 from storage.tables.release import RELEASES, Release
@@ -32,7 +32,6 @@ _PACKED: Mapping[str, Sequence[str]] = {  # the columns of records that are kept
     "canaries": canaries.PACKED,
     "drift": drift.PACKED,
     "models": models.PACKED,
-    "releases": release.PACKED,
     "runs": runs.PACKED,
 }
 _GRAVE = ".damaged"  # beside the tables, for whoever wants to look
@@ -104,18 +103,20 @@ def _records(name: str, rows: pa.Table) -> str | None:
 
 def _sound(name: str, rows: pa.Table) -> list[bool]:
     """Whether each row of records can be decoded by whoever reads it."""
+    if name == "releases":
+        return [_decodes(Release.from_row, dict.fromkeys(RELEASES.names) | row) for row in rows.to_pylist()]
     packed = [column for column in _PACKED.get(name, ()) if column in rows.column_names]  # an older format lacks some
-    empty = dict.fromkeys(RELEASES.names) if name == "releases" else {}
-    listed = rows.to_pylist() if empty else rows.select(packed).to_pylist() if packed else [{}] * rows.num_rows
-    return [_decodes(empty | row, packed, whole=bool(empty)) for row in listed]
+    return [_decodes(_unpack, row) for row in rows.select(packed).to_pylist()] if packed else [True] * rows.num_rows
 
 
-def _decodes(row: dict[str, Any], packed: Sequence[str], *, whole: bool) -> bool:
+def _unpack(row: Mapping[str, Any]) -> None:
+    for text in row.values():
+        unpacked("it", text)
+
+
+def _decodes(decode: Callable[[Mapping[str, Any]], object], row: Mapping[str, Any]) -> bool:
     try:
-        for column in packed:
-            unpacked("it", row[column])
-        if whole:
-            Release.from_row(row)
+        decode(row)
     except RecordDamaged:
         return False
     return True

@@ -13,18 +13,16 @@ SUFFIX = "unknown suffix "
 def passed_words(counts: Mapping[str, int]) -> str:
     """Say what was left out, the most frequent reasons first: "3 unknown suffix (.pdf 2, .csv 1), 1 hidden"."""
     suffixes = {name.removeprefix(SUFFIX): count for name, count in counts.items() if name.startswith(SUFFIX)}
-    reasons = {name: (count, f"{count:,} {name}") for name, count in counts.items() if not name.startswith(SUFFIX)}
+    reasons = {name: count for name, count in counts.items() if not name.startswith(SUFFIX)}
     if len(suffixes) == 1:
-        reasons |= {name: (count, f"{count:,} {SUFFIX}{name}") for name, count in suffixes.items()}
+        reasons |= {f"{SUFFIX}{name}": count for name, count in suffixes.items()}
     elif suffixes:
-        many = sum(suffixes.values())
-        reasons[SUFFIX] = (many, f"{many:,} {SUFFIX}({_listed(suffixes)})")
-    ordered = sorted(reasons.items(), key=lambda item: (-item[1][0], item[0]))
-    rest = sum(count for _, (count, _) in ordered[SHOWN:])
-    return ", ".join([*(told for _, (_, told) in ordered[:SHOWN]), *([f"{rest:,} more"] if rest else [])])
+        reasons[f"{SUFFIX}({_listed(suffixes, '{0} {1:,}')})"] = sum(suffixes.values())
+    return _listed(reasons, "{1:,} {0}")
 
 
-def _listed(suffixes: Mapping[str, int]) -> str:
-    ordered = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
+def _listed(counts: Mapping[str, int], form: str) -> str:
+    """The most frequent first, each in a form that takes name and count, and the sum of the rest."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(count for _, count in ordered[SHOWN:])
-    return ", ".join([*(f"{name} {count:,}" for name, count in ordered[:SHOWN]), *([f"{rest:,} more"] if rest else [])])
+    return ", ".join([*(form.format(*each) for each in ordered[:SHOWN]), *([f"{rest:,} more"] if rest else [])])
