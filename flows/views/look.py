@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flows.views.counts import apart, worded
 from flows.views.lines import Hung, below
-from flows.views.parts import COLOURS, bars, clean, grid, heading, named, steps, table
+from flows.views.parts import COLOURS, bars, clean, grid, heading, named, plural, steps, table
 from flows.views.progress import duration
 from storage.counts import indexed
 from storage.outcome import Outcome
@@ -54,7 +54,7 @@ def hits_view(release: int, query: str, hits: Sequence[Hit], places: Sequence[st
         hits: The hits.
         places: File and line of each, where they are known.
     """
-    found = f"{len(hits)} hits in release {release}" if hits else f"nothing found in release {release}"
+    found = f"{plural(len(hits), 'hit')} in release {release}" if hits else f"nothing found in release {release}"
     parts: list[RenderableType] = [Text.assemble(("\n" + clean(query), "bold"), ("  " + found, "dim"))]
     for rank, (hit, place) in enumerate(zip_longest(hits, places), start=1):
         # Not of the file: what is stored has other line ends and no blanks behind its lines.
