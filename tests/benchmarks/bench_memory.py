@@ -1,6 +1,6 @@
 """Time and peak memory of a first build and of nights at two sizes, with a free encoder.
 
-Usage: bench_memory.py [--chunks N] [--against N]   (default 200000 and 20000; a million takes half an hour:
+Usage: bench_memory.py [--chunks N] [--against N]   (default 200000 and 20000; a million takes long:
 `bench_memory.py --chunks 1000000 --against 100000`)
 """
 
