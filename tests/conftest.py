@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from hub import Cache
+    from xdist.remote import Producer
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -20,6 +22,23 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# Files with tests that need a server of Prefect, whose start takes twenty seconds of a processor: one worker has them.
+SERVED = ("test_approval", "test_artifacts", "test_deployed", "test_automations", "flows/test_table")
+
+
+class Scheduling(LoadFileScheduling):
+    """The tests of a file are one worker's, and so are the files that share a server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "served" if file.removesuffix(".py").endswith(SERVED) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """How `pytest -n` distributes the tests."""
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

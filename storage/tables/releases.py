@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from storage.errors import InputError, NothingBefore, ReleaseMoved, TidemarkError
 from storage.tables.numbers import last_number
 from storage.tables.release import DRAFTED, PACKED, RELEASES, STATE, Draft, Release, State
@@ -213,8 +215,13 @@ class Releases:
         table = self.store.find(_TABLE)
         if table is None:
             return []
-        found = read(table, RELEASES, columns) if key is None else pick(table, RELEASES, key, values, columns)
-        return found.sort_by([("seq", "descending")]).to_pylist()
+        wanted = tuple(values)
+
+        def look() -> pa.Table:
+            found = read(table, RELEASES, columns) if key is None else pick(table, RELEASES, key, wanted, columns)
+            return found.sort_by([("seq", "descending")])
+
+        return self.store.remembered(table, (tuple(columns), key, wanted), look).to_pylist()
 
     def _states(self) -> list[State]:
         """What is pinned by whom, of every release ever published, newest first: all that is read of old ones."""

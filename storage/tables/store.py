@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Store", "pick", "read", "stream"]
 
 AHEAD = 8 * 2**20  # bytes
+_RECENT, _SMALL = 32, 2**20  # look-ups that a store remembers, and bytes of each at most
 
 spare_pandas()
 
@@ -51,6 +52,7 @@ class Store:
 
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri).rstrip("/")
+        self._recent: dict[Hashable, pa.Table] = {}
 
     @property
     def folder(self) -> Path | None:
@@ -84,6 +86,26 @@ class Store:
             from storage.remote import explained
 
             raise explained(self.uri, error) from error
+
+    def remembered(self, table: lance.LanceDataset, asked: Hashable, look: Callable[[], pa.Table]) -> pa.Table:
+        """What is looked up of a table at its version; the same again is not read again, where it is small.
+
+        Args:
+            table: The table.
+            asked: What is looked up, told apart from all else that is looked up of this table.
+            look: How.
+        """
+        # Its number is not enough: an older copy of the store, put back, gives numbers out again, no names of files.
+        files = tuple(file.path for fragment in table.get_fragments() for file in fragment.data_files())
+        state = (table.uri, table.version, files, asked)
+        found = self._recent.get(state)
+        if found is None:
+            found = look()
+            if found.nbytes <= _SMALL:
+                if len(self._recent) >= _RECENT:
+                    self._recent.clear()
+                self._recent[state] = found
+        return found
 
     def find(self, table: str) -> lance.LanceDataset | None:
         """Open the head of a table, or None where the table does not exist yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -78,8 +78,13 @@ def examine(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
     base: a fifth of a second for 200,000 chunks. Vectors are judged where the files are new, and recall is measured
     where it was not taken over; without a base, all of them and always.
     """
+    return _told(lambda: _examined(snapshot, config), snapshot)
+
+
+def _told(look: Callable[[], AuditResult], snapshot: Snapshot) -> AuditResult:
+    """What is found, or the one check that says that nothing could be read."""
     try:
-        return _examined(snapshot, config)
+        return look()
     except Unreachable:
         raise  # nothing is known of the tables, so nothing of how to repair them
     except TableMissing as error:
@@ -269,6 +274,10 @@ def audit(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
 
 def examine_deeply(snapshot: Snapshot) -> AuditResult:
     """Check what `examine` takes on trust: every text against its hash and span, every file of the encoder."""
+    return _told(lambda: _deeply(snapshot), snapshot)
+
+
+def _deeply(snapshot: Snapshot) -> AuditResult:
     chunks, documents = snapshot.chunks, snapshot.documents
     wrong = texts = 0
     for frame in documents.slices(["key", "text", "content_hash"], rows=256):

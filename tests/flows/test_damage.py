@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import configure, found, prose, save
+from corpus import configure, documents, found, prose, save
 from damage import damaged
 
 from flows.audit import audit
@@ -90,6 +90,20 @@ def test_no_damaged_table_makes_every_command_fail(made: Path, tmp_path: Path, t
     for file in (tmp_path / "store" / f"{table}.lance" / part).iterdir():
         file.write_bytes(file.read_bytes()[:20])
     assert not audit(config).ok
+    assert refresh(config, rebuild=True).outcome == "published"
+    assert audit(config, deep=True).failed == []
+
+
+def test_a_text_that_is_no_unicode_any_more_is_told_by_the_deep_audit_and_mended(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    config = configure(tmp_path, index=INDEX)
+    text = documents(config)["notes/02.md"]["text"].encode()
+    holders = [file for file in (tmp_path / "store/documents.lance/data").iterdir() if text in file.read_bytes()]
+    for file in holders:
+        file.write_bytes(file.read_bytes().replace(text, b"\xff" + text[1:]))
+    failed = {check.name: check.detail for check in audit(config, deep=True).failed}
+    assert set(failed) == {"release.files", "tables.readable"}
+    assert "tidemark rollback" in failed["tables.readable"]
     assert refresh(config, rebuild=True).outcome == "published"
     assert audit(config, deep=True).failed == []
 

@@ -8,8 +8,10 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import InputError
@@ -96,6 +98,39 @@ def import_gx() -> Any:
         if collecting:
             gc.enable()
     return great_expectations
+
+
+_configured: ContextVar[dict[int, tuple[Any, Any]] | None] = ContextVar("configured", default=None)
+
+
+@cache
+def remember_configurations() -> None:
+    """Have expectations give the same configuration again while `configured_once` is in force."""
+    from great_expectations.expectations.expectation import Expectation
+
+    patched: Any = Expectation
+    make = patched.configuration.fget
+
+    def configuration(self: Any) -> Any:
+        known = _configured.get()
+        if known is None:
+            return make(self)
+        if id(self) not in known:
+            known[id(self)] = self, make(self)  # the expectation too: a number of an object that is gone is given again
+        return known[id(self)][1]
+
+    patched.configuration = property(configuration)
+
+
+@contextmanager
+def configured_once() -> Iterator[None]:
+    """Within it expectations do not change: each is asked for its configuration some 75 times, and makes it once."""
+    remember_configurations()
+    before = _configured.set({})
+    try:
+        yield
+    finally:
+        _configured.reset(before)
 
 
 class ExpectationRunner:
@@ -193,7 +228,7 @@ class ExpectationRunner:
             "unexpected_index_column_names": [ROW],
             "return_unexpected_index_query": False,
         }
-        with quiet():
+        with quiet(), configured_once():
             expectations = [ExpectationConfiguration(one.expectation, dict(one.kwargs), id=one.name) for one in rules]
             suite = self.gx.ExpectationSuite("tidemark", expectations=expectations)
             batch = self.batch.get_batch(batch_parameters={"dataframe": table})
