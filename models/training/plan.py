@@ -14,7 +14,7 @@ from models.training.recipe import Recipe
 __all__ = ["Course", "History", "Plan", "TrainingProgress", "budgeted", "write_json"]
 
 LOOKS = 10
-LOOKING = 0.2  # share of the budget that looks at the dev questions may take
+LOOKING = 0.1  # share of the budget for looks at the dev questions: in a short one, a step gains more than a look
 DISTILLING = 0.5  # share that a student learns from its teacher, before it learns from the examples
 
 
