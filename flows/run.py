@@ -264,7 +264,8 @@ def _upgrade(store: Store, run: str, *, needed: bool) -> None:
     except faults() as error:
         if needed:
             raise
-        logger.warning("the store stays in its older format, for it cannot be written (%s)", words(error)[:200])
+        told = "the store is taken as it is, for its format cannot be read, or not be brought up to date (%s)"
+        logger.warning(told, words(error)[:200])
 
 
 def _conclude(store: Store, run: Run, config: Config, trigger: str, *, needed: bool) -> None:

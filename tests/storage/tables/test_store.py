@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -48,6 +49,42 @@ def test_a_table_that_is_not_there_is_named(store: Store) -> None:
     assert store.find("t") is None
     with pytest.raises(InputError, match=r"there is no table 't'$"):
         store.open("t")
+
+
+def test_what_is_looked_up_is_remembered_for_one_state_of_the_table(store: Store, tmp_path: Path) -> None:
+    def look() -> dict[str, int]:
+        table = store.open("t")
+        seen.append(table.version)
+        found = store.remembered(table, "all", table.to_table)
+        return {row["key"]: row["n"] for row in found.to_pylist()}
+
+    seen: list[int] = []
+    fill(store, {"a": 1})
+    assert look() == look() == {"a": 1}
+    shutil.copytree(tmp_path / "store", tmp_path / "copy")
+    fill(store, {"b": 2})
+    assert look() == {"a": 1, "b": 2}
+    shutil.rmtree(tmp_path / "store")  # an older copy is put back, and goes another way: to the same number
+    shutil.copytree(tmp_path / "copy", tmp_path / "store")
+    fill(store, {"c": 3})
+    assert look() == {"a": 1, "c": 3}
+    assert seen[-2] == seen[-1]
+
+
+def test_little_is_remembered(store: Store) -> None:
+    table, asked = fill(store, {"a": 1}), list[int]()
+
+    def look(size: int) -> pa.Table:
+        asked.append(size)
+        return pa.table({"n": pa.array(range(size), pa.int64())})
+
+    large = 2**20 // 8 + 1
+    for _ in range(2):
+        assert store.remembered(table, "large", lambda: look(large)).num_rows == large
+    assert asked == [large, large]
+    for number in range(1_000):
+        store.remembered(table, number, lambda: look(1))
+    assert sum(found.nbytes for found in store._recent.values()) <= 32 * 2**20
 
 
 @pytest.mark.parametrize("place", ["local", "remote"])

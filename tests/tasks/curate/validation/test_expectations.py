@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from storage.errors import InputError
-from tasks.curate.validation.expectations import ExpectationRunner, error_of
+from tasks.curate.validation.expectations import ExpectationRunner, configured_once, error_of, import_gx
 from tasks.curate.validation.rules import Rule
 
 TITLED = Rule("titled", 1, "expect_column_values_to_not_be_null", {"column": "title"}, "")
@@ -54,3 +54,15 @@ def test_a_rule_that_cannot_be_applied_is_named() -> None:
     )
     with pytest.raises(InputError, match=r"e\.yaml, entry 3: expect_column_values_to_match_regex cannot be applied"):
         ExpectationRunner([rule]).judge(pd.DataFrame({"row": [0], "title": ["a"]}), [rule])
+
+
+def test_a_configuration_is_made_once_where_nothing_changes_and_anew_where_it_may() -> None:
+    expectation = import_gx().expectations.ExpectColumnValuesToNotBeNull(column="title")
+    with configured_once():
+        assert expectation.configuration is expectation.configuration
+        first = expectation.configuration
+    expectation.column = "text"
+    assert expectation.configuration is not expectation.configuration
+    assert (first.kwargs["column"], expectation.configuration.kwargs["column"]) == ("title", "text")
+    with configured_once():
+        assert expectation.configuration.kwargs["column"] == "text"
