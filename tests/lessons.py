@@ -33,10 +33,11 @@ SETTINGS: dict[str, Any] = {
 LEARNED = {
     "flows.rerankers": ("train_on_pairs", "rerank", "keep_reranker"),
     "flows.retrain": (
-        *("pair", "lay_out", "fine_tune", "choose", "embed_beside", "register", "stage_space", "trial"),
+        *("pair", "harden", "lay_out", "fine_tune", "choose", "embed_beside", "register", "stage_space", "trial"),
         *("publish_built", "clean_up", "clear_trainings"),
     ),
     "models.training.stages": ("export",),
+    "tasks.learn.harden": ("mine",),
     "tasks.learn.train": ("average",),
 }
 

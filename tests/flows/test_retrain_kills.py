@@ -19,6 +19,7 @@ from storage.tables.runs import Runs
 from storage.tables.store import Store
 
 SECTIONS: dict[str, Any] = {"learning": {"steps": 24}}
+HARDENED: dict[str, Any] = {"learning": {"steps": 6, "negatives": 2, "batch": 8}}
 CROSSED: dict[str, Any] = {
     "learning": {"steps": 24, "rerankers": ["cross"], "cross_steps": 12},
     "quality": {"max_latency": 20, "max_rerank_ms": 60_000},
@@ -164,6 +165,22 @@ def test_once_published_a_killed_retraining_is_one_that_was_done(course: Course,
     night(course, base)
     assert outcomes(base)[-1] == ("published" if moment == DONE else "interrupted")
     assert (moment == DONE) == (not any(base.glob("store/training/*")))
+
+
+def test_a_retraining_that_is_killed_while_it_mines_learns_from_the_same_negatives(course: Course) -> None:
+    whole, torn = course.case("hardened"), course.case("torn")
+    told = course.run(whole, sections=HARDENED)
+    assert told is not None
+    moments = ("before stage harden 1", "before stage mine 1", "after stage mine 1", "after stage harden 1", "step 2")
+    for moment in moments:
+        assert moment in told["moments"]
+        assert course.run(torn, moment, HARDENED) is None, f"it did not come to: {moment}"
+        unpublished(course, torn, moment)
+    again = course.run(torn, sections=HARDENED)
+    assert again is not None
+    same = ("outcome", "release", "weights", "space")
+    assert {name: again[name] for name in same} == {name: told[name] for name in same}
+    assert again["weights"] != course.told["weights"]
 
 
 @pytest.mark.slow
