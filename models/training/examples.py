@@ -17,9 +17,10 @@ from models.errors import ModelError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["EXAMPLES", "Examples", "lay_out"]
+__all__ = ["ASKED", "EXAMPLES", "Examples", "lay_out"]
 
 EXAMPLES = pl.Schema([("question", pl.String()), ("passage", pl.String()), ("negatives", pl.List(pl.String))])
+ASKED = "asked"  # a column that may be there: whether somebody asked the question, or it was made of a text
 SLICE = 10_000  # rows that are in memory at once
 
 
@@ -33,6 +34,7 @@ class Examples:
         distinct: Number of distinct passages, or questions where those are fewer: no batch can be larger.
         columns: Names of the columns.
         digest: Of all rows, in their order: 32 hex characters.
+        asked: How many examples at the beginning have a question that somebody asked.
     """
 
     file: Path
@@ -40,39 +42,56 @@ class Examples:
     distinct: int
     columns: tuple[str, ...]
     digest: str
+    asked: int = 0
 
-    def open(self) -> Dataset:
-        """Map the file into memory as a dataset: the system reads, and forgets, what batches ask for."""
+    def used(self, steps: int, batch: int) -> int:
+        """How many examples so many steps learn from: those that were asked, where they fill all steps, else all.
+
+        What people ask is what an encoder will be asked. Four minutes with 4,571 judged questions about docstrings
+        gained .063 nDCG@10, with 2,434 more that were cut out of the texts .050 to .052.
+        """
+        return self.asked if steps * batch <= self.asked else self.rows
+
+    def open(self, rows: int | None = None) -> Dataset:
+        """Map the file into memory as a dataset: the system reads, and forgets, what batches ask for.
+
+        Args:
+            rows: How many examples, from the beginning; all if None.
+        """
         from datasets import Dataset
         from datasets.table import InMemoryTable
 
-        table = pa.ipc.open_file(pa.memory_map(str(self.file))).read_all()
+        table = pa.ipc.open_file(pa.memory_map(str(self.file))).read_all().slice(0, rows)
         # Without a fingerprint the library would pickle the whole table to find one.
-        return Dataset(InMemoryTable(table), fingerprint=self.digest)
+        return Dataset(InMemoryTable(table), fingerprint=f"{self.digest}{len(table)}")
 
 
 def lay_out(frame: pl.DataFrame | pl.LazyFrame, negatives: int, file: Path) -> Examples:
     """Write examples to a file, slice by slice, in their order.
 
     Args:
-        frame: EXAMPLES; a scan of a Parquet file for more than memory should hold.
+        frame: EXAMPLES, and ASKED where that is known, those that were asked first; a scan of a Parquet file for more
+            than memory should hold.
         negatives: Hard negatives of each example. One that has fewer repeats its own; one that has none gets the
             passage of another example, which is what the rest of its batch gives it anyway.
         file: Where to.
 
     Raises:
-        ModelError: a column is missing, a text is empty, or there are fewer than two questions or passages.
+        ModelError: a column is missing, a text is empty, there are fewer than two questions or passages, or one that
+            was asked stands behind one that was not.
     """
     _check_columns(frame)
     columns = ("question", "passage", *(f"negative_{number + 1}" for number in range(negatives)))
     schema = pa.schema([(name, pa.large_string()) for name in columns])
     digest = hashlib.sha256()
     seen: tuple[set[bytes], set[bytes]] = (set(), set())
-    rows = 0
+    rows = asked = 0
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for piece in _slices(frame):
             _check_texts(piece, rows)
-            texts = _with_negatives(piece, negatives).select(columns)
+            whole = _with_negatives(piece, negatives)
+            asked += _asked(whole, after=rows - asked)
+            texts = whole.select(columns)
             for row in texts.iter_rows():
                 digest.update(json.dumps(row, ensure_ascii=False).encode())
                 for texts_seen, text in zip(seen, row, strict=False):
@@ -82,7 +101,18 @@ def lay_out(frame: pl.DataFrame | pl.LazyFrame, negatives: int, file: Path) -> E
     distinct = min(map(len, seen))
     if distinct < 2:
         raise ModelError(f"training examples: {distinct} different questions and passages; at least 2 are needed")
-    return Examples(file, rows, distinct, columns, digest.hexdigest()[:32])
+    return Examples(file, rows, distinct, columns, digest.hexdigest()[:32], asked)
+
+
+def _asked(piece: pl.DataFrame, after: int) -> int:
+    """Count the examples that were asked, which stand before all others, so behind none of those before the piece."""
+    if ASKED not in piece.columns:
+        return 0
+    flags = piece[ASKED]
+    count = int(flags.sum())
+    if count and (after or not flags.head(count).all()):
+        raise ModelError("training examples: those whose question somebody asked must stand before all others")
+    return count
 
 
 def _check_columns(frame: pl.DataFrame | pl.LazyFrame) -> None:

@@ -22,6 +22,7 @@ from models.training.plan import Course, History, Plan, TrainingProgress, budget
 from models.training.recipe import Recipe
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from sentence_transformers import SentenceTransformer
     from torch import nn
 
@@ -115,7 +116,8 @@ class Training:
 
         network = self._student(plan.device)
         loss = distillation(network, self._loaded(plan.device)) if taught else self._ranking(network, plan.device)
-        seconds = run_lap(network, loss, self.examples.open(), self._lap(plan, "timing")).seconds
+        lap = self._lap(plan, "timing")
+        seconds = run_lap(network, loss, self._open(lap), lap).seconds
         shutil.rmtree(self.work / "timing", ignore_errors=True)
         return seconds or 1.0
 
@@ -144,10 +146,14 @@ class Training:
         if done.is_file():
             return History.from_json(json.loads(done.read_text(encoding="utf-8")))
         network = self._built(plan.device, None)
-        history = run_lap(network.model, self._ranking(network.model, plan.device), self.examples.open(), lap)
+        history = run_lap(network.model, self._ranking(network.model, plan.device), self._open(lap), lap)
         if PartialState().is_main_process:
             write_json(done, asdict(history))
         return history
+
+    def _open(self, lap: Lap) -> Dataset:
+        """Open what a stage learns from."""
+        return self.examples.open(self.examples.used(lap.steps, lap.batch))
 
     @property
     def _distilled(self) -> Path:

@@ -26,7 +26,7 @@ from models.training.stages import Training
 
 __all__ = ["Trained", "train"]
 
-FORMAT = 1  # of what decides the weights beside the recipe: raised when this code trains otherwise
+FORMAT = 2  # of what decides the weights beside the recipe: raised when this code trains otherwise
 # Work files, those that killed runs left among them; none is needed once a training is finished.
 LEFT = ("distilling", "training", "timing", "distilled.safetensors", "examples-*.arrow", "model.saved", "*.part")
 
@@ -45,7 +45,7 @@ class Trained:
         curve: Steps, and nDCG@10 on the dev questions; step 0 is the base. Empty without dev questions.
         settings: The recipe, its number of steps fixed.
         examples: Digest of the examples.
-        rows: Number of examples.
+        rows: Number of examples that it learned from.
         device: Where it was trained.
         threads: CPU threads that it took.
     """
@@ -94,7 +94,7 @@ def train(
 
     Args:
         base: Folder of the encoder to start from; only read. Its prompts stand before questions and passages.
-        examples: EXAMPLES; a scan of a Parquet file for more than memory should hold.
+        examples: EXAMPLES, and ASKED where that is known; a scan of a Parquet file for more than memory should hold.
         dev: Questions that choose the best weights and end the training early; None keeps the last weights.
         recipe: How.
         work: Folder of this training: plan, checkpoints, and the trained encoder in `model`.
@@ -114,7 +114,7 @@ def train(
     # A file of its own for each process: those of `accelerate launch` share the folder.
     laid = lay_out(examples, recipe.negatives, work / f"examples-{os.getpid()}.arrow")
     wanted = recipe.model_dump(mode="json")
-    identity = digest([FORMAT, encoder.space.id, laid.digest, dev and dev.digest, wanted, device, threads])
+    identity = digest([FORMAT, encoder.space.id, laid.digest, laid.asked, dev and dev.digest, wanted, device, threads])
     try:
         plan = Plan.read(work / "plan.json", identity)
         if not done.is_file():
@@ -144,7 +144,7 @@ def _trained(training: Training, plan: Plan, history: History) -> Trained:
         curve=(*begun, *history.curve),
         settings=training.recipe.model_copy(update={"steps": plan.course.steps}),
         examples=training.examples.digest,
-        rows=training.examples.rows,
+        rows=training.examples.used(plan.course.steps, plan.batch),
         device=plan.device,
         threads=plan.threads,
     )

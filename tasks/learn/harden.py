@@ -14,7 +14,7 @@ from storage.tables.documents import DocumentTable
 from storage.tables.pairs import PairTable
 from storage.tables.releases import Release
 from tasks.context import Context
-from tasks.learn.lesson import Lesson
+from tasks.learn.lesson import Lesson, to_learn
 from tasks.learn.mine import SLICE, mine
 from tasks.learn.train import write_examples
 from tasks.learn.wording import tidy
@@ -78,7 +78,7 @@ def harden(context: Context, base: Release, champion: EncoderFolder, lesson: Les
     """
     table, seen = PairTable(context.store), Reader(context.store, base).pinned
     answers = Answers.of(table, version, seen.documents)
-    slices = table.slices(split="train", version=version, columns=["question", "passage"], rows=SLICE)
+    slices = to_learn(table, version, rows=SLICE)
     found = done = 0
 
     def counted() -> Iterator[pl.DataFrame]:
@@ -99,7 +99,7 @@ def hardened(
     """Yield each slice of pairs with its negatives, best first; fewer than n, or none, where few are clearly wrong.
 
     Args:
-        pairs: question and passage, slice by slice.
+        pairs: question, passage and ASKED, slice by slice.
         answers: What is right, and what may be wrong.
         chunks: The champion's chunks.
         encoder: The champion.

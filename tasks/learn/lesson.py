@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from models.training.examples import ASKED
 from storage.reader import Reader
 from storage.tables.pairs import PairTable
 from storage.tables.releases import Release
@@ -19,10 +20,11 @@ from tasks.learn.train import write_examples
 from tasks.stage import stage
 from tasks.verdict import Refused
 
-__all__ = ["Lesson", "enough", "held_back_pairs", "lay_out"]
+__all__ = ["Lesson", "enough", "held_back_pairs", "lay_out", "to_learn"]
 
 CHOSEN_BY, CHOSEN_OVER = 300, 800  # dev questions, and passages of their pool
 FEWEST = 2  # pairs: the others of a batch are its wrong answers
+BY_PEOPLE = ("judged", "feedback", "queries")  # kinds of pairs whose question somebody asked
 JUDGED = ["question", "source", "content_hash", "passage"]
 
 
@@ -62,7 +64,7 @@ def lay_out(context: Context, base: Release, version: int, dev: Sequence[Questio
     """
     table = PairTable(context.store)
     file = context.workspace.folder / "examples.parquet"
-    identity = write_examples(table.slices(split="train", version=version), file)
+    identity = write_examples(to_learn(table, version), file)
     if dev:
         subject = Subject.of(Reader(context.store, base))
         pool = Pool.of(subject, dev, questions=CHOSEN_BY, passages=CHOSEN_OVER)
@@ -70,6 +72,21 @@ def lay_out(context: Context, base: Release, version: int, dev: Sequence[Questio
         chosen = held_back_pairs(context, version, "dev").sort("question").head(CHOSEN_BY)
         pool = Pool.of_pairs(chosen, held_back_pairs(context, version, "train", most=CHOSEN_OVER), CHOSEN_OVER)
     return Lesson(file, identity, pl.scan_parquet(file).select(pl.len()).collect().item(), pool)
+
+
+def to_learn(table: PairTable, version: int, rows: int = 1_024) -> Iterator[pl.DataFrame]:
+    """The pairs to learn from, slice by slice: question, passage and ASKED, those whose question somebody asked first.
+
+    Args:
+        table: The pairs.
+        version: Their data version.
+        rows: Pairs a slice, at most.
+    """
+    for asked in (True, False):
+        for part in table.slices(split="train", version=version, columns=["question", "passage", "kind"], rows=rows):
+            kept = part.filter(pl.col("kind").is_in(BY_PEOPLE).fill_null(value=False) == asked)
+            if kept.height:
+                yield kept.select("question", "passage", pl.lit(asked).alias(ASKED))
 
 
 def enough(lesson: Lesson, held: pl.DataFrame, test: Sequence[QuestionSet]) -> None:

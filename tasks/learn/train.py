@@ -14,7 +14,7 @@ from pyarrow.parquet import ParquetWriter
 from models.encoder import EncoderFolder, resolve
 from models.training.average import average
 from models.training.dev import DevQuestions
-from models.training.examples import EXAMPLES
+from models.training.examples import ASKED, EXAMPLES
 from models.training.plan import TrainingProgress
 from models.training.recipe import Recipe
 from models.training.trainer import FORMAT, Trained, train
@@ -160,18 +160,20 @@ def write_examples(pairs: Iterator[pl.DataFrame], file: Path) -> str:
     """Write pairs as examples to a Parquet file, slice by slice; returns the digest of their rows, in their order.
 
     Args:
-        pairs: question, passage, and negatives where they were mined.
+        pairs: question, passage, negatives where they were mined, and ASKED where that is known.
         file: Where to.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    identity, schema = blake2b(digest_size=16), pl.DataFrame(schema=EXAMPLES).to_arrow().schema
+    columns = {**EXAMPLES, ASKED: pl.Boolean()}
+    identity, schema = blake2b(digest_size=16), pl.DataFrame(schema=columns).to_arrow().schema
     with ParquetWriter(file, schema) as out:
         for part in pairs:
-            lacking = [pl.lit([], pl.List(pl.String)).alias("negatives")] if "negatives" not in part.columns else []
-            rows = part.with_columns(lacking).select(list(EXAMPLES)).cast(dict(EXAMPLES))  # type: ignore[arg-type]
+            unknown = {"negatives": pl.lit([], pl.List(pl.String)), ASKED: pl.lit(False)}
+            lacking = {name: value for name, value in unknown.items() if name not in part.columns}
+            rows = part.with_columns(**lacking).select(list(columns)).cast(columns)  # type: ignore[arg-type]
             out.write_table(rows.to_arrow().cast(schema))
-            for question, passage, negatives in rows.iter_rows():
-                row = "\x1f".join([question, passage, "\x1d".join(negatives)])
+            for question, passage, negatives, asked in rows.iter_rows():
+                row = "\x1f".join([question, passage, "\x1d".join(negatives), "asked" if asked else ""])
                 identity.update(f"{row}\x1e".encode("utf-8", "surrogatepass"))
     return identity.hexdigest()
 

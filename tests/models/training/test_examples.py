@@ -10,7 +10,7 @@ import pytest
 
 from models.errors import ModelError
 from models.training import examples
-from models.training.examples import EXAMPLES, lay_out
+from models.training.examples import ASKED, EXAMPLES, lay_out
 
 ROWS = [("q1", "p1", ["n1", "n2"]), ("q2", "p2", ["n3"]), ("q3", "p3", []), ("q4", "p4", None)]
 
@@ -80,3 +80,32 @@ def test_a_missing_column_and_too_few_passages_are_refused(tmp_path: Path) -> No
         lay_out(frame(ROWS).drop("negatives"), 0, tmp_path / "examples.arrow")
     with pytest.raises(ModelError, match="1 different questions and passages"):
         lay_out(frame([("q1", "p", []), ("q2", "p", [])]), 0, tmp_path / "examples.arrow")
+
+
+def asked(count: int, rows: int = 8) -> pl.DataFrame:
+    """Examples of which the first so many were asked."""
+    texts = [(f"q{number}", f"p{number}", None) for number in range(rows)]
+    return frame(texts).with_columns(pl.Series(ASKED, [number < count for number in range(rows)]))
+
+
+def test_what_people_asked_is_learned_from_alone_where_it_fills_every_step(tmp_path: Path) -> None:
+    found = lay_out(asked(6), 0, tmp_path / "examples.arrow")
+    assert (found.rows, found.asked) == (8, 6)
+    assert [found.used(steps, batch) for steps, batch in ((1, 2), (3, 2), (2, 3), (4, 2), (1, 8), (9, 9))] == [
+        *(6, 6, 6),
+        *(8, 8, 8),
+    ]
+    assert found.open(found.used(3, 2))["question"][:] == [f"q{number}" for number in range(6)]
+    assert len(found.open()) == 8
+    assert lay_out(frame(ROWS), 0, tmp_path / "examples.arrow").used(1, 2) == 4  # where nobody knows who asked
+
+
+def test_an_example_that_was_asked_stands_behind_none_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelError, match="must stand before all others"):
+        lay_out(asked(3).reverse(), 0, tmp_path / "examples.arrow")
+    monkeypatch.setattr(examples, "SLICE", 3)
+    assert lay_out(asked(5), 0, tmp_path / "examples.arrow").asked == 5
+    with pytest.raises(ModelError, match="must stand before all others"):
+        lay_out(pl.concat([asked(2), asked(2)]), 0, tmp_path / "examples.arrow")
