@@ -41,5 +41,9 @@ class Recipe(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="float32", description="Arithmetic of training; auto takes bfloat16 where the processor has it."
     )
-    patience: int = Field(default=3, ge=1, description="Looks at dev questions without a better nDCG@10 that end it.")
+    patience: int = Field(
+        default=3,
+        ge=1,
+        description="Looks at dev questions, all surely worse than the best, that end it.",
+    )
     seed: int = Field(default=0, ge=0, description="Seed of order and dropout.")

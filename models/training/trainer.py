@@ -138,7 +138,7 @@ def _trained(training: Training, plan: Plan, history: History) -> Trained:
         folder=folder,
         weights=resolve(folder).space.weights,
         steps=history.steps,
-        best=peak(history.curve) or history.steps,
+        best=(peak(history.curve, training.dev.noise) if training.dev else None) or history.steps,
         step_seconds=history.seconds or plan.step_seconds or 0.0,
         losses=history.losses,
         curve=(*begun, *history.curve),

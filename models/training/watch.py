@@ -161,9 +161,10 @@ class Watch(TrainerCallback):
             # One process decides for all: they must stop together.
             value = float(broadcast_object_list([look(model, lap)])[0])
             state.log_history.append({"step": step, "ndcg": value})
-            if peak(curve_of(state.log_history)) == step and state.is_world_process_zero:
+            curve, noise = curve_of(state.log_history), lap.dev.noise
+            if peak(curve, noise) == step and state.is_world_process_zero:
                 save_state(model, lap.best)
-            control.should_training_stop |= exhausted(curve_of(state.log_history), lap.recipe.patience)
+            control.should_training_stop |= exhausted(curve, lap.recipe.patience, noise)
         elif last and lap.saving and state.is_world_process_zero:
             save_state(model, lap.best)
         # From a checkpoint of the last step the library would take one more.

@@ -35,20 +35,36 @@ def test_a_pool_smaller_than_ten_and_a_question_without_answers_count() -> None:
     assert ndcg(unit, unit, [(0,), ()]) == 0.5
 
 
-@given(CURVES)
-def test_the_peak_is_the_first_of_the_best_looks_and_never_the_base(values: list[float]) -> None:
+@given(CURVES, st.sampled_from([0.0, 0.01, 0.3]))
+def test_the_peak_is_the_last_look_that_noise_does_not_tell_from_the_best_and_never_the_base(
+    values: list[float], noise: float
+) -> None:
     curve = list(enumerate(values))
 
+    kept = peak(curve, noise)
     trained = values[1:]
-    assert peak(curve) == (1 + trained.index(max(trained)) if trained else None)
+    if not trained:
+        assert kept is None
+        return
+    assert kept is not None and kept >= 1
+    assert values[kept] >= max(trained) - noise
+    assert all(value < max(trained) - noise for value in values[kept + 1 :])
+    # Who keeps the weights at each look that is the peak so far has those of the peak in the end.
+    saved = [step for step in range(1, len(values)) if peak(curve[: step + 1], noise) == step]
+    assert saved[-1] == kept
 
 
-@given(CURVES, st.integers(1, 5))
-def test_patience_ends_with_so_many_looks_after_the_peak(values: list[float], patience: int) -> None:
+def test_a_look_at_more_questions_says_more() -> None:
+    few, many = (DevQuestions(("q",) * count, ("p",), ((0,),) * count) for count in (25, 400))
+    assert (few.noise, many.noise) == (pytest.approx(0.045), pytest.approx(0.01125))
+
+
+@given(CURVES, st.integers(1, 5), st.sampled_from([0.0, 0.01, 0.3]))
+def test_patience_ends_with_so_many_looks_after_the_peak(values: list[float], patience: int, noise: float) -> None:
     curve = list(enumerate(values))
-    best = peak(curve)
+    best = peak(curve, noise)
 
-    assert exhausted(curve, patience) == (best is not None and len(values) - 1 - best >= patience)
+    assert exhausted(curve, patience, noise) == (best is not None and len(values) - 1 - best >= patience)
 
 
 def test_dev_questions_are_told_apart_by_all_that_they_hold() -> None:
