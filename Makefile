@@ -25,7 +25,7 @@ demo: install
 # The tests of a file share what is made once: trained models, built stores. Many wait for killed or stopped processes and
 # for servers: four workers kept two cores busy for four fifths of the time.
 test: install
-	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --timeout=3600

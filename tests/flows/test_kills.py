@@ -163,25 +163,25 @@ def moments(night: Night, *kinds: str) -> list[int]:
     ]
 
 
-# Each second moment, for most commits are those of every night: this one takes what that one leaves, and the slow test
+# Each third moment, for most commits are those of every night: one takes what another leaves, and the slow test
 # below takes all of all.
 
 
-def test_a_first_build_can_be_killed_after_each_second_commit(first: Night) -> None:
+def test_a_first_build_can_be_killed_after_each_third_commit(first: Night) -> None:
     chosen = moments(first, "after commit", "after file")
     assert len(chosen) >= 20
-    die_at_all(first, chosen[::2])
+    die_at_all(first, chosen[::3])
 
 
-def test_a_night_of_changes_can_be_killed_after_each_second_commit(second: Night) -> None:
+def test_a_night_of_changes_can_be_killed_after_each_third_commit(second: Night) -> None:
     chosen = moments(second, "after commit")
     assert len(chosen) >= 20
-    die_at_all(second, chosen[1::2])
+    die_at_all(second, chosen[1::3])
 
 
-def test_a_change_of_encoder_can_be_killed_after_each_second_commit(switching: Night) -> None:
+def test_a_change_of_encoder_can_be_killed_after_each_third_commit(switching: Night) -> None:
     begun = switching.end.moments.index("before stage embed 1")
-    die_at_all(switching, [at for at in moments(switching, "after commit", "after file") if at > begun][::2])
+    die_at_all(switching, [at for at in moments(switching, "after commit", "after file") if at > begun][::3])
 
 
 def tidied(night: Night, uri: Path) -> None:
@@ -193,12 +193,12 @@ def tidied(night: Night, uri: Path) -> None:
     assert [release.seq for release in Releases(Store(uri)).retained()] == [night.before + 2]
 
 
-def test_a_clean_up_can_be_killed_at_each_second_step(tidying: Night) -> None:
+def test_a_clean_up_can_be_killed_at_each_third_step(tidying: Night) -> None:
     begun = tidying.end.moments.index("after stage publish 1")
     steps = moments(tidying, "after commit delete", "after commit drop", "after file", f"after {VACUUM}")
     chosen = [at for at in steps if begun < at < tidying.end.moments.index(FINISHED)]
     assert len(chosen) >= 8
-    die_at_all(tidying, chosen[::2], tidied)
+    die_at_all(tidying, chosen[::3], tidied)
 
 
 def back(night: Night, uri: Path, at: int | None = None) -> End:

@@ -170,7 +170,8 @@ def switched(folder: Path, uri: Path, at: int | str | None = None) -> Child:
     return Child(reembedded, mapping(uri, folder / "notes"), folder, "stub:2", orders=Orders(at, values=VALUES))
 
 
-def test_a_reembedding_can_be_killed_at_each_commit(folder: Path) -> None:
+@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_reembedding_can_be_killed_at_each_commit_or_each_second(folder: Path, every: int) -> None:
     uri = copied(folder, "whole")
     old = answer(Reader.open(str(uri)))
     with switched(folder, uri) as child:
@@ -183,7 +184,7 @@ def test_a_reembedding_can_be_killed_at_each_commit(folder: Path) -> None:
     staging = [at for at in commits if at < first]
     chosen = [*staging[:1], *staging[-1:], *(at for at in commits if first <= at <= published + 2)]
     assert len(chosen) >= 10
-    for at in chosen:
+    for at in chosen[::every]:
         uri = copied(folder, f"at-{at}")
         with switched(folder, uri, at) as child:
             assert child.end().killed

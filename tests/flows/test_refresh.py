@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import lancedb
 import numpy as np
 import pytest
 from corpus import (
@@ -254,6 +253,8 @@ def test_a_wrong_configuration_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_lancedb_searches_what_was_published(tmp_path: Path) -> None:
+    import lancedb  # two seconds, which no other test needs
+
     config = configure(tmp_path, {"a.md": prose("anchor"), "b.md": prose("buoy")})
     night(config)
     release = Releases(Store(config.store.uri)).get()

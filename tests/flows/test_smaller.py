@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import numpy as np
 import pytest
 from corpus import configure, night, prose, rows, save
@@ -91,6 +90,8 @@ def test_float16_is_made_of_the_stored_vectors_and_nights_keep_it(base: Path) ->
 
 
 def test_plain_lancedb_reads_float16_as_the_readme_says(base: Path) -> None:
+    import lancedb  # two seconds, which no other test needs
+
     config = configure(base, index=HALF)
     result = night(config)
     assert "recall@10" in result.message and "without judged questions" in result.message

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -160,6 +159,8 @@ def test_an_unknown_chunk_is_named(store: Store, chunk: str) -> None:
 
 
 def test_lancedb_opens_the_tables_and_searches_them(store: Store) -> None:
+    import lancedb  # two seconds, which no other test needs
+
     publish(store, {"a": AXES[0], "b": AXES[1]})
     database = lancedb.connect(store.uri)
     assert {"documents", TABLE, "releases"} <= set(database.list_tables().tables)

@@ -218,27 +218,39 @@ class ExpectationRunner:
                 raise InputError(f"{rule.origin or rule.name}: {rule.expectation} cannot be applied: {errors[0]}")
 
     def run(self, table: pd.DataFrame, rules: Sequence[Rule]) -> dict[str, Finding]:
-        """Call Great Expectations once."""
+        """Have Great Expectations count the rows that fail each rule, and name those of the rules that some fail.
+
+        To name rows takes it half as long again as to count them, and most rules are failed by none.
+        """
+        results = self.ask(table, rules, {"result_format": "BASIC"})
+        failed = [rule for rule in rules if fails(results[rule.name])]
+        if failed:
+            named = {"unexpected_index_column_names": [ROW], "return_unexpected_index_query": False}
+            results |= self.ask(table, failed, {"result_format": "COMPLETE", **named})
+        return {name: read(result, len(table)) for name, result in results.items()}
+
+    def ask(self, table: pd.DataFrame, rules: Sequence[Rule], form: Mapping[str, Any]) -> dict[str, Any]:
+        """Call Great Expectations once; gives its result a rule, by the rule's name."""
         from great_expectations.expectations.expectation_configuration import (
             ExpectationConfiguration,
         )
 
-        whole = {
-            "result_format": "COMPLETE",
-            "unexpected_index_column_names": [ROW],
-            "return_unexpected_index_query": False,
-        }
         with quiet(), configured_once():
             expectations = [ExpectationConfiguration(one.expectation, dict(one.kwargs), id=one.name) for one in rules]
             suite = self.gx.ExpectationSuite("tidemark", expectations=expectations)
             batch = self.batch.get_batch(batch_parameters={"dataframe": table})
-            results = batch.validate(suite, result_format=whole).results
-        return {result.expectation_config.id: read(result, len(table)) for result in results}
+            results = batch.validate(suite, result_format=dict(form)).results
+        return {result.expectation_config.id: result for result in results}
 
 
 def metadata_of(rule: Rule) -> list[str]:
     """Columns of the rule that hold whatever type the documents' metadata have."""
     return [name for name in rule.columns if name.startswith(METADATA)]
+
+
+def fails(result: Any) -> bool:
+    """Whether some row fails, also where the expectation as a whole holds, for it allows for some."""
+    return error_of(result.exception_info) is None and bool(not result.success or result.result.get("unexpected_count"))
 
 
 def read(result: Any, rows: int) -> Finding:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from storage.errors import InputError
-from tasks.curate.validation.expectations import ExpectationRunner, configured_once, error_of, import_gx
+from tasks.curate.validation.expectations import ExpectationRunner, configured_once, error_of, import_gx, read
 from tasks.curate.validation.rules import Rule
 
 TITLED = Rule("titled", 1, "expect_column_values_to_not_be_null", {"column": "title"}, "")
@@ -38,6 +42,24 @@ def test_findings_are_keyed_by_rule_and_name_rows_by_number() -> None:
     assert dict(findings["titled"].unexpected) == {8: None}
     assert dict(findings["unique"].unexpected) == {7: None, 9: None}
     assert (findings["mean"].observed, findings["mean"].success) == (2.0, False)
+
+
+@given(st.lists(st.tuples(st.none() | st.sampled_from(["a", "b", "long title"]), st.integers(0, 3)), min_size=1))
+@settings(deadline=None, max_examples=15)
+def test_rules_that_hold_are_told_as_if_every_row_had_been_named(rows: list[tuple[str | None, int]]) -> None:
+    table = pd.DataFrame(rows, columns=["title", "chars"])
+    table["row"] = range(10, 10 + len(rows))
+    short = Rule("short", 1, "expect_column_value_lengths_to_be_between", {"column": "title", "max_value": 3}, "")
+    mostly = Rule("mostly", 1, short.expectation, {**short.kwargs, "mostly": 0.1}, "")
+    odd = Rule("odd", 1, "expect_column_mean_to_be_between", {"column": "title", "max_value": 1}, "")
+    rules = [TITLED, UNIQUE, MEAN, short, mostly, odd]
+    runner = ExpectationRunner(rules)
+    whole = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
+    expected = {name: read(result, len(table)) for name, result in runner.ask(table, rules, whole).items()}
+    found = runner.run(table, rules)
+    for name, finding in expected.items():
+        assert replace(found[name], error=None) == replace(finding, error=None), name
+        assert (found[name].error is None) == (finding.error is None), name
 
 
 def test_an_expectation_that_needs_scipy_gets_it() -> None:
