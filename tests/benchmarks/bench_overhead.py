@@ -72,7 +72,7 @@ def main() -> None:
                     )
                 )
                 costs += [
-                    (f"{chunks:,}", name, who, f"{cost.wall:.1f}", f"{cost.cpu:.1f}", f"{cost.peak:.0f}", f"{count:,}")
+                    (f"{chunks:,}", name, who, f"{cost.wall:.1f}", f"{cost.cpu:.1f}", f"{count:,}")
                     for who, (cost, count) in by.items()
                 ]
     names = (
@@ -88,7 +88,7 @@ def main() -> None:
     )
     print(table(names, rows))
     print()
-    print(table(("chunks", "night", "by", "wall s", "CPU s", "peak MiB", "embedded"), costs))
+    print(table(("chunks", "night", "by", "wall s", "CPU s", "embedded"), costs))
 
 
 if __name__ == "__main__":
