@@ -100,6 +100,15 @@ def test_what_people_asked_is_learned_from_alone_where_it_fills_every_step(tmp_p
     assert lay_out(frame(ROWS), 0, tmp_path / "examples.arrow").used(1, 2) == 4  # where nobody knows who asked
 
 
+def test_many_questions_about_few_passages_fill_no_step(tmp_path: Path) -> None:
+    clicks = [(f"q{number}", f"p{number % 2}", None) for number in range(20)]
+    others = [(f"r{number}", f"s{number}", None) for number in range(10)]
+    rows = frame([*clicks, *others]).with_columns(pl.Series(ASKED, [True] * 20 + [False] * 10))
+    found = lay_out(rows, 0, tmp_path / "examples.arrow")
+    assert (found.asked, found.asked_distinct, found.distinct) == (20, 2, 12)
+    assert [found.used(steps, batch) for steps, batch in ((1, 2), (1, 3), (5, 4))] == [20, 30, 30]
+
+
 def test_an_example_that_was_asked_stands_behind_none_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
