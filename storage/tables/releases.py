@@ -221,7 +221,7 @@ class Releases:
             found = read(table, RELEASES, columns) if key is None else pick(table, RELEASES, key, wanted, columns)
             return found.sort_by([("seq", "descending")])
 
-        return self.store.remembered(table, (tuple(columns), key, wanted), look).to_pylist()
+        return self.store.recent.get(table, (tuple(columns), key, wanted), look).to_pylist()
 
     def _states(self) -> list[State]:
         """What is pinned by whom, of every release ever published, newest first: all that is read of old ones."""

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from storage.arrow import spare_pandas
 from storage.errors import TableMissing, faults
 from storage.tables.keys import filter_in
+from storage.tables.recent import Recent
 
 if TYPE_CHECKING:
     import lance
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Store", "pick", "read", "stream"]
 
 AHEAD = 8 * 2**20  # bytes
-_RECENT, _SMALL = 32, 2**20  # look-ups that a store remembers, and bytes of each at most
 
 spare_pandas()
 
@@ -48,11 +48,14 @@ class Store:
 
     Args:
         uri: A local folder, or a URL that Lance understands (s3://, gs://, az://).
+
+    Attributes:
+        recent: What was looked up of its tables a moment ago.
     """
 
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri).rstrip("/")
-        self._recent: dict[Hashable, pa.Table] = {}
+        self.recent = Recent()
 
     @property
     def folder(self) -> Path | None:
@@ -86,26 +89,6 @@ class Store:
             from storage.remote import explained
 
             raise explained(self.uri, error) from error
-
-    def remembered(self, table: lance.LanceDataset, asked: Hashable, look: Callable[[], pa.Table]) -> pa.Table:
-        """What is looked up of a table at its version; the same again is not read again, where it is small.
-
-        Args:
-            table: The table.
-            asked: What is looked up, told apart from all else that is looked up of this table.
-            look: How.
-        """
-        # Its number is not enough: an older copy of the store, put back, gives numbers out again, no names of files.
-        files = tuple(file.path for fragment in table.get_fragments() for file in fragment.data_files())
-        state = (table.uri, table.version, files, asked)
-        found = self._recent.get(state)
-        if found is None:
-            found = look()
-            if found.nbytes <= _SMALL:
-                if len(self._recent) >= _RECENT:
-                    self._recent.clear()
-                self._recent[state] = found
-        return found
 
     def find(self, table: str) -> lance.LanceDataset | None:
         """Open the head of a table, or None where the table does not exist yet."""

@@ -55,7 +55,7 @@ def test_what_is_looked_up_is_remembered_for_one_state_of_the_table(store: Store
     def look() -> dict[str, int]:
         table = store.open("t")
         seen.append(table.version)
-        found = store.remembered(table, "all", table.to_table)
+        found = store.recent.get(table, "all", table.to_table)
         return {row["key"]: row["n"] for row in found.to_pylist()}
 
     seen: list[int] = []
@@ -80,11 +80,11 @@ def test_little_is_remembered(store: Store) -> None:
 
     large = 2**20 // 8 + 1
     for _ in range(2):
-        assert store.remembered(table, "large", lambda: look(large)).num_rows == large
+        assert store.recent.get(table, "large", lambda: look(large)).num_rows == large
     assert asked == [large, large]
     for number in range(1_000):
-        store.remembered(table, number, lambda: look(1))
-    assert sum(found.nbytes for found in store._recent.values()) <= 32 * 2**20
+        store.recent.get(table, number, lambda: look(1))
+    assert sum(found.nbytes for found in store.recent._found.values()) <= 32 * 2**20
 
 
 @pytest.mark.parametrize("place", ["local", "remote"])
