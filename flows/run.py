@@ -30,6 +30,7 @@ from storage.errors import (
     words,
 )
 from storage.outcome import Outcome
+from storage.registry import Registry
 from storage.repin import repinned
 from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
@@ -225,7 +226,7 @@ def recorded(
             taken = stack.enter_context(Lease(store, found.id))
             if repair:
                 found.repaired += [*mend(store), *repinned(store, config.releases.keep)]
-            _begin(store, found, taken, _about(config, trigger))
+            _begin(store, found, {**_about(config, trigger), "token": taken.token})
             return taken
 
         found.take = take
@@ -293,14 +294,14 @@ def _interrupt(store: Store, run: Run, config: Config, trigger: str, stop: BaseE
     _end_early(store, run, config, trigger)
 
 
-def _begin(store: Store, run: Run, lease: Lease, about: Facts) -> None:
+def _begin(store: Store, run: Run, about: Facts) -> None:
     """Do what only the holder of the lease may, migrate and clear up after killed runs, and record the start."""
     migrate(store)
     Workspace(store, run.id).sweep()
+    Registry(store).sweep()
     runs = Runs(store)
     runs.interrupt()
-    started: Facts = {**about, "token": lease.token}
-    runs.start(run.id, run.kind, run.started, **started)
+    runs.start(run.id, run.kind, run.started, **about)
 
 
 def _end(store: Store, run: Run, config: Config, trigger: str) -> None:

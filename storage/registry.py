@@ -87,6 +87,10 @@ class Registry:
         if space in self.spaces():
             self._models.remove(space)
 
+    def sweep(self) -> None:
+        """Remove what killed runs had copied half; only for the holder of the lease, for nobody else writes here."""
+        self._models.sweep()
+
     def missing(self, space: str) -> list[str]:
         """Look for the kept files without reading them; returns which are not there, empty when all are."""
         if not self.has(space):
@@ -137,6 +141,8 @@ class _Models(Protocol):
 
     def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None: ...
 
+    def sweep(self) -> None: ...
+
     def fetch(self, space: str) -> Path: ...
 
     def manifest(self, space: str) -> dict[str, str]: ...
@@ -165,14 +171,16 @@ class _Folder:
         return (self.root / space / _MANIFEST).is_file()
 
     def put(self, space: str, folder: Path, manifest: Mapping[str, str]) -> None:
-        for half in self.root.glob(".*"):  # of a killed run: the lease leaves room for one
-            shutil.rmtree(half) if half.is_dir() else half.unlink()
         staging = self.root / f".{space}-{secrets.token_hex(4)}"
         shutil.copytree(folder, staging)
         (staging / _MANIFEST).write_text(json.dumps(manifest, indent=1))
         if (self.root / space).exists():  # left half done by a kill: no manifest in it
             shutil.rmtree(self.root / space)
         staging.replace(self.root / space)
+
+    def sweep(self) -> None:
+        for half in self.root.glob(".*"):
+            shutil.rmtree(half) if half.is_dir() else half.unlink()
 
     def fetch(self, space: str) -> Path:
         return self.root / space
@@ -225,6 +233,9 @@ class _Bucket:
             for name in manifest:
                 self.files.put_file(str(folder / name), self._path(space, name))
             self.files.pipe_file(self._path(space, _MANIFEST), json.dumps(manifest, indent=1).encode())
+
+    def sweep(self) -> None:
+        """Nothing: a file appears whole, and files without a manifest are a space that nothing uses."""
 
     def fetch(self, space: str) -> Path:
         kept = cache_folder() / space

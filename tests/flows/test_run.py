@@ -152,9 +152,11 @@ def test_a_run_clears_up_after_those_that_were_killed(empty: Config, tmp_path: P
     store = Store(empty.store.uri)
     Runs(store).start("20200101-000000-aaaaaa", "erase")
     save(tmp_path / "store" / ".work" / "20200101-000000-aaaaaa", {"spill": "left"})
+    save(tmp_path / "store" / "models" / ".00112233-aabbccdd", {"model.safetensors": "half"})
     began = datetime.now(UTC)
     with recorded(store, "refresh", config=empty, lease=True) as run:
         assert not list((tmp_path / "store" / ".work").glob("*"))
+        assert not list((tmp_path / "store" / "models").glob("*"))
         run.conclude(Outcome.UNCHANGED, "nothing changed")
     assert [row["outcome"] for row in rows(empty)] == ["unchanged", "interrupted"]
     assert began <= run.started <= datetime.now(UTC)

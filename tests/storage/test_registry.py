@@ -101,9 +101,12 @@ def test_what_a_killed_run_left_is_no_model_and_goes(tmp_path: Path, model: Path
     for name in (SPACE, f".{SPACE}-0011aabb"):
         (models / name).mkdir(parents=True)
         (models / name / "weights.safetensors").write_bytes(b"wei")
+    (models / f".{SPACE}-22334455").write_text("half of a card")
     assert not registry.has(SPACE)
-    registry.keep(SPACE, model)
+    registry.sweep()
     assert [path.name for path in models.iterdir()] == [SPACE]
+    registry.keep(SPACE, model)
+    registry.sweep()
     assert registry.damage(SPACE) == []
 
 
