@@ -14,6 +14,8 @@ from flows.services.errors import ServicesError
 from flows.services.launch import program
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
     from prefect.client.schemas.responses import DeploymentResponse
@@ -187,6 +189,17 @@ class Dashboard:
                     gone.append(name)
         return sorted(gone)
 
+    def paused(self) -> list[UUID]:
+        """The ids of the deployments that somebody paused."""
+        with self._asked() as client:
+            return [deployment.id for deployment in self._deployments(client) if deployment.paused]
+
+    def pause(self, deployments: Collection[UUID]) -> None:
+        """Pause deployments, and take away the runs that were scheduled for them."""
+        with self._asked() as client:
+            for each in deployments:
+                client.pause_deployment(each)
+
     def schedules(self) -> list[str]:
         """One line a deployment: its name and when it runs."""
         lines = []
@@ -194,7 +207,8 @@ class Dashboard:
             for deployment in self._deployments(client):
                 flow = client.read_flow(deployment.flow_id).name
                 times = [_words(each.schedule) for each in deployment.schedules if each.active]
-                lines.append(f"{flow}/{deployment.name}: {', '.join(times) or 'by hand'}")
+                told = "paused" if deployment.paused else ", ".join(times) or "by hand"
+                lines.append(f"{flow}/{deployment.name}: {told}")
         return sorted(lines)
 
     def unscheduled(self) -> list[str]:

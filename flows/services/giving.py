@@ -51,6 +51,8 @@ def elsewhere(services: Services, environment: Mapping[str, str]) -> list[str]:
 def give(dashboard: Dashboard, services: Services, settings: Mapping[str, str]) -> None:
     """Bring deployments and automations to a server whose work pool is there; again and again changes nothing.
 
+    What somebody paused stays so. When a deployment runs, its file says: a time set on the page is set back.
+
     Args:
         dashboard: The server.
         services: The folder that flow runs work in, and the deployments.
@@ -60,7 +62,11 @@ def give(dashboard: Dashboard, services: Services, settings: Mapping[str, str]) 
         InputError: The deployments are wrong.
         ServicesError: The server does not answer, or refuses us.
     """
-    _deploy(services, settings)
+    paused = dashboard.paused()
+    try:
+        _deploy(services, settings)
+    finally:  # Prefect lets them go on with every deploy, and a machine that starts anew deploys: the night would run
+        dashboard.pause(paused)
     dashboard.retire(FORMER - _listed(services.deployments))
     dashboard.watch_heartbeats(ZOMBIES, seconds=4 * HEARTBEAT_SECONDS)
     dashboard.automate(_automations(services))

@@ -210,11 +210,15 @@ def test_up_repairs_what_was_killed_and_locks_what_an_earlier_version_left_open(
     up(services)
     assert mains(services) == before
     assert len(services.dashboard.schedules()) == 9
+    with services.dashboard.client() as client:
+        nightly = client.read_deployment_by_name("refresh/refresh-nightly")
+        client.pause_deployment(nightly.id)
     for role in ("worker", "server"):
         os.kill(int((services.home / f"{role}.pid").read_text()), 9)
         assert not status(services)
         up(services)
         assert status(services)
+    assert "refresh/refresh-nightly: paused" in services.dashboard.schedules()
     (services.home / "password").unlink()  # whoever lost it, or told it, has a new one made
     services.home.chmod(0o755)
     up(services)
