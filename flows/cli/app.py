@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from copy import copy
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -32,7 +33,7 @@ from flows.stop import Terminated, heed, stopped
 from flows.table import FLOWS, RUN
 from storage.errors import TidemarkError, failures, panics, words
 
-__all__ = ["app", "main", "run"]
+__all__ = ["app", "main", "named", "run"]
 
 DEBUG = "TIDEMARK_DEBUG"
 READ, SET_UP = "Look", "Set up"
@@ -146,12 +147,26 @@ def main() -> None:
     if not sys.argv[1:] or {"--help", "-h"} & set(sys.argv):
         spare_markdown()
     try:
-        app()
+        named(sys.argv[1:])()
     except (SystemExit, KeyboardInterrupt) as left:
         # Before and after the command itself typer knows Ctrl-C alone, and tells every signal as that.
         if stopped() is not None and getattr(left, "code", INTERRUPTED) == INTERRUPTED:
             sys.exit(exit_code(Terminated() if stopped() == signal.SIGTERM else KeyboardInterrupt()))
         raise
+
+
+def named(arguments: list[str]) -> typer.Typer:
+    """The command line with those commands alone whose names it has: typer takes a tenth of a second to make them all.
+
+    Where it begins with no name of a command, all are made: for help, completion, or an error that tells similar names.
+    """
+    first = next((word for word in arguments if not word.startswith("-")), None)
+    if first not in {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}:
+        return app
+    few = copy(app)
+    few.registered_commands = [each for each in app.registered_commands if each.name in arguments]
+    few.registered_groups = [each for each in app.registered_groups if each.name in arguments]
+    return few
 
 
 def run() -> NoReturn:

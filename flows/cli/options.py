@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import MethodType
 from typing import Annotated, Any
@@ -39,9 +40,15 @@ def dress(params: Sequence[Any]) -> list[Any]:
     Args:
         params: The command's own, as typer makes them.
     """
+    return [*map(plain_help, params), *_shared()]
+
+
+@cache
+def _shared() -> list[Any]:
+    """The options of every command, made once: no command changes them."""
     app = typer.Typer(add_completion=False)
     app.command()(_everywhere)
-    return [*map(plain_help, params), *map(plain_help, typer.main.get_command(app).params)]
+    return [plain_help(param) for param in typer.main.get_command(app).params]
 
 
 def plain_help(param: Any) -> Any:

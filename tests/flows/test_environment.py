@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -15,6 +16,7 @@ SECRET = "hunter2-b81f0c"
 
 def test_versions_of_code_and_libraries_are_known() -> None:
     assert {"tidemark", "pylance", "lancedb", "polars"} <= set(libraries())
+    assert libraries() == {name: version(name) for name in libraries()}
     assert code()["tidemark"] == libraries()["tidemark"]
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from commands import invoke
 
+from flows.cli.app import app, named
+
 
 def test_the_configuration_is_found_by_variable_and_overridden_by_variables(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -64,6 +66,54 @@ def test_help_imports_next_to_nothing(tmp_path: Path) -> None:
     ended = python(code, tmp_path)
     assert ended.stderr == "[]\n"
     assert all(name in ended.stdout for name in ("init", "plan", "refresh", "search", "rollback", "quarantine"))
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ("releases --json", {"releases"}),
+        ("-q quarantine list", {"quarantine"}),
+        ("search plan", {"search", "plan"}),
+        ("refesh", None),
+        ("-c plan releases", {"plan", "releases"}),
+        ("-c my.toml releases", None),
+        ("--help", None),
+        ("", None),
+    ],
+)
+def test_of_all_commands_those_are_made_that_the_line_may_mean(line: str, made: set[str] | None) -> None:
+    found = named(line.split())
+    names = {each.name for each in found.registered_commands} | {each.name for each in found.registered_groups}
+    assert names == made if made else found is app
+
+
+def test_every_command_is_there_under_its_name_alone(tmp_path: Path) -> None:
+    every = [each.name for each in (*app.registered_commands, *app.registered_groups)]
+    code = """
+        import sys
+        from flows.cli.app import main
+        for name in sys.argv[1].split(","):
+            sys.argv = ["tidemark", name, "--help"]
+            try:
+                main()
+            except SystemExit as error:
+                assert error.code == 0, name
+        """
+    ended = python(code, tmp_path, ",".join(map(str, every)))
+    assert ended.returncode == 0, ended.stderr
+    assert [name for name in every if f"tidemark {name} " not in ended.stdout] == []
+
+
+def test_a_slip_of_the_pen_is_answered_with_the_name_that_is_like_it(tmp_path: Path) -> None:
+    code = """
+        import sys
+        from flows.cli.app import main
+        sys.argv = ["tidemark", "refesh"]
+        main()
+        """
+    ended = python(code, tmp_path)
+    assert ended.returncode == 2
+    assert "did you mean 'refresh'" in ended.stderr.lower()
 
 
 @pytest.mark.parametrize("arguments", [("--json",), ()])
