@@ -8,7 +8,7 @@ from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from flows.views.parts import COLOURS, clean, heading, steps, table
+from flows.views.parts import COLOURS, clean, heading, plural, steps, table
 from models.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -96,22 +96,24 @@ def _slices(found: SetResult) -> RenderableType:
         style = "dim" if part.by == "noise" else ""
         interval = f"{part.low:.3f} to {part.high:.3f}"
         bar = Bar(size=1, begin=0, end=part.ndcg, width=BAR, color="cyan")
-        name = clean(f"{part.by}: {part.value}")
+        # Questions are disturbed for the encoder's sake: what it makes of them is measured without the words.
+        by = "noise, dense" if part.by == "noise" and found.sliced != "dense" else part.by
+        name = clean(f"{by}: {part.value}")
         rows.add_row(name, f"{len(part.figures):,}", f"{part.ndcg:.3f}", interval, bar, style=style)
     return rows
 
 
 def _notes(found: SetResult) -> list[str]:
     lines = [
-        f"{found.questions:,} questions over {found.documents:,} documents show a difference of "
-        f"{found.detectable:.3f} to another encoder in four of five cases; a smaller one may go unseen"
+        f"{plural(found.questions, 'question')} over {plural(found.documents, 'document')}: a difference of "
+        f"{found.detectable:.3f} to another encoder is seen in four of five cases; a smaller one may go unseen"
     ]
     if found.weight is not None:
         lines.append(f"hybrid takes {found.weight:.2f} of the words: {_FITTED[found.fitted or 'two-fold']}")
     if "text" not in found.modes and found.exact is not None and set(found.modes) == {"dense"}:
         lines.append("by words nothing was measured: only dense was asked for, or the release has no full-text index")
     if found.missing:
-        lines.append(f"{found.missing:,} judged documents are not in the release: they count as not found")
+        lines.append(f"not in the release: {plural(found.missing, 'judged document')}, which no search can find")
     if found.unanswerable:
-        lines.append(f"{found.unanswerable:,} questions have no answer among their judgements and were left out")
+        lines.append(f"left out: {plural(found.unanswerable, 'question')} without an answer among the judgements")
     return lines

@@ -67,7 +67,7 @@ def test_hand_written_questions_stand_beside_the_configured_ones(base: Path, tmp
     (tmp_path / "golden.jsonl").write_text('{"query": "The gale of row 0", "documents": ["gale.md", "lost.md"]}\n')
     found = evaluate(made(base), golden=tmp_path / "golden.jsonl", mode="dense", release=1)
     assert [(each.name, each.questions, each.missing) for each in found.sets] == [("terms", 8, 0), ("golden", 1, 1)]
-    assert "1 judged documents are not in the release" in drawn(evaluation_view(found))
+    assert "not in the release: 1 judged document, which" in drawn(evaluation_view(found))
 
 
 def test_without_questions_it_is_told_how_to_give_some(base: Path) -> None:
