@@ -20,7 +20,7 @@ from tasks.watch.figures import DriftResult
 from tasks.watch.history import nights_of
 from tasks.watch.judge import PastNight, replay
 from tasks.watch.night import night_of_release
-from tasks.watch.watch import watch
+from tasks.watch.watch import waiting, watch
 
 __all__ = ["Backtest", "ReplayedNight", "drift"]
 
@@ -139,10 +139,12 @@ def _current(store: Store, release: Release, config: DriftConfig, *, strict: boo
     if _last(nights, origin) is None:
         found = watch(store, night_of_release(store, origin), config, release=origin.seq)
         return replace(found, release=release.seq, strict=strict)
-    told = _last(replay(nights, config), origin)
+    past = replay(nights, config)
+    told = _last(past, origin)
     # An alarm stands for as long as what it is about is as unusual, also in the nights in which it is not repeated.
     figures = () if told is None else tuple(replace(each, alarm=each.alarm or each.told) for each in told.figures)
-    return DriftResult(release.seq, figures, strict=strict)
+    before = 0 if told is None else past.index(told)
+    return DriftResult(release.seq, figures, waiting(figures, before, config), strict=strict)
 
 
 def _last(nights: Sequence[PastNight], release: Release) -> PastNight | None:

@@ -78,7 +78,7 @@ def _figures(figures: Sequence[Judged]) -> RenderableType:
         "figure", "source", "tonight", "usual", "limit", "nights", "",
         right=(2, 3, 4, 5), optional=("usual", "limit", "source", "nights"),
     )  # fmt: skip
-    for judged in sorted(figures, key=lambda each: (not each.alarm, not each.over)):
+    for judged in sorted(figures, key=_rank):
         figure, band = judged.figure, judged.band
         usual = ("", "") if band is None else tuple(figure_text(figure.name, v) for v in (band.median, band.limit))
         verdict = "ALARM" if judged.alarm else "unusual" if judged.over else "" if band else "no history yet"
@@ -88,6 +88,12 @@ def _figures(figures: Sequence[Judged]) -> RenderableType:
         value = figure_text(figure.name, figure.value)
         rows.add_row(clean(name), clean(figure.source or ""), value, *usual, nights, verdict, style=style)
     return rows
+
+
+def _rank(judged: Judged) -> tuple[bool, bool, str, str, str]:
+    """What is unusual stands above, the rest by what it is of, then of which source."""
+    figure = judged.figure
+    return (not judged.alarm, not judged.over, str(figure.family), figure.source or "", figure.name)
 
 
 def _backtest(found: Backtest) -> RenderableType:

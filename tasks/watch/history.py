@@ -51,6 +51,8 @@ def nights_of(rows: Iterable[Mapping[str, Any]]) -> list[PastNight]:
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         runs.setdefault(str(row["run"]), []).append(row)
+    for mine in runs.values():  # a table gives its rows in any order; who looks twice sees them in one
+        mine.sort(key=lambda row: (row["family"], row["source"] or "", row["name"], row["space"] or ""))
     return [
         PastNight(run, str(mine[0]["maker"]), mine[0]["release"], mine[0]["created"], tuple(map(_judged, mine)))
         for run, mine in runs.items()

@@ -14,10 +14,10 @@ from tasks.watch.data import measure_data
 from tasks.watch.embeddings import NAME, EmbeddingsResult, Sample, classified, measure_embeddings, sample
 from tasks.watch.figures import DriftResult, Family, Figure, Judged
 from tasks.watch.history import history, rows_of
-from tasks.watch.judge import PastNight, judge
+from tasks.watch.judge import judge
 from tasks.watch.night import Night
 
-__all__ = ["drift", "watch"]
+__all__ = ["drift", "waiting", "watch"]
 
 NOTHING = EmbeddingsResult((), ())
 
@@ -66,7 +66,7 @@ def watch(
         judged = tuple(_classified(each, drawn, before) if _explained(each) else each for each in judged)
     rows = rows_of(judged, run=night.run, maker=maker or night.run, release=release, now=night.now)
     Drift(store).add(rows)
-    return DriftResult(release, judged, (*notes, *_notes(judged, past, config)))
+    return DriftResult(release, judged, (*notes, *waiting(judged, len(past), config)))
 
 
 # Watching is what `tidemark drift` does too, outside a night; in one it is a stage. An alarm is news and stops nothing.
@@ -82,11 +82,18 @@ def _classified(judged: Judged, drawn: Sample, before: Sequence[NightSums]) -> J
     return replace(judged, figure=classified(judged.figure, drawn, before))
 
 
-def _notes(judged: Sequence[Judged], past: Sequence[PastNight], config: DriftConfig) -> tuple[str, ...]:
-    waiting = sum(each.band is None for each in judged)
-    if not waiting:
+def waiting(judged: Sequence[Judged], past: int, config: DriftConfig) -> tuple[str, ...]:
+    """Say how many figures are not judged yet, if any.
+
+    Args:
+        judged: The figures of a night.
+        past: Nights before it.
+        config: How many it takes.
+    """
+    count = sum(each.band is None for each in judged)
+    if not count:
         return ()
     return (
-        f"{waiting} of {len(judged)} figures have too short a history to be judged: they need {config.least_nights} "
-        f"nights, and {len(past)} are kept",
+        f"{count} of {len(judged)} figures have too short a history to be judged: they need {config.least_nights} "
+        f"nights before them, and have {past}",
     )

@@ -165,9 +165,11 @@ def test_a_release_that_was_not_watched_is_measured_from_its_tables(base: Path) 
     found = drift(config)
     assert found.release == 5
     assert {each.figure.name: each.figure.value for each in found.figures}["documents"] == EACH
-    assert found.notes[0].endswith("they need 3 nights, and 0 are kept")
+    assert found.notes[0].endswith("they need 3 nights before them, and have 0")
     again = drift(config)
     assert {each.figure.key for each in again.figures} == {each.figure.key for each in found.figures}
+    assert again.notes == found.notes
+    assert [each.figure.key for each in drift(config).figures] == [each.figure.key for each in again.figures]
 
 
 def test_nothing_is_watched_that_is_switched_off(tmp_path: Path) -> None:
