@@ -63,7 +63,8 @@ class Backtest:
     def message(self) -> str:
         """One line for people."""
         alarms = sum(len(night.result.alarms) for night in self.nights)
-        return f"{alarms} alarms in {len(self.nights)} nights"
+        nights = len(self.nights)
+        return f"{alarms} alarm{'' if alarms == 1 else 's'} in {nights} night{'' if nights == 1 else 's'}"
 
     def to_dict(self) -> list[dict[str, Any]]:
         """As JSON-able values: one entry a night."""

@@ -206,7 +206,8 @@ def rollback_view(result: RollbackResult) -> RenderableType:
 def _back(result: RollbackResult) -> str:
     """When which changes come back, and how to keep readers where they are."""
     when = "next refresh" if result.upcoming is None else f"refresh of {result.upcoming:%Y-%m-%d %H:%M} UTC"
-    changes = f"these {result.changes:,} changes" if result.changes else "what was taken back"
+    count = result.changes
+    changes = "this change" if count == 1 else f"these {count:,} changes" if count else "what was taken back"
     return f"the {when} publishes {changes} again, unless somebody holds the release"
 
 
