@@ -27,7 +27,7 @@ from models.weights import weight_files
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Batch", "SentenceEncoder", "batched"]
+__all__ = ["Batch", "SentenceEncoder", "Task", "Tokens", "batched", "tokeniser"]
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +82,7 @@ class SentenceEncoder:
 
     def __init__(self, space: Space, layout: Layout, networks: Networks, batch_tokens: int) -> None:
         self.space = space
-        self._tokenise = _tokeniser(layout, space.window)
-        self._lowercase = layout.lowercase
+        self._tokenise = tokeniser(layout, space.window)
         self._networks = networks
         self._batch_tokens = batch_tokens
 
@@ -177,8 +176,7 @@ class SentenceEncoder:
         return found
 
     def _tokens(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
-        prompted = [prompt + text for text in texts] if prompt else texts
-        return self._tokenise([text.lower() for text in prompted] if self._lowercase else prompted)
+        return self._tokenise([prompt + text for text in texts] if prompt else texts)
 
     def _encode(self, texts: Sequence[str], prompt: str, task: Task, progress: OnProgress | None) -> Vectors:
         import torch
@@ -223,7 +221,7 @@ def _given(folder: Path | None) -> Path:
     return folder
 
 
-def _tokeniser(layout: Layout, window: int) -> Callable[[Sequence[str]], list[Tokens]]:
+def tokeniser(layout: Layout, window: int) -> Callable[[Sequence[str]], list[Tokens]]:
     """Make the function from texts to token numbers, cut to the window, special tokens included."""
     import tokenizers
 
@@ -236,7 +234,8 @@ def _tokeniser(layout: Layout, window: int) -> Callable[[Sequence[str]], list[To
     def tokenise(texts: Sequence[str]) -> list[Tokens]:
         found: list[Tokens] = []
         for start in range(0, len(texts), TOKENISED):
-            encodings = inner.encode_batch_fast(texts[start : start + TOKENISED])
+            some = texts[start : start + TOKENISED]
+            encodings = inner.encode_batch_fast([text.lower() for text in some] if layout.lowercase else some)
             found.extend(np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
         return found
 

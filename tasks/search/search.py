@@ -9,6 +9,7 @@ from pathlib import Path
 
 from models.config import EncoderConfig
 from models.encoder import Encoder, resolve
+from models.text.few import open_few
 from storage.errors import InputError
 from storage.filters import Where
 from storage.reader import Hit, Reader
@@ -128,7 +129,8 @@ class Search:
 
     def _opened(self) -> Encoder:
         folder = Registry(self.reader.store).fetch(self.reader.release.space)
-        return resolve(EncoderConfig.model_validate({"name": str(folder), **self._settings})).open()
+        found = resolve(EncoderConfig.model_validate({"name": str(folder), **self._settings}))
+        return open_few(found)
 
 
 def read_queries(file: Path) -> Iterator[str]:

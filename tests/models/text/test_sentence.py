@@ -1,7 +1,6 @@
 """Real encoders: the same vectors as sentence-transformers, in other batches."""
 
 import itertools
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
-from tiny import build, docstrings, write
+from stacks import FOREIGN, OWN
+from tiny import build, docstrings
 
 from models.config import EncoderConfig
 from models.encoder import Progress, Vectors, resolve
@@ -44,53 +44,6 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_model, tmp_path / "copy")
 
 
-def chain(folder: Path, *modules: str) -> None:
-    """Write modules.json: `path:Kind` each."""
-    parts = [module.partition(":") for module in modules]
-    entries = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, _, kind in parts]
-    write(folder / "modules.json", [{"idx": i, "name": str(i), **entry} for i, entry in enumerate(entries)])
-
-
-def add_dense(folder: Path, **changes: object) -> None:
-    random = np.random.default_rng(1)
-    write(folder / "2_Dense/config.json", {"in_features": 32, "out_features": 8, "bias": True, **changes})
-    weights = {"linear.weight": random.normal(size=(8, 32)), "linear.bias": random.normal(size=8)}
-    save_file({k: v.astype(np.float32) for k, v in weights.items()}, folder / "2_Dense/model.safetensors")
-
-
-def pooled(*modes: str) -> Callable[[Path], None]:
-    return lambda folder: write(folder / "1_Pooling/config.json", {"embedding_dimension": 32, "pooling_mode": modes})
-
-
-def with_dense(folder: Path) -> None:
-    add_dense(folder, activation_function="torch.nn.modules.activation.Tanh")
-    chain(folder, ":Transformer", "1_Pooling:Pooling", "2_Dense:Dense", "2_Normalize:Normalize")
-
-
-def as_roberta(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    write(folder / "config.json", {**config, "model_type": "roberta", "architectures": ["RobertaModel"]})
-
-
-def lowercased(folder: Path) -> None:
-    content = json.loads((folder / "tokenizer.json").read_text())
-    write(folder / "tokenizer.json", {**content, "normalizer": None})
-    write(folder / "sentence_bert_config.json", {"max_seq_length": 64, "do_lower_case": True})
-    settings = json.loads((folder / "tokenizer_config.json").read_text())
-    write(folder / "tokenizer_config.json", {**settings, "tokenizer_class": "PreTrainedTokenizerFast"})
-
-
-OWN: dict[str, Callable[[Path], object]] = {
-    "mean": lambda folder: None,
-    **{mode: pooled(mode) for mode in ("cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")},
-    "cls+mean": pooled("cls", "mean"),
-    "dense": with_dense,
-    "bare": lambda folder: (folder / "modules.json").unlink(),
-    "roberta": as_roberta,
-    "lowercase": lowercased,
-}
-
-
 @pytest.mark.parametrize("change", OWN.values(), ids=OWN)
 def test_own_networks_give_the_vectors_of_sentence_transformers(
     change: Callable[[Path], object], folder: Path, reference: Reference, caplog: pytest.LogCaptureFixture
@@ -101,33 +54,6 @@ def test_own_networks_give_the_vectors_of_sentence_transformers(
     assert not caplog.messages, "it runs here, not there"
     expected = reference(folder, normalize_embeddings=True)
     assert np.abs(encoder.encode_documents(TEXTS) - expected).max() < 1e-6
-
-
-def unusual_norm(folder: Path) -> None:
-    (folder / "2_LayerNorm").mkdir()
-    write(folder / "2_LayerNorm/config.json", {"dimension": 32})
-    norm = {"norm.weight": np.linspace(0.5, 2, 32, dtype=np.float32), "norm.bias": np.zeros(32, dtype=np.float32)}
-    save_file(norm, folder / "2_LayerNorm/model.safetensors")
-    chain(folder, ":Transformer", "1_Pooling:Pooling", "2_LayerNorm:LayerNorm")
-
-
-def static(folder: Path) -> None:
-    for name in ("config.json", "model.safetensors"):
-        (folder / name).unlink()
-    (folder / "0_Static").mkdir()
-    shutil.move(folder / "tokenizer.json", folder / "0_Static/tokenizer.json")
-    table = np.random.default_rng(2).normal(size=(1000, 24)).astype(np.float32)
-    save_file({"embedding.weight": table}, folder / "0_Static/model.safetensors")
-    chain(folder, "0_Static:StaticEmbedding", "2_Normalize:Normalize")
-
-
-FOREIGN: dict[str, Callable[[Path], object]] = {
-    "layer norm": unusual_norm,
-    "static": static,
-    "prompts not pooled": lambda folder: write(
-        folder / "1_Pooling/config.json", {"embedding_dimension": 32, "include_prompt": False}
-    ),
-}
 
 
 @pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
