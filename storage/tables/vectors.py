@@ -94,7 +94,7 @@ class EmbeddingCache:
             columns, rows = (["hash", "vector", _SEAL], 4_096) if sealed else (["hash"], 65_536)
             for at, batch in _unseen(place, columns, rows, seen):
                 offsets = pl.Series(np.arange(at, at + batch.num_rows))
-                here = pl.DataFrame({"hash": pl.Series(pl.from_arrow(batch.column("hash"))), "offset": offsets})
+                here = pl.DataFrame({"hash": _own(batch.column("hash")), "offset": offsets})
                 # Semi: of the rows of this place only those that are asked for; equal contents have equal vectors, so
                 # the first of them does.
                 found = here.join(wanted, on="hash", how="semi")
@@ -190,6 +190,11 @@ def _numbered(
     for batch in stream(place, columns, rows=rows, fragments=fragments):
         yield at, batch
         at += batch.num_rows
+
+
+def _own(column: Any) -> pl.Series:
+    """A column by itself: as Lance gives it, it would keep its whole batch in memory, the vectors too."""
+    return pl.Series(pl.from_arrow(column.take(np.arange(len(column)))))
 
 
 def _seal(name: str, vector: np.ndarray) -> str:

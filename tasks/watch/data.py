@@ -68,7 +68,9 @@ def measure_data(
 
 def _counts(night: Night) -> Iterator[Figure]:
     arrived = dict(night.arrivals.group_by("source").len().iter_rows())
-    chunks = dict(night.chunks.group_by("source").len().iter_rows())
+    # Inner, one to one: every chunk that is new came with an arrival.
+    counts = night.chunks.group_by("key").len().join(night.arrivals, on="key", how="inner")
+    chunks = dict(counts.group_by("source").agg(pl.col("len").sum()).iter_rows())
     for source in night.sources:
         if source not in night.known:
             continue

@@ -76,14 +76,25 @@ def sample(night: Night, most: int, seed: int = SEED) -> Sample:
     """
     if night.table is None:
         raise ValueError(f"the night of run {night.run} wrote no chunks")
-    ordered = night.chunks.sort("id")
-    mixed = ordered[np.random.default_rng(seed).permutation(ordered.height)]
-    drawn = mixed.filter(pl.int_range(pl.len()).over("key") < EACH).head(most).with_row_index("at")
+    order = night.chunks["id"].arg_sort().to_numpy()[np.random.default_rng(seed).permutation(night.chunks.height)]
+    # Left, one to one: each chunk is of an arrival, whose source and id are wanted.
+    drawn = _first(night.chunks, order, most).join(night.arrivals, on="key", how="left", maintain_order="left")
+    drawn = drawn.select("id", "source", pl.col("id_right").alias("document")).with_row_index("at")
     ids, vectors = night.table.vectors_of(drawn["id"])
     # Left from the table's order, which is another than that of the draw: back to that one.
     placed = pl.DataFrame({"id": ids}).join(drawn, on="id", how="left", maintain_order="left").with_row_index("row")
     back = placed.sort("at")
     return Sample(vectors[back["row"].to_numpy()], back["document"].to_list(), back["source"].to_list())
+
+
+def _first(chunks: pl.DataFrame, order: npt.NDArray[np.uint32], most: int) -> pl.DataFrame:
+    """The first chunks in an order, a few of each document at most; only so many are looked at as that takes."""
+    size = 4 * most
+    while True:
+        found = chunks[order[:size]].filter(pl.int_range(pl.len()).over("key") < EACH).head(most)
+        if found.height == most or size >= len(order):
+            return found
+        size *= 4
 
 
 def measure_embeddings(

@@ -19,7 +19,7 @@ from tasks.tally import Preparation
 __all__ = ["ARRIVALS", "Night", "night_of", "night_of_release"]
 
 ARRIVALS = {"key": pl.String, "source": pl.String, "id": pl.String, "duplicate": pl.Boolean}
-CHUNKS = {"id": pl.String, "key": pl.String, "source": pl.String, "document": pl.String}
+CHUNKS = {"id": pl.String, "key": pl.String}  # a million of them on a first night: whose they are, arrivals tell
 TEXTS: dict[str, Any] = {
     "key": pl.String,
     "source": pl.String,

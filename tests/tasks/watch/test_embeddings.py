@@ -111,6 +111,8 @@ def night(tmp_path: Path) -> Night:
     identities = [f"{at:032x}" for at in range(22)]
     frame = made.chunks.with_columns(pl.Series("id", identities))
     full = frame.with_columns(
+        source=made.arrivals["source"],
+        document=made.arrivals["id"],
         ordinal=pl.lit(0, pl.Int32),
         start=pl.lit(0, pl.Int32),
         end=pl.lit(1, pl.Int32),
@@ -121,7 +123,8 @@ def night(tmp_path: Path) -> Night:
     )
     store = Store(tmp_path / "store")
     chunks.append(store, "chunks__a", 4, [(full, np.repeat(np.arange(22, dtype=np.float32)[:, None], 4, axis=1))])
-    return replace(made, chunks=frame, table=ChunkTable(store, "chunks__a"))
+    arrivals = made.arrivals.unique("key", maintain_order=True)
+    return replace(made, arrivals=arrivals, chunks=frame, table=ChunkTable(store, "chunks__a"))
 
 
 def test_a_sample_is_seeded_and_takes_few_of_each_document(night: Night) -> None:
