@@ -114,12 +114,19 @@ def _sampled(night: Night, most: int) -> pl.DataFrame:
     cut = pl.col("text").str.slice(0, SEEN)
     # Semi: what was accepted for another reason than a new text, and what was not drawn, is left out.
     parts = [
-        part.join(chosen, on="key", how="semi", maintain_order="left").with_columns(
-            cut, pl.col("text").str.len_chars().alias("chars")
+        _own(
+            part.join(chosen, on="key", how="semi", maintain_order="left").with_columns(
+                cut, pl.col("text").str.len_chars().alias("chars")
+            )
         )
         for part in night.texts()
     ]
     return pl.concat(parts) if parts else pl.DataFrame(schema={**TEXTS, "chars": pl.UInt32})
+
+
+def _own(few: pl.DataFrame) -> pl.DataFrame:
+    """Rows by themselves: as polars picks them, they hold all texts that they were picked out of."""
+    return pl.DataFrame(few.rows(), schema=few.schema, orient="row")
 
 
 def _of_texts(source: str, texts: pl.DataFrame, history: Sequence[PastNight], night: Night) -> Iterator[Figure]:
