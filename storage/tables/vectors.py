@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["EmbeddingCache", "as_vectors", "stage_vectors", "vectors_schema", "vectors_table"]
 
 _SEAL = "seal"  # what proves a staged vector, of which no release has a digest
-_PLACES = {"hash": pl.String, "place": pl.Int16, "offset": pl.Int64}
+NOWHERE = -1
+HASH = 32  # characters of a hash
+
+Bytes = npt.NDArray[np.bytes_]
 
 
 def vectors_table(space: str) -> str:
@@ -40,6 +45,36 @@ def vectors_schema(dimension: int) -> pa.Schema:
     return pa.schema([*strings("hash", "key"), vector, *strings(_SEAL)])
 
 
+@dataclass(frozen=True)
+class _Places:
+    """Where vectors lie.
+
+    Attributes:
+        hashes: Of their contents, sorted.
+        tables: Number of the table of each.
+        offsets: Row of each in its table.
+    """
+
+    hashes: Bytes
+    tables: npt.NDArray[np.int16]
+    offsets: npt.NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> Self:
+        return cls(np.empty(0, f"S{HASH}"), np.empty(0, np.int16), np.empty(0, np.int64))
+
+    def hold(self, hashes: Bytes) -> npt.NDArray[np.bool_]:
+        """Whether each of some hashes has a place."""
+        return _find(self.hashes, hashes)[1]
+
+    def and_of(self, hashes: Bytes, tables: npt.NDArray[np.int16], offsets: npt.NDArray[np.int64]) -> Self:
+        """These and others, which have none yet."""
+        both = np.concatenate([self.hashes, hashes])
+        order = np.argsort(both)
+        both_tables, both_offsets = np.concatenate([self.tables, tables]), np.concatenate([self.offsets, offsets])
+        return type(self)(both[order], both_tables[order], both_offsets[order])
+
+
 class EmbeddingCache:
     """Where vectors of one space lie already: reuse points at them, no second copy is kept.
 
@@ -52,7 +87,7 @@ class EmbeddingCache:
 
     def __init__(self, cache: Sequence[lance.LanceDataset]) -> None:
         self.cache = list(cache)
-        self.places = pl.DataFrame(schema=_PLACES)
+        self._places = _Places.none()
         self.origins = Origins()
 
     @classmethod
@@ -83,29 +118,27 @@ class EmbeddingCache:
         Returns:
             The hashes that no place holds, in the order given.
         """
-        wanted = pl.DataFrame({"hash": hashes}).unique(maintain_order=True)
+        names = hashes.unique(maintain_order=True)
+        wanted = np.unique(_bytes(names))
+        # What an earlier place holds is not looked for again, so that the newest release answers first.
+        wanted = wanted[~self._places.hold(wanted)]
+        place, offset = np.full(len(wanted), NOWHERE, np.int16), np.zeros(len(wanted), np.int64)
         seen = set[Hashable]()
-        for number, place in enumerate(self.cache):
-            # Anti: what an earlier place holds is not looked for again, so that the newest release answers first.
-            wanted = wanted.join(self.places, on="hash", how="anti", maintain_order="left")
-            if wanted.is_empty():
+        for number, table in enumerate(self.cache):
+            if (place != NOWHERE).all():
                 break
-            sealed = _SEAL in place.schema.names
+            sealed = _SEAL in table.schema.names
             columns, rows = (["hash", "vector", _SEAL], 4_096) if sealed else (["hash"], 65_536)
-            for at, batch in _unseen(place, columns, rows, seen):
-                offsets = pl.Series(np.arange(at, at + batch.num_rows))
-                here = pl.DataFrame({"hash": _own(batch.column("hash")), "offset": offsets})
-                # Semi: of the rows of this place only those that are asked for; equal contents have equal vectors, so
-                # the first of them does.
-                found = here.join(wanted, on="hash", how="semi")
-                found = (found.filter(_intact(batch, found["offset"] - at)) if sealed else found).unique(
-                    "hash", keep="first", maintain_order=True
-                )
-                if found.height:
-                    placed = found.select("hash", pl.lit(number, pl.Int16).alias("place"), pl.col("offset"))
-                    self.places = pl.concat([self.places, placed.cast(_PLACES)])  # type: ignore[arg-type]
-            self.places = self.places.unique("hash", keep="first", maintain_order=True)
-        return wanted.join(self.places, on="hash", how="anti", maintain_order="left")["hash"]
+            for at, batch in _unseen(table, columns, rows, seen):
+                spot, asked = _find(wanted, _bytes(batch.column("hash")))
+                here = np.flatnonzero(asked & (place[spot] == NOWHERE))
+                here = here[_intact(batch, here)] if sealed else here
+                # Equal contents have equal vectors, so the first of them does.
+                spots, first = np.unique(spot[here], return_index=True)
+                place[spots], offset[spots] = number, at + here[first]
+        found = place != NOWHERE
+        self._places = self._places.and_of(wanted[found], place[found], offset[found])
+        return names.filter(pl.Series(~self._places.hold(_bytes(names)), dtype=pl.Boolean))
 
     def take(self, hashes: pl.Series) -> np.ndarray:
         """The vectors of located hashes.
@@ -119,19 +152,20 @@ class EmbeddingCache:
         Raises:
             KeyError: A hash was never located.
         """
-        # Left: a hash that was never located keeps its row with a null place, and is told below.
-        asked = pl.DataFrame({"hash": hashes}).with_row_index("row").join(self.places, on="hash", how="left")
-        if asked["place"].null_count():
-            missing = asked.filter(pl.col("place").is_null())["hash"][0]
+        spot, located = _find(self._places.hashes, _bytes(hashes))
+        if not located.all():
+            missing = hashes[int(np.argmin(located))]
             raise KeyError(f"no retained release and no staging table holds the vector of {missing}")
         dimension = self.cache[0].schema.field("vector").type.list_size
         out = np.empty((len(hashes), dimension), dtype=np.float32)
-        for (number,), part in asked.group_by("place"):
-            unique, inverse = np.unique(part["offset"].to_numpy(), return_inverse=True)
-            place = self.cache[int(str(number))]
-            self.origins |= Origins.of(place, unique.tolist())
-            rows = rows_at(place, unique.tolist(), ["vector"])
-            out[part["row"].to_numpy()] = as_vectors(rows.column("vector"))[inverse]
+        place, offset = self._places.tables[spot], self._places.offsets[spot]
+        for number in np.unique(place).tolist():
+            rows = np.flatnonzero(place == number)
+            unique, inverse = np.unique(offset[rows], return_inverse=True)
+            table = self.cache[number]
+            self.origins |= Origins.of(table, unique.tolist())
+            vectors = rows_at(table, unique.tolist(), ["vector"])
+            out[rows] = as_vectors(vectors.column("vector"))[inverse]
         return out
 
 
@@ -192,21 +226,37 @@ def _numbered(
         at += batch.num_rows
 
 
-def _own(column: Any) -> pl.Series:
-    """A column by itself: as Lance gives it, it would keep its whole batch in memory, the vectors too."""
-    return pl.Series(pl.from_arrow(column.take(np.arange(len(column)))))
-
-
 def _seal(name: str, vector: np.ndarray) -> str:
     return digest(name.encode() + vector.tobytes())
 
 
-def _intact(batch: pa.RecordBatch, at: pl.Series) -> pl.Series:
+def _intact(batch: pa.RecordBatch, at: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
     """Whether staged rows are as they were staged; what was staged without a digest passes."""
-    some = batch.take(pa.array(at.to_numpy()))
+    some = batch.take(at)
     rows = zip(some["hash"].to_pylist(), as_vectors(some["vector"]), some[_SEAL].to_pylist(), strict=True)
-    whole = [seal is None or seal == _seal(str(name), vector) for name, vector, seal in rows]
-    return pl.Series(whole, dtype=pl.Boolean)
+    return np.array([seal is None or seal == _seal(str(name), vector) for name, vector, seal in rows], dtype=np.bool_)
+
+
+def _bytes(hashes: Any) -> Bytes:
+    """Hashes of a series or an Arrow array as fixed bytes, which sort and compare without Python and hold no batch."""
+    column = hashes.to_arrow() if isinstance(hashes, pl.Series) else hashes
+    if not len(column):
+        return np.empty(0, f"S{HASH}")
+    try:
+        # A million of them are 32 MB so, and several hundred as strings with a hash table for each join.
+        fixed = column.cast(pa.binary(HASH))
+    except pa.ArrowInvalid:  # no hashes of ours
+        return np.array(column.to_pylist(), dtype=np.bytes_)
+    content: Any = fixed.buffers()[1]
+    return np.frombuffer(content, f"S{HASH}", len(fixed), fixed.offset * HASH)
+
+
+def _find(among: Bytes, hashes: Bytes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Where hashes stand in a sorted array, and whether they do."""
+    if not len(among):
+        return np.zeros(len(hashes), np.intp), np.zeros(len(hashes), np.bool_)
+    spot = np.minimum(np.searchsorted(among, hashes), len(among) - 1)
+    return spot, among[spot] == hashes
 
 
 def as_vectors(column: Any) -> np.ndarray:
