@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from storage.hashing import digest
 from storage.tables.columns import strings
+from storage.tables.lookup import Places, as_bytes, find_sorted
 from storage.tables.offsets import rows_at
 from storage.tables.origins import Origins
 from storage.tables.releases import Releases
@@ -22,13 +22,18 @@ from storage.tables.store import Store, stream
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["EmbeddingCache", "as_vectors", "stage_vectors", "vectors_schema", "vectors_table"]
+__all__ = [
+    "EmbeddingCache",
+    "as_bytes",
+    "as_vectors",
+    "find_sorted",
+    "stage_vectors",
+    "vectors_schema",
+    "vectors_table",
+]
 
 _SEAL = "seal"  # what proves a staged vector, of which no release has a digest
 NOWHERE = -1
-HASH = 32  # characters of a hash
-
-Bytes = npt.NDArray[np.bytes_]
 
 
 def vectors_table(space: str) -> str:
@@ -45,36 +50,6 @@ def vectors_schema(dimension: int) -> pa.Schema:
     return pa.schema([*strings("hash", "key"), vector, *strings(_SEAL)])
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where vectors lie.
-
-    Attributes:
-        hashes: Of their contents, sorted.
-        tables: Number of the table of each.
-        offsets: Row of each in its table.
-    """
-
-    hashes: Bytes
-    tables: npt.NDArray[np.int16]
-    offsets: npt.NDArray[np.int64]
-
-    @classmethod
-    def none(cls) -> Self:
-        return cls(np.empty(0, f"S{HASH}"), np.empty(0, np.int16), np.empty(0, np.int64))
-
-    def hold(self, hashes: Bytes) -> npt.NDArray[np.bool_]:
-        """Whether each of some hashes has a place."""
-        return _find(self.hashes, hashes)[1]
-
-    def and_of(self, hashes: Bytes, tables: npt.NDArray[np.int16], offsets: npt.NDArray[np.int64]) -> Self:
-        """These and others, which have none yet."""
-        both = np.concatenate([self.hashes, hashes])
-        order = np.argsort(both)
-        both_tables, both_offsets = np.concatenate([self.tables, tables]), np.concatenate([self.offsets, offsets])
-        return type(self)(both[order], both_tables[order], both_offsets[order])
-
-
 class EmbeddingCache:
     """Where vectors of one space lie already: reuse points at them, no second copy is kept.
 
@@ -87,7 +62,7 @@ class EmbeddingCache:
 
     def __init__(self, cache: Sequence[lance.LanceDataset]) -> None:
         self.cache = list(cache)
-        self._places = _Places.none()
+        self._places = Places.none()
         self.origins = Origins()
 
     @classmethod
@@ -119,7 +94,7 @@ class EmbeddingCache:
             The hashes that no place holds, in the order given.
         """
         names = hashes.unique(maintain_order=True)
-        wanted = np.unique(_bytes(names))
+        wanted = np.unique(as_bytes(names))
         # What an earlier place holds is not looked for again, so that the newest release answers first.
         wanted = wanted[~self._places.hold(wanted)]
         place, offset = np.full(len(wanted), NOWHERE, np.int16), np.zeros(len(wanted), np.int64)
@@ -130,7 +105,7 @@ class EmbeddingCache:
             sealed = _SEAL in table.schema.names
             columns, rows = (["hash", "vector", _SEAL], 4_096) if sealed else (["hash"], 65_536)
             for at, batch in _unseen(table, columns, rows, seen):
-                spot, asked = _find(wanted, _bytes(batch.column("hash")))
+                spot, asked = find_sorted(wanted, as_bytes(batch.column("hash")))
                 here = np.flatnonzero(asked & (place[spot] == NOWHERE))
                 here = here[_intact(batch, here)] if sealed else here
                 # Equal contents have equal vectors, so the first of them does.
@@ -138,7 +113,7 @@ class EmbeddingCache:
                 place[spots], offset[spots] = number, at + here[first]
         found = place != NOWHERE
         self._places = self._places.and_of(wanted[found], place[found], offset[found])
-        return names.filter(pl.Series(~self._places.hold(_bytes(names)), dtype=pl.Boolean))
+        return names.filter(pl.Series(~self._places.hold(as_bytes(names)), dtype=pl.Boolean))
 
     def take(self, hashes: pl.Series) -> np.ndarray:
         """The vectors of located hashes.
@@ -152,7 +127,7 @@ class EmbeddingCache:
         Raises:
             KeyError: A hash was never located.
         """
-        spot, located = _find(self._places.hashes, _bytes(hashes))
+        spot, located = find_sorted(self._places.hashes, as_bytes(hashes))
         if not located.all():
             missing = hashes[int(np.argmin(located))]
             raise KeyError(f"no retained release and no staging table holds the vector of {missing}")
@@ -235,28 +210,6 @@ def _intact(batch: pa.RecordBatch, at: npt.NDArray[np.intp]) -> npt.NDArray[np.b
     some = batch.take(at)
     rows = zip(some["hash"].to_pylist(), as_vectors(some["vector"]), some[_SEAL].to_pylist(), strict=True)
     return np.array([seal is None or seal == _seal(str(name), vector) for name, vector, seal in rows], dtype=np.bool_)
-
-
-def _bytes(hashes: Any) -> Bytes:
-    """Hashes of a series or an Arrow array as fixed bytes, which sort and compare without Python and hold no batch."""
-    column = hashes.to_arrow() if isinstance(hashes, pl.Series) else hashes
-    if not len(column):
-        return np.empty(0, f"S{HASH}")
-    try:
-        # A million of them are 32 MB so, and several hundred as strings with a hash table for each join.
-        fixed = column.cast(pa.binary(HASH))
-    except pa.ArrowInvalid:  # no hashes of ours
-        return np.array(column.to_pylist(), dtype=np.bytes_)
-    content: Any = fixed.buffers()[1]
-    return np.frombuffer(content, f"S{HASH}", len(fixed), fixed.offset * HASH)
-
-
-def _find(among: Bytes, hashes: Bytes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Where hashes stand in a sorted array, and whether they do."""
-    if not len(among):
-        return np.zeros(len(hashes), np.intp), np.zeros(len(hashes), np.bool_)
-    spot = np.minimum(np.searchsorted(among, hashes), len(among) - 1)
-    return spot, among[spot] == hashes
 
 
 def as_vectors(column: Any) -> np.ndarray:

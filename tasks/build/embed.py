@@ -15,6 +15,7 @@ from models.probe import PROBE_TEXTS, compare, probe
 from storage.hashing import digest
 from storage.registry import Registry
 from storage.tables.canaries import Canaries
+from storage.tables.lookup import as_bytes, find_sorted
 from storage.tables.vectors import EmbeddingCache, stage_vectors
 from tasks.build.chunk import ChunkChanges
 from tasks.build.reference import PROBE, confirm_reference, still_gives
@@ -123,13 +124,17 @@ def _opened(encoder: EncoderFolder) -> Encoder:
 
 def _embed(context: Context, opened: Encoder, changes: ChunkChanges, pending: Pending) -> Embedding:
     total, space = pending.missing.height, opened.space.id
-    left = pending.missing.select("hash")
+    wanted = np.sort(as_bytes(pending.missing["hash"]))
+    waiting = np.ones(len(wanted), dtype=np.bool_)
     size = SMALLEST
     done = tokens = 0
     for part in changes.upserts.slices(["hash", "key", "text", "tokens"]):
-        # Semi: a content may stand in many slices, and is embedded in the first. Anti: from then on it is not left.
-        fresh = part.unique("hash", keep="first", maintain_order=True).join(left, on="hash", how="semi")
-        left = left.join(fresh, on="hash", how="anti")
+        # A content may stand in many slices, and is embedded in the first: from then on it does not wait.
+        fresh = part.unique("hash", keep="first", maintain_order=True)
+        spot, asked = find_sorted(wanted, as_bytes(fresh["hash"]))
+        asked &= waiting[spot] if len(wanted) else False
+        waiting[spot[asked]] = False
+        fresh = fresh.filter(pl.Series(asked))
         at = 0
         while at < fresh.height:
             texts = fresh.slice(at, size)
