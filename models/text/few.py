@@ -172,13 +172,10 @@ class _Network:
         return rows @ self.tensors[f"{name}.weight"].T + self.tensors[f"{name}.bias"]
 
     def _norm(self, name: str, rows: Floats) -> Floats:
+        epsilon = np.float32(self.config.get("layer_norm_eps", 1e-12))
         centred = rows - rows.mean(axis=-1, keepdims=True)
-        spread = np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + _epsilon(self.config))
+        spread = np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + epsilon)
         return cast("Floats", centred / spread * self.tensors[f"{name}.weight"] + self.tensors[f"{name}.bias"])
-
-
-def _epsilon(config: dict[str, Any]) -> np.float32:
-    return np.float32(config.get("layer_norm_eps", 1e-12))
 
 
 def _plain(module: Module) -> bool:

@@ -22,15 +22,7 @@ from storage.tables.store import Store, stream
 if TYPE_CHECKING:
     import lance
 
-__all__ = [
-    "EmbeddingCache",
-    "as_bytes",
-    "as_vectors",
-    "find_sorted",
-    "stage_vectors",
-    "vectors_schema",
-    "vectors_table",
-]
+__all__ = ["EmbeddingCache", "as_vectors", "stage_vectors", "vectors_schema", "vectors_table"]
 
 _SEAL = "seal"  # what proves a staged vector, of which no release has a digest
 NOWHERE = -1

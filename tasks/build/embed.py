@@ -124,6 +124,8 @@ def _opened(encoder: EncoderFolder) -> Encoder:
 
 def _embed(context: Context, opened: Encoder, changes: ChunkChanges, pending: Pending) -> Embedding:
     total, space = pending.missing.height, opened.space.id
+    if not total:
+        return Embedding()
     wanted = np.sort(as_bytes(pending.missing["hash"]))
     waiting = np.ones(len(wanted), dtype=np.bool_)
     size = SMALLEST
@@ -132,7 +134,7 @@ def _embed(context: Context, opened: Encoder, changes: ChunkChanges, pending: Pe
         # A content may stand in many slices, and is embedded in the first: from then on it does not wait.
         fresh = part.unique("hash", keep="first", maintain_order=True)
         spot, asked = find_sorted(wanted, as_bytes(fresh["hash"]))
-        asked &= waiting[spot] if len(wanted) else False
+        asked &= waiting[spot]
         waiting[spot[asked]] = False
         fresh = fresh.filter(pl.Series(asked))
         at = 0
