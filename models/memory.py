@@ -12,7 +12,9 @@ __all__ = ["return_memory", "reuse_memory"]
 
 # Parameters of mallopt(3), and sizes in bytes: from which a block is large, and the most that glibc takes for it.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-LARGE, LARGEST = 262_144, 32 * 2**20
+# A thousand vectors are a block below it: mapped anew each time, such blocks took a first build a fifth of its time.
+LARGE, LARGEST = 4 * 2**20, 32 * 2**20
+SPARE = 64 * 2**20  # bytes of free memory that may stay at the top of the heap: smaller blocks come again and again
 KEPT = 2**31 - 1  # bytes of free memory that a network may keep between two batches: as much as glibc can be told
 
 
@@ -38,7 +40,7 @@ def return_memory() -> None:
     By itself it raises its thresholds with every large block that is freed, up to 32 MiB, and keeps an arena a thread:
     a run over ten times the chunks then holds twice the memory, most of it free (mallopt(3)).
     """
-    _process.returning = _set(LARGE, LARGE)
+    _process.returning = _set(LARGE, SPARE)
 
 
 @contextmanager
@@ -58,7 +60,7 @@ def reuse_memory() -> Iterator[None]:
     finally:
         _process.reusing -= 1
         if not _process.reusing:
-            _set(LARGE, LARGE)
+            _set(LARGE, SPARE)
             _libc().malloc_trim(0)
 
 
