@@ -141,8 +141,9 @@ class FolderSource:
         return "-".join(map(str, parts))
 
     def _documents(self, ids: pl.Series) -> Iterator[Document]:
+        root = Path(os.path.realpath(self._root))
         with HtmlReader(self._config.max_seconds) as html:
-            for files in _windows(self._opened(identity) for identity in ids):
+            for files in _windows(self._opened(root, identity) for identity in ids):
                 asked = [self._marked(file.raw) for file in files if isinstance(file, _File) and file.is_html]
                 pages = iter(html.pages(asked))
                 for file in files:
@@ -159,18 +160,18 @@ class FolderSource:
             return raw
         return codecs.BOM_UTF8 + html_text(raw, self._config.encoding).encode(errors="replace")
 
-    def _opened(self, identity: str) -> _File | Document | None:
+    def _opened(self, root: Path, identity: str) -> _File | Document | None:
         """Read a file; a document that tells what is wrong where that fails, None where it is gone or not taken."""
         relative = PurePosixPath(identity)
         if relative.is_absolute() or ".." in relative.parts:
             return None  # never one of ours
-        path = self._root / relative
+        path = root / relative
         try:
             status = path.stat()
             if self._problem(status):
                 return None
             _settle(status)
-            with links.opened(self._root, relative, follow=self._config.follow_links) as file:
+            with links.opened(root, relative, follow=self._config.follow_links) as file:
                 # Taken before the bytes: a write in between shows at the next listing.
                 status = os.fstat(file.fileno())
                 raw = file.read(self._config.max_bytes + 1)  # some files say that they are empty, and never end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ def opened(root: Path, relative: PurePosixPath, *, follow: bool) -> Iterator[Bin
     opened folder by folder, and the kernel refuses each link that has come since.
 
     Args:
-        root: The folder.
+        root: The folder, with no link in its own path.
         relative: The file's path below it.
         follow: Whether links may lead out of the folder.
 
@@ -44,16 +45,25 @@ def opened(root: Path, relative: PurePosixPath, *, follow: bool) -> Iterator[Bin
         # Without waiting for a writer, should it have become a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     else:
-        whole = os.path.realpath(root)
-        led = outside(path, Path(whole))
-        if led is not None:
-            raise PermissionError(0, f"leads out of the folder, to {led!r}")
-        descriptor = _descended(whole, Path(os.path.realpath(path)).relative_to(whole))
+        descriptor = _inside(root, path)
     with os.fdopen(descriptor, "rb") as file:
         yield file
 
 
-def _descended(root: str, relative: Path) -> int:
+def _inside(root: Path, path: Path) -> int:
+    try:
+        return _descended(root, path.relative_to(root))
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+    # There is a link on the way, as there is for few: only then is it worth to find out where the path leads.
+    led = outside(path, root)
+    if led is not None:
+        raise PermissionError(0, f"leads out of the folder, to {led!r}")
+    return _descended(root, Path(os.path.realpath(path)).relative_to(root))
+
+
+def _descended(root: Path, relative: Path) -> int:
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in relative.parts[:-1]:

@@ -35,7 +35,9 @@ NAME = "vector_idx"
 KINDS: dict[Kind, str] = {"flat": "IVF_FLAT", "int8": "IVF_SQ", "binary": "IVF_RQ"}
 OPTIONS: dict[Kind, dict[str, Any]] = {"flat": {}, "int8": {}, "binary": {"num_bits": 1}}
 BYTES: dict[Precision, int] = {"float32": 4, "float16": 2}  # of a coordinate
-SAMPLED = 32  # vectors a cell that training holds at once
+# Vectors a cell that training looks at, and holds at once. Lance looks at 256, for three times the time of building all
+# of it: on 12,442 docstrings under all-MiniLM-L6-v2 recall@10 was the same for 32, 48, 64 and 256, whatever the effort.
+TRAINED, SAMPLED = 64, 32
 ATTEMPTS = 5
 
 
@@ -112,6 +114,7 @@ def build(store: Store, table: str, cells: int, kind: Kind = "binary") -> None:
         name=NAME,
         metric="cosine",
         num_partitions=cells,
+        sample_rate=TRAINED,
         streaming_sample_rate=SAMPLED,
         replace=True,
         **OPTIONS[kind],
