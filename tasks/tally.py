@@ -83,7 +83,7 @@ def tally(context: Context, done: Preparation) -> dict[str, int]:
     changed = found.get("content", 0) + found.get("metadata", 0)
     written = done.changes.upserts.rows
     stay = 0 if done.changes.rechunks_all else int(ledger["n_chunks"].sum() or 0) - _outdated(ledger, done.changes)
-    embedded = done.pending.missing.height
+    embedded = done.pending.contents
     return {
         "documents": done.scan.listed.height - done.reading.absent + unlisted,
         "added": added,

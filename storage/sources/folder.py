@@ -79,7 +79,7 @@ class FolderSource:
 
     def place(self, identity: str) -> Place | None:
         """Find a file, and its text where lines of it are lines of the document; None where it is gone."""
-        found = self._opened(identity)
+        found = self._opened(Path(os.path.realpath(self._root)), identity)
         if found is None:
             return None
         text = None

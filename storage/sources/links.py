@@ -41,11 +41,8 @@ def opened(root: Path, relative: PurePosixPath, *, follow: bool) -> Iterator[Bin
         OSError: The file cannot be opened.
     """
     path = root / relative
-    if follow:
-        # Without waiting for a writer, should it have become a pipe.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    else:
-        descriptor = _inside(root, path)
+    # Without waiting for a writer, should it have become a pipe.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if follow else _inside(root, path)
     with os.fdopen(descriptor, "rb") as file:
         yield file
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from binascii import Error, unhexlify
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,9 +12,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-__all__ = ["Bytes", "Places", "as_bytes", "find_sorted"]
+__all__ = ["Bytes", "Places", "Waiting", "as_bytes", "distinct", "find_sorted"]
 
-HASH = 32  # characters of a hash
+HASH = 32  # characters of a hash, two a byte
 
 Bytes = npt.NDArray[np.bytes_]
 
@@ -34,7 +36,7 @@ class Places:
     @classmethod
     def none(cls) -> Self:
         """No places."""
-        return cls(np.empty(0, f"S{HASH}"), np.empty(0, np.int16), np.empty(0, np.int64))
+        return cls(np.empty(0, f"S{HASH // 2}"), np.empty(0, np.int16), np.empty(0, np.int64))
 
     def hold(self, hashes: Bytes) -> npt.NDArray[np.bool_]:
         """Whether each of some hashes has a place."""
@@ -42,24 +44,56 @@ class Places:
 
     def and_of(self, hashes: Bytes, tables: npt.NDArray[np.int16], offsets: npt.NDArray[np.int64]) -> Self:
         """These and others, which have none yet."""
+        if not len(self.hashes):  # the others may be a corpus
+            order = np.argsort(hashes)
+            return type(self)(hashes[order], tables[order], offsets[order])
         both = np.concatenate([self.hashes, hashes])
         order = np.argsort(both)
         both_tables, both_offsets = np.concatenate([self.tables, tables]), np.concatenate([self.offsets, offsets])
         return type(self)(both[order], both_tables[order], both_offsets[order])
 
 
+class Waiting:
+    """Hashes of which each is worked on once, wherever its content stands.
+
+    Args:
+        hashes: Sorted, each once.
+    """
+
+    def __init__(self, hashes: Bytes) -> None:
+        self._hashes = hashes
+        self._waits = np.ones(len(hashes), dtype=np.bool_)
+
+    def take(self, hashes: pl.Series) -> pl.Series:
+        """Whether each of some hashes, no two of them equal, waits; from now on none of them does."""
+        spot, taken = find_sorted(self._hashes, as_bytes(hashes))
+        taken[taken] = self._waits[spot[taken]]
+        self._waits[spot[taken]] = False
+        return pl.Series(taken, dtype=pl.Boolean)
+
+
 def as_bytes(hashes: Any) -> Bytes:
-    """Hashes of a series or an Arrow array as fixed bytes, which sort and compare without Python and hold no batch."""
+    """Hashes of a series or an Arrow array as fixed bytes, which sort and compare without Python and hold no batch.
+
+    Numpy takes zeros at the end of fixed bytes for none, and adds them again: no two hashes become one by that.
+    """
     column = hashes.to_arrow() if isinstance(hashes, pl.Series) else hashes
     if not len(column):
-        return np.empty(0, f"S{HASH}")
+        return np.empty(0, f"S{HASH // 2}")
     try:
-        # A million of them are 32 MB so, and several hundred as strings with a hash table for each join.
+        # A million of them are 16 MB so, and several hundred as strings with a hash table for each join.
         fixed = column.cast(pa.binary(HASH))
-    except pa.ArrowInvalid:  # no hashes of ours
+        content: Any = fixed.buffers()[1]
+        words = memoryview(content)[fixed.offset * HASH : (fixed.offset + len(fixed)) * HASH]
+        return np.frombuffer(unhexlify(words), f"S{HASH // 2}")
+    except (pa.ArrowInvalid, Error):  # no hashes of ours
         return np.array(column.to_pylist(), dtype=np.bytes_)
-    content: Any = fixed.buffers()[1]
-    return np.frombuffer(content, f"S{HASH}", len(fixed), fixed.offset * HASH)
+
+
+def distinct(parts: Iterable[pl.Series]) -> Bytes:
+    """The hashes of many slices, sorted, each once."""
+    found = [np.unique(as_bytes(part)) for part in parts]
+    return np.unique(np.concatenate(found)) if found else Places.none().hashes
 
 
 def find_sorted(among: Bytes, hashes: Bytes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from storage.hashing import digest
 from storage.tables.columns import strings
-from storage.tables.lookup import Places, as_bytes, find_sorted
+from storage.tables.lookup import Bytes, Places, as_bytes, find_sorted
 from storage.tables.offsets import rows_at
 from storage.tables.origins import Origins
 from storage.tables.releases import Releases
@@ -80,15 +80,27 @@ class EmbeddingCache:
     def locate(self, hashes: pl.Series) -> pl.Series:
         """Find which of the hashes have a vector; remembers where.
 
-        A staged vector that is not what was staged is passed over, and so is embedded again.
-
         Returns:
             The hashes that no place holds, in the order given.
         """
         names = hashes.unique(maintain_order=True)
-        wanted = np.unique(as_bytes(names))
+        asked = as_bytes(names)
+        self.find(np.unique(asked))
+        return names.filter(pl.Series(~self._places.hold(asked), dtype=pl.Boolean))
+
+    def find(self, hashes: Bytes) -> npt.NDArray[np.bool_]:
+        """Find which of the hashes have a vector, as many of them as there are; remembers where.
+
+        A staged vector that is not what was staged is passed over, and so is embedded again.
+
+        Args:
+            hashes: Sorted, each once.
+
+        Returns:
+            Of shape (hashes,).
+        """
         # What an earlier place holds is not looked for again, so that the newest release answers first.
-        wanted = wanted[~self._places.hold(wanted)]
+        wanted = hashes[~self._places.hold(hashes)]
         place, offset = np.full(len(wanted), NOWHERE, np.int16), np.zeros(len(wanted), np.int64)
         seen = set[Hashable]()
         for number, table in enumerate(self.cache):
@@ -105,7 +117,7 @@ class EmbeddingCache:
                 place[spots], offset[spots] = number, at + here[first]
         found = place != NOWHERE
         self._places = self._places.and_of(wanted[found], place[found], offset[found])
-        return names.filter(pl.Series(~self._places.hold(as_bytes(names)), dtype=pl.Boolean))
+        return self._places.hold(hashes)
 
     def take(self, hashes: pl.Series) -> np.ndarray:
         """The vectors of located hashes.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from storage.tables.chunks import ChunkTable
+from storage.tables.lookup import distinct
 from storage.tables.vectors import EmbeddingCache
 
 __all__ = ["WholeChunks"]
@@ -26,10 +27,10 @@ class WholeChunks(ChunkTable):
     def __init__(self, chunks: ChunkTable, cache: EmbeddingCache) -> None:
         self.dataset = chunks.dataset
         self._cache = cache
-        for part in chunks.columns(["hash"]):
-            lost = cache.locate(part["hash"])
-            if len(lost):
-                raise KeyError(f"no kept release holds the whole vector of {lost[0]}")
+        wanted = distinct(part["hash"] for part in chunks.columns(["hash"]))
+        lost = int((~cache.find(wanted)).sum())
+        if lost:
+            raise KeyError(f"no kept release holds the whole vectors of {lost} contents")
 
     def columns(self, names: list[str], *, rows: int = 65_536) -> Iterator[pl.DataFrame]:
         """Read some columns of every chunk in order, slice by slice, the vectors whole."""

@@ -15,7 +15,7 @@ from models.probe import PROBE_TEXTS, compare, probe
 from storage.hashing import digest
 from storage.registry import Registry
 from storage.tables.canaries import Canaries
-from storage.tables.lookup import as_bytes, find_sorted
+from storage.tables.lookup import Bytes, Waiting
 from storage.tables.vectors import EmbeddingCache, stage_vectors
 from tasks.build.chunk import ChunkChanges
 from tasks.build.reference import PROBE, confirm_reference, still_gives
@@ -35,16 +35,18 @@ class Pending:
 
     Attributes:
         cache: Where the vectors lie that exist already.
-        missing: hash and tokens of contents without a vector, each once.
+        missing: Hashes of the contents without a vector, sorted, each once.
+        tokens: Tokens to embed.
     """
 
     cache: EmbeddingCache
-    missing: pl.DataFrame
+    missing: Bytes
+    tokens: int
 
     @property
-    def tokens(self) -> int:
-        """Tokens to embed."""
-        return int(self.missing["tokens"].sum())
+    def contents(self) -> int:
+        """Contents to embed."""
+        return len(self.missing)
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,12 @@ class Embedding:
 
 def find_pending(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> Pending:
     """Find out which contents have no vector in the space."""
-    columns = ["hash", "tokens"]
-    schema = {"hash": pl.String, "tokens": pl.Int32}
-    wanted = changes.upserts.frame(columns, schema).unique("hash", keep="first", maintain_order=True)
+    wanted, tokens = changes.contents()
     cache = EmbeddingCache.of(
         context.store, encoder.space.id, precision=changes.precision, released=not context.rebuild
     )
-    missing = cache.locate(wanted["hash"])
-    # Semi: of the contents that are wanted those without a vector, with their tokens.
-    return Pending(cache, wanted.join(pl.DataFrame({"hash": missing}), on="hash", how="semi", maintain_order="left"))
+    missing = ~cache.find(wanted)
+    return Pending(cache, wanted[missing], int(tokens[missing].sum()))
 
 
 @stage
@@ -89,7 +88,7 @@ def embed(context: Context, encoder: EncoderFolder, changes: ChunkChanges, pendi
         ProbeMismatch: The same files give other vectors than they gave before.
     """
     registry = Registry(context.store)
-    if not pending.missing.height and registry.has(encoder.space.id):
+    if not pending.contents and registry.has(encoder.space.id):
         return Embedding()
     opened = _opened(encoder)
     keep_encoder(context, registry, encoder, opened)
@@ -107,7 +106,7 @@ def embed_ahead(context: Context, encoder: EncoderFolder, changes: ChunkChanges,
         RuntimeError: The files of the encoder changed since the run began.
         ProbeMismatch: The same files give other vectors than those that are staged.
     """
-    if not pending.missing.height:
+    if not pending.contents:
         return Embedding()
     opened = _opened(encoder)
     _confirm_staged(context, opened)
@@ -123,20 +122,16 @@ def _opened(encoder: EncoderFolder) -> Encoder:
 
 
 def _embed(context: Context, opened: Encoder, changes: ChunkChanges, pending: Pending) -> Embedding:
-    total, space = pending.missing.height, opened.space.id
+    total, space = pending.contents, opened.space.id
     if not total:
         return Embedding()
-    wanted = np.sort(as_bytes(pending.missing["hash"]))
-    waiting = np.ones(len(wanted), dtype=np.bool_)
+    waiting = Waiting(pending.missing)
     size = SMALLEST
     done = tokens = 0
     for part in changes.upserts.slices(["hash", "key", "text", "tokens"]):
         # A content may stand in many slices, and is embedded in the first: from then on it does not wait.
         fresh = part.unique("hash", keep="first", maintain_order=True)
-        spot, asked = find_sorted(wanted, as_bytes(fresh["hash"]))
-        asked &= waiting[spot]
-        waiting[spot[asked]] = False
-        fresh = fresh.filter(pl.Series(asked))
+        fresh = fresh.filter(waiting.take(fresh["hash"]))
         at = 0
         while at < fresh.height:
             texts = fresh.slice(at, size)

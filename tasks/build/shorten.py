@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
 from models.compress import fit_svd, map_vectors
 from models.compress import shorten as write_shorter
 from models.encoder import EncoderFolder, Vectors, resolve
 from models.errors import ModelError
 from storage.tables.chunks import ChunkTable
+from storage.tables.lookup import Waiting, distinct
 from storage.tables.releases import Release
 from storage.tables.vectors import EmbeddingCache, stage_vectors
 from tasks.context import Context
@@ -69,11 +68,12 @@ def _map(context: Context, chunks: ChunkTable, encoder: EncoderFolder, matrix: V
     """Stage the mapped vector of every content that has none in the space; returns how many."""
     space, done, total = encoder.space.id, 0, chunks.rows
     cache = EmbeddingCache.of(context.store, space)
-    left = pl.DataFrame({"hash": cache.locate(_hashes(chunks))})
+    contents = distinct(part["hash"] for part in chunks.columns(["hash"]))
+    left = Waiting(contents[~cache.find(contents)])
     for part in chunks.columns(["hash", "key", "vector"], rows=SLICE):
-        # Semi: a content may stand in many slices, and is mapped in the first. Anti: from then on it is not left.
-        fresh = part.unique("hash", keep="first", maintain_order=True).join(left, on="hash", how="semi")
-        left = left.join(fresh, on="hash", how="anti")
+        # A content may stand in many slices, and is mapped in the first: from then on it is not left.
+        fresh = part.unique("hash", keep="first", maintain_order=True)
+        fresh = fresh.filter(left.take(fresh["hash"]))
         if fresh.height:
             stage_vectors(
                 context.store, space, fresh["hash"], fresh["key"], map_vectors(fresh["vector"].to_numpy(), matrix)
@@ -82,8 +82,3 @@ def _map(context: Context, chunks: ChunkTable, encoder: EncoderFolder, matrix: V
         done += fresh.height
         context.progress.advance(done, total, "vectors")
     return done
-
-
-def _hashes(chunks: ChunkTable) -> pl.Series:
-    parts = [part["hash"] for part in chunks.columns(["hash"])]
-    return pl.concat(parts) if parts else pl.Series(dtype=pl.String)

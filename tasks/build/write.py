@@ -89,9 +89,10 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
     if not changes.upserts.rows:
         return Origins()
     cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
-    lacking = cache.locate(changes.upserts.frame(["hash"], {"hash": pl.String})["hash"])
+    wanted, _ = changes.contents()
+    lacking = wanted[~cache.find(wanted)]
     if len(lacking):
-        raise RuntimeError(f"{len(lacking)} chunks have no vector after embedding, for example {lacking[0]}")
+        raise RuntimeError(f"{len(lacking)} contents have no vector after embedding")
     chunks.append(store, table, dimension, _with_vectors(context, changes, cache), changes.precision)
     return cache.origins
 

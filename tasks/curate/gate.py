@@ -138,7 +138,7 @@ def encoder_change(base: Release | None, encoder: EncoderFolder, pending: Pendin
         told = (
             f"{_called(space.name, encoder.revision)} is not what it was in {release} ({_differences(base, encoder)})"
         )
-    reasons = [f"encoder: {told}; {pending.missing.height:,} chunks ({pending.tokens:,} tokens) to embed"]
+    reasons = [f"encoder: {told}; {pending.contents:,} chunks ({pending.tokens:,} tokens) to embed"]
     if space.stub and not before.stub:
         reasons.append(f"the vectors of {space.name!r} are fake: they know words, not meaning")
     return reasons

@@ -82,7 +82,7 @@ def canary(
         libraries: Versions of the libraries that vectors depend on.
         accept: Approve of other vectors, and compare with them from now on.
     """
-    if not pending.missing.height:
+    if not pending.contents:
         return CanaryResult()
     lost = context.rebuild and bool(Registry(context.store).damage(encoder.space.id))  # its probe may be what is lost
     kept, opened = None if lost else reference(context.store, encoder.space.id), encoder.open()

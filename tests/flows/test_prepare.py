@@ -41,4 +41,4 @@ def test_stages_run_in_order_and_write_nothing_to_the_store(tmp_path: Path) -> N
         done = prepare(shared, encoder(config), load_suite(config.validation), config, Clock(heard))
         assert [path.name for path in (tmp_path / "store").iterdir()] == [".work"]
     assert heard.stages == ["scan", "plan", "read", "validate", "deduplicate", "chunk"]
-    assert done.pending.missing.height == done.changes.upserts.rows > 0
+    assert done.pending.contents == done.changes.upserts.rows > 0

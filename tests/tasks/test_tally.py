@@ -72,7 +72,7 @@ def test_chunks_are_those_that_stay_and_those_that_are_written(tmp_path: Path) -
         done = prepared(shared, config)
         counts = tally(shared, done)
         assert done.publishes
-        assert counts["embedded"] == done.pending.missing.height > 0
+        assert counts["embedded"] == done.pending.contents > 0
     after = refresh(config).counts
     assert counts == after
     assert after["chunks"] == before["chunks"] * 3 // 2 == after["embedded"] + before["chunks"]

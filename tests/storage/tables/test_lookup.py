@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.hashing import digest
-from storage.tables.lookup import Places, as_bytes, find_sorted
+from storage.tables.lookup import Bytes, Places, Waiting, as_bytes, distinct, find_sorted
 
 numbers = st.lists(st.integers(0, 30), max_size=40)
 
@@ -18,21 +18,25 @@ def hashes(of: list[int]) -> list[str]:
     return [digest(str(number)) for number in of]
 
 
+def names(of: Bytes) -> list[str]:
+    return [of[at : at + 1].tobytes().hex() for at in range(len(of))]
+
+
 @given(numbers, numbers)
 def test_what_is_found_is_what_is_there(among: list[int], asked: list[int]) -> None:
     there = np.unique(as_bytes(pl.Series(hashes(among), dtype=pl.String)))
     spot, found = find_sorted(there, as_bytes(pl.Series(hashes(asked), dtype=pl.String)))
     assert found.tolist() == [number in among for number in asked]
-    wanted = [name.encode() for name, is_there in zip(hashes(asked), found, strict=True) if is_there]
-    assert there[spot[found]].tolist() == wanted
+    wanted = [name for name, is_there in zip(hashes(asked), found, strict=True) if is_there]
+    assert names(there[spot[found]]) == wanted
 
 
 @given(numbers, st.integers(0, 40), st.integers(0, 40))
 def test_a_part_of_an_array_is_that_part(of: list[int], start: int, size: int) -> None:
-    names = hashes(of)
-    expected = [name.encode() for name in names[start : start + size]]
-    assert as_bytes(pa.array(names, pa.string()).slice(start, size)).tolist() == expected
-    assert as_bytes(pl.Series(names, dtype=pl.String).slice(start, size)).tolist() == expected
+    every = hashes(of)
+    expected = every[start : start + size]
+    assert names(as_bytes(pa.array(every, pa.string()).slice(start, size))) == expected
+    assert names(as_bytes(pl.Series(every, dtype=pl.String).slice(start, size))) == expected
 
 
 def test_names_that_are_no_hashes_are_found_too() -> None:
@@ -47,12 +51,36 @@ def test_places_that_come_bit_by_bit_are_all_known(parts: list[list[int]]) -> No
     for table, part in enumerate(parts):
         fresh = [number for number in dict.fromkeys(part) if number not in known]
         known |= {number: (table, 10 * number) for number in fresh}
-        names = as_bytes(pl.Series(hashes(fresh), dtype=pl.String))
+        new = as_bytes(pl.Series(hashes(fresh), dtype=pl.String))
         tables, offsets = np.full(len(fresh), table, np.int16), 10 * np.array(fresh, np.int64)
-        places = places.and_of(names, tables, offsets)
+        places = places.and_of(new, tables, offsets)
     every = list(range(61))
     asked = as_bytes(pl.Series(hashes(every)))
     assert places.hold(asked).tolist() == [number in known for number in every]
     spot, found = find_sorted(places.hashes, asked)
     told = list(zip(places.tables[spot[found]].tolist(), places.offsets[spot[found]].tolist(), strict=True))
     assert told == [known[number] for number in every if number in known]
+
+
+@given(st.lists(numbers, max_size=5))
+def test_of_many_slices_each_hash_is_there_once(parts: list[list[int]]) -> None:
+    found = distinct(pl.Series(hashes(part), dtype=pl.String) for part in parts)
+    assert names(found) == sorted(hashes(sorted({number for part in parts for number in part})))
+
+
+@given(numbers, st.lists(st.sets(st.integers(0, 40)), max_size=5))
+def test_what_waits_is_taken_once(waiting: list[int], parts: list[set[int]]) -> None:
+    left, queue = set(waiting), Waiting(distinct([pl.Series(hashes(waiting), dtype=pl.String)]))
+    for part in map(list, parts):
+        taken = queue.take(pl.Series(hashes(part), dtype=pl.String))
+        assert taken.to_list() == [number in left for number in part]
+        left -= set(part)
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16), unique=True, max_size=30))
+def test_hashes_that_end_in_zeros_are_told_apart(raw: list[bytes]) -> None:
+    ends = [each[:keep] + bytes(16 - keep) for each in raw for keep in (0, 1, 14, 15, 16)]
+    every = list(dict.fromkeys(each.hex() for each in ends))
+    found = distinct([pl.Series(every, dtype=pl.String)])
+    assert names(found) == sorted(every)
+    assert find_sorted(found, as_bytes(pl.Series(every, dtype=pl.String)))[1].all()

@@ -60,11 +60,11 @@ def test_every_content_is_embedded_once(tmp_path: Path) -> None:
         found, done = encoder(config), prepared(shared, config)
         wanted = find_pending(shared, found, done.changes)
         result = embed(shared, found, done.changes, wanted)
-        assert result.embedded == wanted.missing.height == staged(shared, found) < done.changes.upserts.rows
+        assert result.embedded == wanted.contents == staged(shared, found) < done.changes.upserts.rows
         assert result.counts == {"embedded": result.embedded, "tokens": wanted.tokens}
-        assert result.tokens == wanted.tokens == wanted.missing["tokens"].sum()
-        missing = find_pending(shared, found, done.changes).missing
-    assert missing.is_empty()
+        assert result.tokens == wanted.tokens
+        left = find_pending(shared, found, done.changes)
+    assert (left.contents, left.tokens) == (0, 0)
 
 
 def test_what_was_finished_before_a_failure_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,8 +77,8 @@ def test_what_was_finished_before_a_failure_is_kept(tmp_path: Path, monkeypatch:
             embed(shared, replace(found, kind=Failing), done.changes, done.pending)
         assert staged(shared, found) == 2
         left = find_pending(shared, found, done.changes)
-        assert left.missing.height == done.pending.missing.height - 2
-        assert embed(shared, found, done.changes, left).embedded == left.missing.height
+        assert left.contents == done.pending.contents - 2
+        assert embed(shared, found, done.changes, left).embedded == left.contents
     result = refresh(config)
     assert (result.outcome, result.counts["embedded"]) == ("published", 0)
 
