@@ -35,10 +35,17 @@ def brought(
     texts = texts.with_columns(pl.lit(value, TEXTS[name]).alias(name) for name, value in told.items())
     copies = set(duplicates)
     arrivals = pl.DataFrame([(*row[:3], row[2] in copies) for row in full], schema=ARRIVALS, orient="row")
-    chunks = pl.DataFrame([(f"{row[0]}#0", row[0]) for row in full], schema=CHUNKS, orient="row")
+    chunks = pl.DataFrame([(f"{row[0]}#0", *row[:3]) for row in full], schema=CHUNKS, orient="row")
     when = START + timedelta(days=number)
     return Night(
-        f"run{number:03d}", when, tuple(sources), frozenset(known), arrivals, lambda: [texts], chunks, **others
+        f"run{number:03d}",
+        when,
+        tuple(sources),
+        frozenset(known),
+        arrivals,
+        lambda: [texts],
+        lambda: [chunks],
+        **others,
     )
 
 

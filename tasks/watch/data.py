@@ -15,7 +15,7 @@ from tasks.curate.validation.rules import UNLICENSED
 from tasks.watch.config import DriftConfig
 from tasks.watch.figures import Family, Figure
 from tasks.watch.judge import PastNight
-from tasks.watch.night import TEXTS, Night
+from tasks.watch.night import TEXTS, Night, own
 from tasks.watch.words import Hashes, Words, alike, new_words, running
 
 __all__ = ["measure_data"]
@@ -68,14 +68,14 @@ def measure_data(
 
 def _counts(night: Night) -> Iterator[Figure]:
     arrived = dict(night.arrivals.group_by("source").len().iter_rows())
-    # Inner, one to one: every chunk that is new came with an arrival.
-    counts = night.chunks.group_by("key").len().join(night.arrivals, on="key", how="inner")
-    chunks = dict(counts.group_by("source").agg(pl.col("len").sum()).iter_rows())
+    chunks = Counter[str]()
+    for part in night.chunks():
+        chunks.update(dict(part.group_by("source").len().iter_rows()))
     for source in night.sources:
         if source not in night.known:
             continue
         yield Figure(Family.DATA, "documents", float(arrived.get(source, 0)), source)
-        yield Figure(Family.DATA, "chunks", float(chunks.get(source, 0)), source)
+        yield Figure(Family.DATA, "chunks", float(chunks[source]), source)
         if night.deleted is not None:
             yield Figure(Family.DATA, "deleted", float(night.deleted.get(source, 0)), source)
 
@@ -114,7 +114,7 @@ def _sampled(night: Night, most: int) -> pl.DataFrame:
     cut = pl.col("text").str.slice(0, SEEN)
     # Semi: what was accepted for another reason than a new text, and what was not drawn, is left out.
     parts = [
-        _own(
+        own(
             part.join(chosen, on="key", how="semi", maintain_order="left").with_columns(
                 cut, pl.col("text").str.len_chars().alias("chars")
             )
@@ -122,11 +122,6 @@ def _sampled(night: Night, most: int) -> pl.DataFrame:
         for part in night.texts()
     ]
     return pl.concat(parts) if parts else pl.DataFrame(schema={**TEXTS, "chars": pl.UInt32})
-
-
-def _own(few: pl.DataFrame) -> pl.DataFrame:
-    """Rows by themselves: as polars picks them, they hold all texts that they were picked out of."""
-    return pl.DataFrame(few.rows(), schema=few.schema, orient="row")
 
 
 def _of_texts(source: str, texts: pl.DataFrame, history: Sequence[PastNight], night: Night) -> Iterator[Figure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from tasks.watch.classifier import separability
 from tasks.watch.config import DriftConfig
 from tasks.watch.difference import Sums, difference, noise, pooled, stratified, summed
 from tasks.watch.figures import Family, Figure
-from tasks.watch.night import Night
+from tasks.watch.night import CHUNKS, Night, own
 
 __all__ = ["NAME", "EmbeddingsResult", "Sample", "classified", "measure_embeddings", "sample"]
 
@@ -76,25 +76,30 @@ def sample(night: Night, most: int, seed: int = SEED) -> Sample:
     """
     if night.table is None:
         raise ValueError(f"the night of run {night.run} wrote no chunks")
-    order = night.chunks["id"].arg_sort().to_numpy()[np.random.default_rng(seed).permutation(night.chunks.height)]
-    # Left, one to one: each chunk is of an arrival, whose source and id are wanted.
-    drawn = _first(night.chunks, order, most).join(night.arrivals, on="key", how="left", maintain_order="left")
-    drawn = drawn.select("id", "source", pl.col("id_right").alias("document")).with_row_index("at")
+    drawn = _first(night.chunks(), most, seed).with_row_index("at")
     ids, vectors = night.table.vectors_of(drawn["id"])
     # Left from the table's order, which is another than that of the draw: back to that one.
-    placed = pl.DataFrame({"id": ids}).join(drawn, on="id", how="left", maintain_order="left").with_row_index("row")
+    placed = (
+        pl.DataFrame({"id": ids}, schema={"id": pl.String})
+        .join(drawn, on="id", how="left", maintain_order="left")
+        .with_row_index("row")
+    )
     back = placed.sort("at")
     return Sample(vectors[back["row"].to_numpy()], back["document"].to_list(), back["source"].to_list())
 
 
-def _first(chunks: pl.DataFrame, order: npt.NDArray[np.uint32], most: int) -> pl.DataFrame:
-    """The first chunks in an order, a few of each document at most; only so many are looked at as that takes."""
-    size = 4 * most
-    while True:
-        found = chunks[order[:size]].filter(pl.int_range(pl.len()).over("key") < EACH).head(most)
-        if found.height == most or size >= len(order):
-            return found
-        size *= 4
+def _first(chunks: Iterable[pl.DataFrame], most: int, seed: int) -> pl.DataFrame:
+    """The first chunks in a random order, a few of each document at most; no more of them are held than that."""
+    schema = {**CHUNKS, "lot": pl.UInt64}
+    found = pl.DataFrame(schema=schema)
+    for part in chunks:
+        drawn = part.with_columns(pl.col("id").hash(seed).alias("lot"))
+        if found.height == most:
+            drawn = drawn.filter(pl.col("lot") < found["lot"][-1])
+        both = pl.concat([found, drawn.select(list(schema))]).sort("lot")
+        # Whoever drops out here has so many before it, and others that come can only add to them.
+        found = own(both.filter(pl.int_range(pl.len()).over("key") < EACH).head(most))
+    return found
 
 
 def measure_embeddings(

@@ -11,15 +11,16 @@ import polars as pl
 
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
+from storage.tables.lookup import as_bytes, distinct, find_sorted
 from storage.tables.releases import Release
 from storage.tables.store import Store
 from tasks.context import Context
 from tasks.tally import Preparation
 
-__all__ = ["ARRIVALS", "Night", "night_of", "night_of_release"]
+__all__ = ["ARRIVALS", "CHUNKS", "TEXTS", "Night", "night_of", "night_of_release", "own"]
 
 ARRIVALS = {"key": pl.String, "source": pl.String, "id": pl.String, "duplicate": pl.Boolean}
-CHUNKS = {"id": pl.String, "key": pl.String}  # a million of them on a first night: whose they are, arrivals tell
+CHUNKS = {"id": pl.String, "key": pl.String, "source": pl.String, "document": pl.String}
 TEXTS: dict[str, Any] = {
     "key": pl.String,
     "source": pl.String,
@@ -42,7 +43,7 @@ class Night:
         known: Those of them that the index held documents of before.
         arrivals: ARRIVALS columns of the documents whose text is new; what moved is none.
         texts: Gives slices of TEXTS columns, of arrivals and others.
-        chunks: CHUNKS columns of the chunks that are new with the arrivals.
+        chunks: Gives slices of CHUNKS columns, of the chunks that are new with the arrivals.
         refused: source, document and rule of what was refused tonight; None where nobody can tell any more.
         deleted: Source to the number of documents that left; None where nobody can tell any more.
         space: Id of the vector space.
@@ -55,11 +56,16 @@ class Night:
     known: frozenset[str]
     arrivals: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ARRIVALS))
     texts: Callable[[], Iterable[pl.DataFrame]] = field(default=tuple, repr=False)
-    chunks: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CHUNKS))
+    chunks: Callable[[], Iterable[pl.DataFrame]] = field(default=tuple, repr=False)
     refused: pl.DataFrame | None = None
     deleted: Mapping[str, int] | None = None
     space: str = ""
     table: ChunkTable | None = None
+
+
+def own(few: pl.DataFrame) -> pl.DataFrame:
+    """Rows by themselves: as polars picks them, they hold all texts that they were picked out of."""
+    return pl.DataFrame(few.rows(), schema=few.schema, orient="row")
 
 
 def night_of(context: Context, done: Preparation, space: str, version: int | None = None) -> Night:
@@ -79,8 +85,6 @@ def night_of(context: Context, done: Preparation, space: str, version: int | Non
     arrivals = fresh.join(done.deduplicated.moved, on="key", how="anti").with_columns(
         pl.col("key").is_in(copies.implode()).alias("duplicate")
     )
-    # Semi: the chunks of arrivals alone. Where the chunker or the encoder changed, all others are written too.
-    chunks = done.changes.upserts.frame(list(CHUNKS), dict(CHUNKS)).join(arrivals, on="key", how="semi")
     known = frozenset(context.ledger()["source"].unique())
     return Night(
         run=context.run,
@@ -89,12 +93,20 @@ def night_of(context: Context, done: Preparation, space: str, version: int | Non
         known=known,
         arrivals=arrivals.select(list(ARRIVALS)),
         texts=lambda: accepted.slices(list(TEXTS)),
-        chunks=chunks,
+        # Where the chunker or the encoder changed, all others are written too.
+        chunks=lambda: _of(arrivals["key"], done.changes.upserts.slices(list(CHUNKS))),
         refused=done.validated.refused.select("source", "document", "rule"),
         deleted=dict(done.deduplicated.deleted.group_by("source").len().iter_rows()),
         space=space,
         table=None if version is None else ChunkTable(context.store, done.changes.table, version),
     )
+
+
+def _of(keys: pl.Series, chunks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The chunks of some documents, slice by slice."""
+    wanted = distinct([keys])
+    for part in chunks:
+        yield part.filter(pl.Series(find_sorted(wanted, as_bytes(part["key"]))[1], dtype=pl.Boolean))
 
 
 def night_of_release(store: Store, release: Release) -> Night:
@@ -110,7 +122,6 @@ def night_of_release(store: Store, release: Release) -> Night:
     held = pl.concat(documents.slices(columns, rows=65_536)) if documents.rows else pl.DataFrame(schema=columns)
     mine = held.filter(pl.col("run") == release.run)
     arrivals = mine.with_columns(pl.col("duplicate_of").is_not_null().alias("duplicate")).select(list(ARRIVALS))
-    parts = [part.join(arrivals, on="key", how="semi") for part in chunks.columns(list(CHUNKS))]
 
     def texts() -> Iterator[pl.DataFrame]:
         yield from documents.slices(list(TEXTS), keys=arrivals["key"])
@@ -122,7 +133,7 @@ def night_of_release(store: Store, release: Release) -> Night:
         known=frozenset(held.filter(pl.col("run") != release.run)["source"].unique()),
         arrivals=arrivals,
         texts=texts,
-        chunks=pl.concat(parts) if parts else pl.DataFrame(schema=CHUNKS),
+        chunks=lambda: _of(arrivals["key"], chunks.columns(list(CHUNKS))),
         space=release.space,
         table=chunks,
     )

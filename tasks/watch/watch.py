@@ -52,10 +52,11 @@ def watch(
         if night.table is not None:  # a night that wrote nothing brings the same words again
             kept.learn(night.run, words)
     drawn, seen = None, NOTHING
-    if config.embeddings and night.table is not None and not night.chunks.is_empty():
+    if config.embeddings and night.table is not None:
+        drawn = sample(night, config.sample)
+    if drawn is not None and drawn.documents:
         before = [sums for sums in kept.last(night.space, config.nights) if sums.created < night.now]
         centres = kept.cells(night.space)
-        drawn = sample(night, config.sample)
         seen = measure_embeddings(drawn, night, before, centres, config)
         figures += seen.figures
         if seen.centres is not None:

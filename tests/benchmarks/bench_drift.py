@@ -70,7 +70,7 @@ def measured(
         known=frozenset(names),
         arrivals=texts.select("key", "source", "id", pl.lit(value=False).alias("duplicate")).cast(ARRIVALS),
         texts=lambda: [texts],
-        chunks=texts.select(pl.col("key").alias("id"), "key"),
+        chunks=lambda: [texts.select(pl.col("key").alias("id"), "key", "source", pl.col("id").alias("document"))],
         refused=pl.DataFrame(schema={"source": pl.String, "rule": pl.String}),
         deleted={},
         space=SPACE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -109,10 +110,9 @@ def night(tmp_path: Path) -> Night:
     rows = [("notes", "long" if at < 12 else f"n{at}", f"text {at}") for at in range(22)]
     made = brought(rows)
     identities = [f"{at:032x}" for at in range(22)]
-    frame = made.chunks.with_columns(pl.Series("id", identities))
+    [frame] = made.chunks()
+    frame = frame.with_columns(pl.Series("id", identities))
     full = frame.with_columns(
-        source=made.arrivals["source"],
-        document=made.arrivals["id"],
         ordinal=pl.lit(0, pl.Int32),
         start=pl.lit(0, pl.Int32),
         end=pl.lit(1, pl.Int32),
@@ -124,7 +124,7 @@ def night(tmp_path: Path) -> Night:
     store = Store(tmp_path / "store")
     chunks.append(store, "chunks__a", 4, [(full, np.repeat(np.arange(22, dtype=np.float32)[:, None], 4, axis=1))])
     arrivals = made.arrivals.unique("key", maintain_order=True)
-    return replace(made, arrivals=arrivals, chunks=frame, table=ChunkTable(store, "chunks__a"))
+    return replace(made, arrivals=arrivals, chunks=lambda: [frame], table=ChunkTable(store, "chunks__a"))
 
 
 def test_a_sample_is_seeded_and_takes_few_of_each_document(night: Night) -> None:
@@ -135,7 +135,13 @@ def test_a_sample_is_seeded_and_takes_few_of_each_document(night: Night) -> None
     assert all(by_name[f"n{at}"] == at for at in range(12, 22))  # each vector is that of its document
     few = sample(night, 5)
     assert (few.documents, few.sources) == (found.documents[:5], ["notes"] * 5)
-    other = replace(night, chunks=night.chunks[::-1])
-    assert sample(other, 50).documents == found.documents
+    [frame] = night.chunks()
+    for order in (frame[::-1], frame.sort("key"), frame.sort("id")):
+        for size in (1, 5, 22):
+            other = replace(night, chunks=partial(order.iter_slices, size))
+            assert sample(other, 50).documents == found.documents
+            assert sample(other, 5).documents == few.documents
+    assert sample(night, 50, seed=1).documents != found.documents
+    assert not sample(replace(night, chunks=tuple), 5).documents
     with pytest.raises(ValueError, match="wrote no chunks"):
         sample(replace(night, table=None), 50)
