@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-__all__ = ["return_memory", "reuse_memory"]
+__all__ = ["return_memory", "reuse_memory", "trim_memory"]
 
 # Parameters of mallopt(3), and sizes in bytes: from which a block is large, and the most that glibc takes for it.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -62,6 +62,15 @@ def reuse_memory() -> Iterator[None]:
         if not _process.reusing:
             _set(LARGE, SPARE)
             _libc().malloc_trim(0)
+
+
+def trim_memory() -> None:
+    """Give back what is free between blocks that are not: once a stage is done, most of what it took is.
+
+    A stage of a million chunks left 140 MiB so, where a hundred thousand left 50.
+    """
+    if _process.returning and not _process.reusing:
+        _libc().malloc_trim(0)
 
 
 def _set(mmap: int, trim: int) -> bool:

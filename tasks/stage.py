@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
 from models.errors import ModelError
+from models.memory import trim_memory
 from storage.errors import LeaseHeld, TidemarkError
 from tasks.verdict import Held
 
@@ -40,7 +41,10 @@ def stage(function: Callable[P, R], name: str | None = None) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         def call() -> R:
             started = time.perf_counter()
-            result = function(*args, **kwargs)
+            try:
+                result = function(*args, **kwargs)
+            finally:
+                trim_memory()
             logger.info("%s", _line(called, result, time.perf_counter() - started))
             return result
 

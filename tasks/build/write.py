@@ -89,10 +89,9 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
     if not changes.upserts.rows:
         return Origins()
     cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
-    wanted, _ = changes.contents()
-    lacking = wanted[~cache.find(wanted)]
-    if len(lacking):
-        raise RuntimeError(f"{len(lacking)} contents have no vector after embedding")
+    lacking = int((~cache.find(changes.contents()[0])).sum())
+    if lacking:
+        raise RuntimeError(f"{lacking} contents have no vector after embedding")
     chunks.append(store, table, dimension, _with_vectors(context, changes, cache), changes.precision)
     return cache.origins
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from corpus import configure, prose
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows.refresh import refresh
 from storage.tables.chunks import chunks_schema
@@ -19,7 +22,7 @@ from storage.tables.releases import Releases
 from storage.tables.roles import TEXT
 from storage.tables.store import Store
 from tasks.build.index import IndexConfig
-from tasks.release.audit import Snapshot, examine, examine_deeply
+from tasks.release.audit import Snapshot, _Rows, examine, examine_deeply
 
 CONFIG = IndexConfig(min_rows=256)
 Row = dict[str, Any]
@@ -260,3 +263,26 @@ def test_every_changed_file_of_the_encoder_is_found_by_a_deep_audit(store: Store
     (folder / "probe.npy").write_bytes(b"")
     [check] = examine_deeply(snapshot(store)).failed
     assert (check.name, check.detail) == ("deep.encoder", f"models/{folder.name}/probe.npy is changed")
+
+
+places = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(-1, 3), st.integers(-1, 3)), max_size=25)
+
+
+@given(places, st.integers(1, 7))
+def test_rows_are_counted_as_a_table_of_them_counts(rows: list[tuple[int, int, int, int]], size: int) -> None:
+    columns = {"key": pl.String, "ordinal": pl.Int32, "start": pl.Int32, "end": pl.Int32}
+    frame = pl.DataFrame([(f"d{key}", *rest) for key, *rest in rows], schema=columns, orient="row")
+    frame = frame.with_columns(id=pl.concat_str("key", pl.col("ordinal").cast(pl.String)))
+
+    class Chunks:
+        def columns(self, names: list[str]) -> Iterator[pl.DataFrame]:
+            yield from frame.select(names).iter_slices(size)
+
+    found = _Rows.of(Chunks())  # type: ignore[arg-type]
+    by_key = frame.group_by("key").agg(
+        pl.len().alias("rows"), pl.col("ordinal").n_unique().alias("ordinals"), pl.col("ordinal").max().alias("last")
+    )
+    expected = {(pl.Series([key]).hash()[0], *rest) for key, *rest in by_key.iter_rows()}
+    assert set(found.by_document().iter_rows()) == expected
+    assert (len(found), len(set(found.ids.tolist()))) == (frame.height, frame["id"].n_unique())
+    assert found.odd == sum(not (0 <= start < end) for _, _, start, end in rows)
