@@ -89,11 +89,17 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
     if not changes.upserts.rows:
         return Origins()
     cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
-    lacking = int((~cache.find(changes.contents()[0])).sum())
-    if lacking:
-        raise RuntimeError(f"{lacking} contents have no vector after embedding")
+    _locate(cache, changes)
     chunks.append(store, table, dimension, _with_vectors(context, changes, cache), changes.precision)
     return cache.origins
+
+
+def _locate(cache: EmbeddingCache, changes: ChunkChanges) -> None:
+    wanted, _ = changes.contents()
+    lacking = wanted[~cache.find(wanted)]
+    if len(lacking):
+        example = lacking[:1].tobytes().hex()
+        raise RuntimeError(f"{len(lacking)} contents have no vector after embedding, for example {example}")
 
 
 def _with_vectors(

@@ -97,6 +97,6 @@ def test_a_chunk_without_a_vector_is_never_written(tmp_path: Path) -> None:
     config = configure(tmp_path, {"a.md": prose("anchor")})
     with context(config) as shared:
         done = prepared(shared, config)
-        with pytest.raises(RuntimeError, match=r"chunks have no vector after embedding, for example [0-9a-f]{32}"):
+        with pytest.raises(RuntimeError, match=r"contents have no vector after embedding, for example [0-9a-f]{32}"):
             write(shared, encoder(config), done.plan, done.reading, done.validated, done.deduplicated, done.changes)
         assert shared.store.open(done.changes.table).count_rows() == 0
