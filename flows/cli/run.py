@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -91,6 +92,7 @@ def _annotation(parameter: Parameter) -> Any:
 
 def _run(name: str, row: FlowRow, ctx: typer.Context, as_json: bool, options: dict[str, Any]) -> None:
     """Run a flow and show its result, or in JSON that it failed."""
+    _collect()
     config, began = configuration(ctx), datetime.now(UTC)
     if loudness() is Loudness.VERBOSE:
         options |= {each.name: True for each in row.parameters() if each.option.verbose}
@@ -103,6 +105,13 @@ def _run(name: str, row: FlowRow, ctx: typer.Context, as_json: bool, options: di
             raise
         output.show(shown(result), lambda: row.draw(result))
     raise typer.Exit(exit_code(result.outcome, getattr(result, "flow", name)))
+
+
+def _collect() -> None:
+    """Have garbage collected from here on, where the way in put that off: a flow may run for hours."""
+    if not gc.isenabled():
+        gc.freeze()  # what was imported by now is none
+        gc.enable()
 
 
 def _called(name: str, row: FlowRow, config: Config, file: Path | None, options: dict[str, Any]) -> Result:

@@ -6,6 +6,7 @@ does, but without the working folder on the path: so the services start Prefect.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import runpy
 import sys
@@ -37,6 +38,7 @@ def claim() -> None:
 
 def main() -> None:
     """Run the command line."""
+    gc.disable()  # what is imported stays: to look for garbage in it takes a thirtieth of a night without news
     claim()
     from flows.cli.app import run
 

@@ -121,3 +121,14 @@ def test_it_finds_the_packages_beside_it_where_they_were_copied(folder: Path) ->
         check=False,
     )
     assert (ended.returncode, ended.stdout.split()[:1]) == (0, ["tidemark"]), ended.stderr
+
+
+def test_garbage_is_collected_once_a_run_begins(folder: Path) -> None:
+    mine = MINE.replace(
+        "    def list(self):", "    def list(self):\n        assert gc.isenabled() and gc.get_freeze_count()"
+    )
+    (folder / "mine.py").write_text(f"import gc\n{mine}")
+    done = subprocess.run(
+        [sys.executable, str(LAUNCHER), "refresh"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
