@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from models.encoder import EncoderFolder
+from models.memory import trim_memory
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import TABLE, DocumentTable
 from storage.tables.index import KINDS, build, compact, extend, partitions, statistics
@@ -165,6 +166,7 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
                 known = taken_over(base.text.index, config, rows, stats.unindexed)
             if stats.unindexed:
                 extend(context.store, table, merge=merged(stats.parts, stats.unindexed))
+        trim_memory()  # of one index before the other
     words = index_words(context.store, table, config)
     for name in (table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from models.encoder import EncoderFolder
+from models.memory import trim_memory
 from storage.tables import chunks, documents
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
@@ -90,6 +91,7 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
         return Origins()
     cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
     _locate(cache, changes)
+    trim_memory()  # Lance takes as much again as that took
     chunks.append(store, table, dimension, _with_vectors(context, changes, cache), changes.precision)
     return cache.origins
 

@@ -27,6 +27,7 @@ from tasks.stage import stage
 __all__ = ["BACK", "Snapshot", "audit", "examine", "examine_deeply"]
 
 COVERAGE_FLOOR = 0.95
+PASS = 16_384  # chunks that are read at once
 # Rounding to eleven bits moves a coordinate by a 2,048th at most, and a norm by no more than that.
 NORM_TOLERANCES: dict[Precision, float] = {"float32": NORM_TOLERANCE, "float16": NORM_TOLERANCE + 2**-11}
 AGAIN = "run `tidemark refresh`: it starts again from the last good release"
@@ -124,11 +125,11 @@ def _advised(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Check]:
 
 def _kept(snapshot: Snapshot, chunks: ChunkTable) -> Iterator[Check]:
     """Hold ledger, rows and counts against each other; both are let go before the vectors are read."""
+    rows = _Rows.of(chunks)  # first: it leaves little behind
     ledger = snapshot.documents.ledger()
-    rows = _Rows.of(chunks)
     yield from _ledger(ledger)
     yield from _conservation(ledger, rows)
-    yield from _promised(snapshot.counts, ledger.height, len(rows))
+    yield from _promised(snapshot.counts, ledger.height, rows.count)
 
 
 def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
@@ -151,58 +152,61 @@ def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Identity and place of every chunk in 20 bytes; sorted, for tables of hashes would take five times as much.
+    """What the chunks are, document by document.
 
     Attributes:
-        ids: 64-bit hashes of their ids, sorted. Two of ten million ids collide by chance once in 400,000 audits.
-        keys: The same of their documents, sorted.
-        ordinals: Of each within its document, sorted there.
-        odd: How many have no sound span.
+        count: Chunks.
+        twice: Chunks of which another has the id.
+        odd: Chunks without a sound span.
+        documents: 64-bit hash of the key, rows, distinct ordinals and the last of them, one row a document.
     """
 
-    ids: npt.NDArray[np.uint64]
-    keys: npt.NDArray[np.uint64]
-    ordinals: npt.NDArray[np.int32]
+    count: int
+    twice: int
     odd: int
+    documents: pl.DataFrame
 
     @classmethod
     def of(cls, chunks: ChunkTable) -> _Rows:
+        """Look at every chunk, of which 20 bytes are held: tables of hashes would take five times as much.
+
+        Two of ten million ids collide by chance once in 400,000 audits.
+        """
         ids, keys = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
         ordinals, odd = [np.empty(0, np.int32)], 0
-        for part in chunks.columns(["id", "key", "ordinal", "start", "end"]):
+        for part in chunks.columns(["id", "key", "ordinal", "start", "end"], rows=PASS):
             ids.append(part["id"].hash().to_numpy())
             keys.append(part["key"].hash().to_numpy())
             ordinals.append(part["ordinal"].cast(pl.Int32).to_numpy())
             odd += part.filter(~((pl.col("start") < pl.col("end")) & (pl.col("start") >= 0))).height
-        key, ordinal = np.concatenate(keys), np.concatenate(ordinals)
-        order = np.lexsort((ordinal, key))
-        return cls(np.sort(np.concatenate(ids)), key[order], ordinal[order], odd)
+        every = np.concatenate(ids)
+        ids.clear()
+        every.sort()
+        twice = int((np.diff(every) == 0).sum())
+        return cls(len(every), twice, odd, _by_document(np.concatenate(keys), np.concatenate(ordinals)))
 
-    def __len__(self) -> int:
-        return len(self.ids)
 
-    def by_document(self) -> pl.DataFrame:
-        """Key, rows, distinct ordinals and the last of them, one row a document."""
-        if not len(self):
-            return pl.DataFrame(schema={"key": pl.UInt64, "rows": pl.Int64, "ordinals": pl.Int64, "last": pl.Int32})
-        other = np.append(True, np.diff(self.keys) != 0)  # the first row of a document
-        fresh = np.append(True, np.diff(self.ordinals) != 0) | other  # the first with an ordinal there
-        first = np.flatnonzero(other)
-        last = np.append(first[1:], len(self)) - 1
-        ordinals = np.add.reduceat(fresh.astype(np.int64), first)
-        columns = {"key": self.keys[first], "rows": last - first + 1, "ordinals": ordinals, "last": self.ordinals[last]}
-        return pl.DataFrame(columns)
+def _by_document(keys: npt.NDArray[np.uint64], ordinals: npt.NDArray[np.int32]) -> pl.DataFrame:
+    if not len(keys):
+        return pl.DataFrame(schema={"key": pl.UInt64, "rows": pl.Int64, "ordinals": pl.Int64, "last": pl.Int32})
+    order = np.lexsort((ordinals, keys))
+    keys, ordinals = keys[order], ordinals[order]
+    other = np.append(True, np.diff(keys) != 0)  # the first row of a document
+    fresh = np.append(True, np.diff(ordinals) != 0) | other  # the first with an ordinal there
+    first = np.flatnonzero(other)
+    last = np.append(first[1:], len(keys)) - 1
+    distinct = np.add.reduceat(fresh.astype(np.int64), first)
+    return pl.DataFrame({"key": keys[first], "rows": last - first + 1, "ordinals": distinct, "last": ordinals[last]})
 
 
 def _conservation(ledger: pl.DataFrame, rows: _Rows) -> Iterator[Check]:
-    twice = int((np.diff(rows.ids) == 0).sum())
-    yield Check("chunks.unique", twice == 0, f"{len(rows):,} ids" if not twice else f"{twice} ids twice")
-    found = rows.by_document()
+    twice, found = rows.twice, rows.documents
+    yield Check("chunks.unique", twice == 0, f"{rows.count:,} ids" if not twice else f"{twice} ids twice")
     promised = ledger.filter(pl.col("n_chunks") > 0).select(pl.col("key").hash(), "source", "id", "n_chunks")
     # Full: a document that promises rows and has none must be seen, and so must rows that no document promises.
     both = promised.join(found, on="key", how="full", coalesce=True)
     wrong = both.filter(pl.col("n_chunks").ne_missing(pl.col("rows")))
-    detail = f"{len(rows):,} rows, as the ledger says"
+    detail = f"{rows.count:,} rows, as the ledger says"
     if wrong.height:
         first = wrong.row(0, named=True)
         detail = (

@@ -275,7 +275,7 @@ def test_rows_are_counted_as_a_table_of_them_counts(rows: list[tuple[int, int, i
     frame = frame.with_columns(id=pl.concat_str("key", pl.col("ordinal").cast(pl.String)))
 
     class Chunks:
-        def columns(self, names: list[str]) -> Iterator[pl.DataFrame]:
+        def columns(self, names: list[str], *, rows: int) -> Iterator[pl.DataFrame]:
             yield from frame.select(names).iter_slices(size)
 
     found = _Rows.of(Chunks())  # type: ignore[arg-type]
@@ -283,6 +283,6 @@ def test_rows_are_counted_as_a_table_of_them_counts(rows: list[tuple[int, int, i
         pl.len().alias("rows"), pl.col("ordinal").n_unique().alias("ordinals"), pl.col("ordinal").max().alias("last")
     )
     expected = {(pl.Series([key]).hash()[0], *rest) for key, *rest in by_key.iter_rows()}
-    assert set(found.by_document().iter_rows()) == expected
-    assert (len(found), len(set(found.ids.tolist()))) == (frame.height, frame["id"].n_unique())
+    assert set(found.documents.iter_rows()) == expected
+    assert (found.count, found.twice) == (frame.height, frame.height - frame["id"].n_unique())
     assert found.odd == sum(not (0 <= start < end) for _, _, start, end in rows)
