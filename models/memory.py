@@ -61,7 +61,7 @@ def reuse_memory() -> Iterator[None]:
         _process.reusing -= 1
         if not _process.reusing:
             _set(LARGE, SPARE)
-            _libc().malloc_trim(0)
+        trim_memory()
 
 
 def trim_memory() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["FlowCommand", "add_flow"]
 
 NUMBERS = ("release", "to")  # parameters that are the number of a release, which a shell can complete
+OBJECTS = 700  # made, and not freed, between two looks for garbage: Python's own number
 
 
 class FlowCommand(TyperCommand):
@@ -108,10 +109,10 @@ def _run(name: str, row: FlowRow, ctx: typer.Context, as_json: bool, options: di
 
 
 def _collect() -> None:
-    """Have garbage collected from here on, where the way in put that off: a flow may run for hours."""
-    if not gc.isenabled():
+    """Have garbage collected as often as ever from here on, where the way in put that off: a flow may run for hours."""
+    if gc.get_threshold()[0] > OBJECTS:
         gc.freeze()  # what was imported by now is none
-        gc.enable()
+        gc.set_threshold(OBJECTS)
 
 
 def _called(name: str, row: FlowRow, config: Config, file: Path | None, options: dict[str, Any]) -> Result:

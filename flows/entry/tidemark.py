@@ -38,7 +38,9 @@ def claim() -> None:
 
 def main() -> None:
     """Run the command line."""
-    gc.disable()  # what is imported stays: to look for garbage in it takes a thirtieth of a night without news
+    # What is imported stays: to look for garbage in it takes a thirtieth of a night without news. Seldom and not never:
+    # a search of many questions leaves 9 kB each.
+    gc.set_threshold(100_000)
     claim()
     from flows.cli.app import run
 

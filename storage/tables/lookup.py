@@ -44,9 +44,6 @@ class Places:
 
     def and_of(self, hashes: Bytes, tables: npt.NDArray[np.int16], offsets: npt.NDArray[np.int64]) -> Self:
         """These and others, which have none yet."""
-        if not len(self.hashes):  # the others may be a corpus
-            order = np.argsort(hashes)
-            return type(self)(hashes[order], tables[order], offsets[order])
         both = np.concatenate([self.hashes, hashes])
         order = np.argsort(both)
         both_tables, both_offsets = np.concatenate([self.tables, tables]), np.concatenate([self.offsets, offsets])

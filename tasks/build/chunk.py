@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from models.encoder import EncoderFolder, TextTokenizer
@@ -16,7 +14,6 @@ from storage.hashing import digest
 from storage.spill import Spill
 from storage.tables.chunks import PLACE, UNITS, ChunkTable
 from storage.tables.documents import DocumentTable
-from storage.tables.lookup import Bytes, Places, as_bytes
 from storage.tables.roles import Precision, chunks_table
 from tasks.build.chunking.cut import ChunkerConfig, chunk_texts, fingerprint
 from tasks.context import Context
@@ -101,14 +98,6 @@ class ChunkChanges:
     def counts(self) -> dict[str, int]:
         """Rows a fate."""
         return {"documents": self.sizes.height, "written": self.upserts.rows, "outdated": self.outdated.rows}
-
-    def contents(self) -> tuple[Bytes, npt.NDArray[np.int32]]:
-        """The hash of every content in the upserts, sorted, each once, and how many tokens it has."""
-        parts = [(as_bytes(part["hash"]), part["tokens"]) for part in self.upserts.slices(["hash", "tokens"])]
-        if not parts:
-            return Places.none().hashes, np.empty(0, np.int32)
-        hashes, first = np.unique(np.concatenate([hashes for hashes, _ in parts]), return_index=True)
-        return hashes, np.concatenate([tokens.to_numpy() for _, tokens in parts])[first]
 
     @property
     def changes(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from models.encoder import Encoder, EncoderFolder
@@ -15,7 +16,7 @@ from models.probe import PROBE_TEXTS, compare, probe
 from storage.hashing import digest
 from storage.registry import Registry
 from storage.tables.canaries import Canaries
-from storage.tables.lookup import Bytes, Waiting
+from storage.tables.lookup import Bytes, Places, Waiting, as_bytes
 from storage.tables.vectors import EmbeddingCache, stage_vectors
 from tasks.build.chunk import ChunkChanges
 from tasks.build.reference import PROBE, confirm_reference, still_gives
@@ -69,12 +70,21 @@ class Embedding:
 
 def find_pending(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> Pending:
     """Find out which contents have no vector in the space."""
-    wanted, tokens = changes.contents()
+    wanted, tokens = _contents(changes)
     cache = EmbeddingCache.of(
         context.store, encoder.space.id, precision=changes.precision, released=not context.rebuild
     )
     missing = ~cache.find(wanted)
     return Pending(cache, wanted[missing], int(tokens[missing].sum()))
+
+
+def _contents(changes: ChunkChanges) -> tuple[Bytes, npt.NDArray[np.int32]]:
+    """The hash of every content in the upserts, sorted, each once, and how many tokens it has."""
+    parts = [(as_bytes(part["hash"]), part["tokens"]) for part in changes.upserts.slices(["hash", "tokens"])]
+    if not parts:
+        return Places.none().hashes, np.empty(0, np.int32)
+    hashes, first = np.unique(np.concatenate([hashes for hashes, _ in parts]), return_index=True)
+    return hashes, np.concatenate([tokens.to_numpy() for _, tokens in parts])[first]
 
 
 @stage

@@ -13,6 +13,7 @@ from models.memory import trim_memory
 from storage.tables import chunks, documents
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
+from storage.tables.lookup import distinct
 from storage.tables.origins import Origins
 from storage.tables.vectors import EmbeddingCache
 from tasks.build.chunk import ChunkChanges
@@ -97,7 +98,7 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
 
 
 def _locate(cache: EmbeddingCache, changes: ChunkChanges) -> None:
-    wanted, _ = changes.contents()
+    wanted = distinct(part["hash"] for part in changes.upserts.slices(["hash"]))
     lacking = wanted[~cache.find(wanted)]
     if len(lacking):
         example = lacking[:1].tobytes().hex()

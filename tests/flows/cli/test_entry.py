@@ -132,3 +132,15 @@ def test_garbage_is_collected_once_a_run_begins(folder: Path) -> None:
         [sys.executable, str(LAUNCHER), "refresh"], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_garbage_is_collected_in_every_command() -> None:
+    code = f"""
+import gc, runpy
+import flows.cli.app as app
+main = runpy.run_path({str(LAUNCHER)!r})["main"]
+app.run = lambda: print(gc.isenabled(), 700 < gc.get_threshold()[0] < 1_000_000)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
