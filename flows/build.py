@@ -28,8 +28,9 @@ from tasks.release.checks import AuditResult
 from tasks.release.proof import taken_over, trusted
 from tasks.release.publish import publish
 from tasks.release.serving import carried
-from tasks.tally import Preparation, causes, tally
+from tasks.tally import causes, tally
 from tasks.verdict import Refused
+from tasks.work import Work
 
 __all__ = ["Built", "build", "finish", "hold_floors", "publish_built", "stage_space"]
 
@@ -63,7 +64,7 @@ class Built:
 
 
 def build(
-    context: Context, encoder: EncoderFolder, record: EncoderRecord, config: Config, run: Run, done: Preparation
+    context: Context, encoder: EncoderFolder, record: EncoderRecord, config: Config, run: Run, work: Work
 ) -> Built:
     """Embed, write, index and audit on the heads of the tables, which no reader opens.
 
@@ -73,21 +74,22 @@ def build(
         record: What the release will say of it.
         config: The configuration.
         run: Its clock times the stages.
-        done: What was prepared for that encoder.
+        work: What was prepared for that encoder, and is used up.
 
     Raises:
         Refused: The audit failed, or vectors of fewer bits lose too much.
     """
-    clock, counts = run.clock, tally(context, done)
+    clock, changes = run.clock, work.changes
     with clock.stage("embed"):
-        embed(context, encoder, done.changes, done.pending)
+        embed(context, encoder, changes, work.pending.take())
     with clock.stage("write"):
-        written = write(context, encoder, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
-    role = Role(encoder.space.id, record, done.changes.table, chunker=done.changes.fingerprint)
+        written = write(
+            context, encoder, work.plan, work.reading, work.validated, work.deduplicated.take(), work.changes
+        )
+    role = Role(encoder.space.id, record, changes.table, chunker=changes.fingerprint)
     if context.base is not None and context.base.chunks == role.table and not context.rebuild:
         role = replace(role, bridge=context.base.text.bridge)  # a night goes on among mapped vectors
-    why = causes(context, done)
-    return finish(context, encoder, config, run, written.tables, role, counts, why, written.origins)
+    return finish(context, encoder, config, run, written.tables, role, work.counts, work.causes, written.origins)
 
 
 def finish(
@@ -169,7 +171,10 @@ def stage_space(context: Context, encoder: EncoderFolder, record: EncoderRecord,
     Raises:
         Refused: The audit failed.
     """
-    return build(context, encoder, record, config, run, prepare_stored(context, encoder, config, run.clock))
+    done = prepare_stored(context, encoder, config, run.clock)
+    work = Work.of(done, tally(context, done), causes(context, done))
+    del done
+    return build(context, encoder, record, config, run, work)
 
 
 def hold_floors(context: Context, encoder: EncoderFolder, config: Config, run: Run, built: Built) -> Floors | None:

@@ -21,7 +21,6 @@ __all__ = ["DRIFT", "barred", "propose"]
 logger = logging.getLogger(__name__)
 
 DRIFT = "drift"  # who started a run, where an alarm did
-_NIGHTS = 20  # among whose figures those of the run are
 _LOOK = 200  # runs among which the last retraining is looked for
 # A retraining that found no news, or no room, has spent nothing.
 _FREE = {Outcome.UNCHANGED, Outcome.LEASE_HELD, Outcome.INTERRUPTED}
@@ -85,5 +84,4 @@ def barred(store: Store, config: Config, now: datetime) -> str | None:
 
 def _alarms(store: Store, run: str) -> list[dict[str, Any]]:
     columns = ("family", "name", "source", "value", "limit")
-    figures = Drift(store).last(_NIGHTS)
-    return [{name: row[name] for name in columns} for row in figures if row["run"] == run and row["alarm"]]
+    return [{name: row[name] for name in columns} for row in Drift(store).of(run) if row["alarm"]]

@@ -33,7 +33,7 @@ from tasks.release.serving import described, serving
 from tasks.tally import Preparation, causes, stale_note, tally, time_note
 from tasks.watch.canary import CanaryResult, canary, unmixed
 from tasks.watch.history import is_night
-from tasks.watch.night import night_of
+from tasks.watch.night import News, night_of
 
 if TYPE_CHECKING:
     from flows.planned import Taken
@@ -156,9 +156,19 @@ def _refresh(
     done = unmixed(context, encoder, sung, done)
     _quarantine(context, config, done)
     with run.clock.stage("gate"):
-        found = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
-        verdict = gate(context, encoder, config.limits, *found, **approved)
-    brought = partial(night_of, context, done, encoder.space.id)
+        verdict = gate(
+            context,
+            encoder,
+            config.limits,
+            done.scan,
+            done.plan,
+            done.validated,
+            done.deduplicated,
+            done.pending,
+            **approved,
+        )
+    news = News.of(done)
+    brought = partial(night_of, context, news, encoder.space.id)
     if verdict.outcome is not Outcome.PASSED:  # what stopped the night is what people want to know of it
         from flows.watching import beside, keep_watch
 
@@ -176,8 +186,11 @@ def _refresh(
         run.conclude(Outcome.UNCHANGED, f"nothing changed: 0 chunks embedded{stale}", run.base)
         return
     from flows.renew import renew  # which knows all that makes a release: a night without news needs none of it
+    from tasks.work import Work
 
-    renew(context, encoder, record, config, run, done, sung, stale)
+    work = Work.of(done, tally(context, done), causes(context, done))
+    del done  # a row for every document, which no memory is left for while a million chunks are written
+    renew(context, encoder, record, config, run, work, news, sung, stale)
 
 
 def _canary(
@@ -195,7 +208,7 @@ def _canary(
     if sung.verdict.outcome is not Outcome.PASSED:
         from flows.watching import Beside, keep_watch
 
-        keep_watch(context, night_of(context, done, encoder.space.id), config, run, Beside(sung.figures))
+        keep_watch(context, night_of(context, News.of(done), encoder.space.id), config, run, Beside(sung.figures))
     sung.verdict.enforce()
     return sung
 

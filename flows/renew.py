@@ -13,10 +13,10 @@ from storage.outcome import Outcome
 from storage.tables.roles import EncoderRecord
 from tasks.context import Context
 from tasks.release.publish import clean_up
-from tasks.tally import Preparation
 from tasks.verdict import Refused
 from tasks.watch.canary import CanaryResult, remember
-from tasks.watch.night import night_of
+from tasks.watch.night import News, night_of
+from tasks.work import Work
 
 __all__ = ["renew"]
 
@@ -27,7 +27,8 @@ def renew(
     record: EncoderRecord,
     config: Config,
     run: Run,
-    done: Preparation,
+    work: Work,
+    news: News,
     sung: CanaryResult,
     notes: str = "",
 ) -> None:
@@ -39,17 +40,18 @@ def renew(
         record: What the release will say of it.
         config: The configuration.
         run: Its clock times the stages.
-        done: What was prepared, which passed the gate.
+        work: What was prepared, and passed the gate.
+        news: What of it is watched.
         sung: What the canaries said.
         notes: What the message of the run is to say beside.
 
     Raises:
         Refused: The audit failed, vectors of fewer bits lose too much, or the release answers too badly.
     """
-    brought = partial(night_of, context, done, encoder.space.id)  # later: it holds a row of every new chunk
+    brought = partial(night_of, context, news, encoder.space.id)  # later: it holds a row of every new chunk
     remember(context, encoder.space, sung, published=False)
     try:
-        built = build(context, encoder, record, config, run, done)
+        built = build(context, encoder, record, config, run, work)
     except Refused:
         keep_watch(context, brought(), config, run, beside(context, encoder, config, run, sung))
         raise

@@ -26,8 +26,9 @@ __all__ = ["files", "lost", "readable"]
 def readable(store: Store, release: Release) -> str | None:
     """Why a reader could not use a release; None where it can.
 
-    It opens the tables by their tag, looks for every file that they name, asks one query and looks for the files of
-    the encoder. Files are not read, so damage inside of one is the audit's to find.
+    It opens the tables by their tag, looks for every file that they name, asks the index one query, or takes a row
+    where there is none, and looks for the files of the encoder. Files are not read, so damage inside of one is the
+    audit's to find.
 
     Args:
         store: The store.
@@ -55,12 +56,17 @@ def _faults(pinned: Pinned) -> Iterator[str]:
     yield from Registry(store).missing(release.space)
     if RERANKER in release.roles:  # every search would fail
         yield from Registry(store).missing(release.roles[RERANKER].space)
-    if pinned.chunks.rows:
-        # Any direction does: what is asked is whether there is an answer.
-        query = np.full(pinned.chunks.dimension, pinned.chunks.dimension**-0.5, dtype=np.float32)
-        index = release.text.index
-        if not nearest(pinned.chunks, query, 1, ["id"], index if index.approximate else None).num_rows:
-            yield f"a query of {release.chunks} finds nothing"
+    if pinned.chunks.rows and not _answers(pinned):
+        yield f"a query of {release.chunks} finds nothing"
+
+
+def _answers(pinned: Pinned) -> bool:
+    """Whether a query has an answer; an exact one would read every vector, of which one tells as much."""
+    chunks, index = pinned.chunks, pinned.release.text.index
+    if not index.approximate:
+        return bool(chunks.dataset.scanner(columns=["id", "vector"], limit=1).to_table().num_rows)
+    query = np.full(chunks.dimension, chunks.dimension**-0.5, dtype=np.float32)  # any direction does
+    return bool(nearest(chunks, query, 1, ["id"], index).num_rows)
 
 
 def lost(store: Store, name: str, table: lance.LanceDataset) -> Iterator[str]:

@@ -77,6 +77,15 @@ class Drift:
         runs = seen.sort_by([("created_max", "ascending"), ("run", "ascending")])["run"].to_pylist()[-nights:]
         return self._told(pick(table, DRIFT, "run", runs))
 
+    def of(self, run: str) -> list[dict[str, Any]]:
+        """The figures that a run recorded.
+
+        Args:
+            run: The run.
+        """
+        table = self.store.find(TABLE)
+        return [] if table is None else self._told(pick(table, DRIFT, "run", [run]))
+
     def forget_texts(self, before: datetime) -> int:
         """Take the texts of queries out of the figures of old nights: they are kept as long as the queries themselves.
 

@@ -43,11 +43,13 @@ class Places:
         return find_sorted(self.hashes, hashes)[1]
 
     def and_of(self, hashes: Bytes, tables: npt.NDArray[np.int16], offsets: npt.NDArray[np.int64]) -> Self:
-        """These and others, which have none yet."""
-        both = np.concatenate([self.hashes, hashes])
-        order = np.argsort(both)
-        both_tables, both_offsets = np.concatenate([self.tables, tables]), np.concatenate([self.offsets, offsets])
-        return type(self)(both[order], both_tables[order], both_offsets[order])
+        """These and others, which are sorted and have none yet."""
+        # Merged and not sorted anew: a million of them are held once more, and not three times.
+        at = np.searchsorted(self.hashes, hashes)
+        wide = self.hashes.astype(np.promote_types(self.hashes.dtype, hashes.dtype), copy=False)
+        return type(self)(
+            np.insert(wide, at, hashes), np.insert(self.tables, at, tables), np.insert(self.offsets, at, offsets)
+        )
 
 
 class Waiting:
@@ -90,7 +92,14 @@ def as_bytes(hashes: Any) -> Bytes:
 def distinct(parts: Iterable[pl.Series]) -> Bytes:
     """The hashes of many slices, sorted, each once."""
     found = [np.unique(as_bytes(part)) for part in parts]
-    return np.unique(np.concatenate(found)) if found else Places.none().hashes
+    if not found:
+        return Places.none().hashes
+    every = np.concatenate(found)
+    found.clear()  # by `np.unique` they would be held four times
+    every.sort()
+    first = np.ones(len(every), np.bool_)
+    np.not_equal(every[1:], every[:-1], out=first[1:])
+    return every if first.all() else every[first]
 
 
 def find_sorted(among: Bytes, hashes: Bytes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:

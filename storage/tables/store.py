@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shutil
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.arrow import spare_pandas
+from storage.arrow import AHEAD, settle
 from storage.errors import TableMissing, faults
 from storage.tables.keys import filter_in
 from storage.tables.recent import Recent
@@ -25,13 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "pick", "read", "stream"]
 
-AHEAD = 8 * 2**20  # bytes
-
-spare_pandas()
-
-os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
-# Building an index reads the vectors too, and has no argument for it.
-os.environ.setdefault("LANCE_DEFAULT_IO_BUFFER_SIZE", str(AHEAD))
+settle()
 
 _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
 # What Lance says of a file that an object store did give, as it is.

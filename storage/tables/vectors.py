@@ -100,7 +100,8 @@ class EmbeddingCache:
             Of shape (hashes,).
         """
         # What an earlier place holds is not looked for again, so that the newest release answers first.
-        wanted = hashes[~self._places.hold(hashes)]
+        held = self._places.hold(hashes)
+        wanted = hashes[~held] if held.any() else hashes
         place, offset = np.full(len(wanted), NOWHERE, np.int16), np.zeros(len(wanted), np.int64)
         seen = set[Hashable]()
         for number, table in enumerate(self.cache):
@@ -116,7 +117,10 @@ class EmbeddingCache:
                 spots, first = np.unique(spot[here], return_index=True)
                 place[spots], offset[spots] = number, at + here[first]
         found = place != NOWHERE
-        self._places = self._places.and_of(wanted[found], place[found], offset[found])
+        if not found.all():
+            wanted, place, offset = wanted[found], place[found], offset[found]
+        self._places = self._places.and_of(wanted, place, offset)
+        del wanted, place, offset
         return self._places.hold(hashes)
 
     def take(self, hashes: pl.Series) -> np.ndarray:

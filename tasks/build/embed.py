@@ -35,12 +35,10 @@ class Pending:
     """What the upserts need and have.
 
     Attributes:
-        cache: Where the vectors lie that exist already.
         missing: Hashes of the contents without a vector, sorted, each once.
         tokens: Tokens to embed.
     """
 
-    cache: EmbeddingCache
     missing: Bytes
     tokens: int
 
@@ -71,11 +69,13 @@ class Embedding:
 def find_pending(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> Pending:
     """Find out which contents have no vector in the space."""
     wanted, tokens = _contents(changes)
+    if not len(wanted):  # most nights without news: a table for each kept release need not be opened
+        return Pending(wanted, 0)
     cache = EmbeddingCache.of(
         context.store, encoder.space.id, precision=changes.precision, released=not context.rebuild
     )
     missing = ~cache.find(wanted)
-    return Pending(cache, wanted[missing], int(tokens[missing].sum()))
+    return Pending(wanted[missing], int(tokens[missing].sum()))
 
 
 def _contents(changes: ChunkChanges) -> tuple[Bytes, npt.NDArray[np.int32]]:

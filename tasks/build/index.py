@@ -168,6 +168,7 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
                 extend(context.store, table, merge=merged(stats.parts, stats.unindexed))
         trim_memory()  # of one index before the other
     words = index_words(context.store, table, config)
+    trim_memory()
     for name in (table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)
     chunks = ChunkTable(context.store, table)

@@ -27,6 +27,7 @@ from tasks.stage import stage
 __all__ = ["Written", "write", "write_chunks"]
 
 SLICE = 4_096  # rows handed to Lance at once
+TRIM = 65_536  # rows between which what was free of their slices is given back
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def write(
 ) -> Written:
     """Bring both tables from the base release's state to the next one's."""
     origins = write_chunks(context, encoder, changes)
+    trim_memory()
     origins |= _write_documents(context, plan, reading, validated, deduplicated, changes)
     chunk_table, document_table = ChunkTable(context.store, changes.table), DocumentTable(context.store)
     return Written(
@@ -113,6 +115,8 @@ def _with_vectors(
         for rows in part.iter_slices(SLICE):
             yield rows, cache.take(rows["hash"])
             done += rows.height
+            if done % TRIM < rows.height:
+                trim_memory()
             context.progress.advance(done, changes.upserts.rows, "chunks")
 
 

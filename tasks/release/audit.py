@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.encoder import NORM_TOLERANCE
+from models.memory import trim_memory
 from storage.errors import TableMissing, Unreachable, faults, words
 from storage.hashing import digest
 from storage.registry import Registry
@@ -126,6 +127,7 @@ def _advised(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Check]:
 def _kept(snapshot: Snapshot, chunks: ChunkTable) -> Iterator[Check]:
     """Hold ledger, rows and counts against each other; both are let go before the vectors are read."""
     rows = _Rows.of(chunks)  # first: it leaves little behind
+    trim_memory()
     ledger = snapshot.documents.ledger()
     yield from _ledger(ledger)
     yield from _conservation(ledger, rows)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
+from storage.spill import Spill
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
 from storage.tables.lookup import as_bytes, distinct, find_sorted
@@ -17,7 +18,7 @@ from storage.tables.store import Store
 from tasks.context import Context
 from tasks.tally import Preparation
 
-__all__ = ["ARRIVALS", "CHUNKS", "TEXTS", "Night", "night_of", "night_of_release", "own"]
+__all__ = ["ARRIVALS", "CHUNKS", "TEXTS", "News", "Night", "night_of", "night_of_release", "own"]
 
 ARRIVALS = {"key": pl.String, "source": pl.String, "id": pl.String, "duplicate": pl.Boolean}
 CHUNKS = {"id": pl.String, "key": pl.String, "source": pl.String, "document": pl.String}
@@ -63,27 +64,63 @@ class Night:
     table: ChunkTable | None = None
 
 
+@dataclass(frozen=True)
+class News:
+    """What a preparation says of a night's news, without a row for every document that there is.
+
+    Attributes:
+        accepted: What was read and accepted.
+        copies: Keys of all duplicates.
+        moved: key and moved_from of documents that moved.
+        deleted: Source to the number of documents that left.
+        refused: source, document and rule of what was refused.
+        upserts: Rows of the chunk table that come.
+        table: That table.
+    """
+
+    accepted: Spill
+    copies: pl.Series
+    moved: pl.DataFrame
+    deleted: Mapping[str, int]
+    refused: pl.DataFrame
+    upserts: Spill
+    table: str
+
+    @classmethod
+    def of(cls, done: Preparation) -> Self:
+        """What was prepared, as far as it is news."""
+        validated, deduplicated = done.validated, done.deduplicated
+        return cls(
+            accepted=validated.accepted,
+            copies=deduplicated.after.filter(pl.col("duplicate_of").is_not_null())["key"],
+            moved=deduplicated.moved,
+            deleted=dict(deduplicated.deleted.group_by("source").len().iter_rows()),
+            refused=validated.refused.select("source", "document", "rule"),
+            upserts=done.changes.upserts,
+            table=done.changes.table,
+        )
+
+
 def own(few: pl.DataFrame) -> pl.DataFrame:
     """Rows by themselves: as polars picks them, they hold all texts that they were picked out of."""
     return pl.DataFrame(few.rows(), schema=few.schema, orient="row")
 
 
-def night_of(context: Context, done: Preparation, space: str, version: int | None = None) -> Night:
+def night_of(context: Context, news: News, space: str, version: int | None = None) -> Night:
     """What a refresh brought.
 
     Args:
         context: The run.
-        done: What it prepared.
+        news: What of it is new.
         space: Id of the vector space.
         version: The version of the chunk table that it wrote; None where it wrote none.
     """
-    accepted = done.validated.accepted
+    accepted = news.accepted
     schema = {"key": pl.String, "source": pl.String, "id": pl.String, "cause": pl.String}
     fresh = accepted.frame(list(schema), dict(schema)).filter(pl.col("cause").is_in(ARRIVED))
-    copies = done.deduplicated.after.filter(pl.col("duplicate_of").is_not_null())["key"]
     # Anti: a document that moved has a new id and no new text.
-    arrivals = fresh.join(done.deduplicated.moved, on="key", how="anti").with_columns(
-        pl.col("key").is_in(copies.implode()).alias("duplicate")
+    arrivals = fresh.join(news.moved, on="key", how="anti").with_columns(
+        pl.col("key").is_in(news.copies.implode()).alias("duplicate")
     )
     known = frozenset(context.ledger()["source"].unique())
     return Night(
@@ -94,11 +131,11 @@ def night_of(context: Context, done: Preparation, space: str, version: int | Non
         arrivals=arrivals.select(list(ARRIVALS)),
         texts=lambda: accepted.slices(list(TEXTS)),
         # Where the chunker or the encoder changed, all others are written too.
-        chunks=lambda: _of(arrivals["key"], done.changes.upserts.slices(list(CHUNKS))),
-        refused=done.validated.refused.select("source", "document", "rule"),
-        deleted=dict(done.deduplicated.deleted.group_by("source").len().iter_rows()),
+        chunks=lambda: _of(arrivals["key"], news.upserts.slices(list(CHUNKS))),
+        refused=news.refused,
+        deleted=news.deleted,
         space=space,
-        table=None if version is None else ChunkTable(context.store, done.changes.table, version),
+        table=None if version is None else ChunkTable(context.store, news.table, version),
     )
 
 

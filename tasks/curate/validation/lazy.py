@@ -1,4 +1,4 @@
-"""Modules that are imported when something is asked of them, for packages that import more than they use.
+"""Modules that are imported when something is asked of them, or changed, for packages that import more than they use.
 
 Great Expectations is why: its import takes 11.1 s of processor time, and 6.4 s where altair and scipy's distributions
 are left for later and the collector rests (medians of three on two busy cores), in every night that judges something.
@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-__all__ = ["lazy", "without"]
+__all__ = ["amended", "lazy", "without"]
 
 
 class Lazy(ModuleType):
@@ -69,3 +69,34 @@ def without(*names: str) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(hidden)
+
+
+class Amender(MetaPathFinder):
+    """Finds one module, and has something of it be another once it is executed."""
+
+    def __init__(self, module: str, values: dict[str, Any]) -> None:
+        self.module, self.values = module, values
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Where the module lies, with a loader that executes it and changes it."""
+        spec = PathFinder.find_spec(name, path) if name == self.module else None
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def amend(module: ModuleType) -> None:
+                execute(module)
+                vars(module).update(self.values)
+
+            spec.loader.exec_module = amend  # type: ignore[method-assign] # of this one loader
+        return spec
+
+
+@contextmanager
+def amended(module: str, **values: Any) -> Iterator[None]:
+    """Have a module that is imported within the block be changed before anything is done with it."""
+    amender = Amender(module, values)
+    sys.meta_path.insert(0, amender)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(amender)

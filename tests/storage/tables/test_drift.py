@@ -33,3 +33,11 @@ def test_texts_go_with_the_queries_and_their_numbers_stay(tmp_path: Path) -> Non
     assert told["old", "data"] == {"examples": ["a document"]}
     assert [row["value"] for row in drift.all()] == [0.5] * 4
     assert drift.forget_texts(NOW - timedelta(days=30)) == 0
+
+
+def test_the_figures_of_a_run_are_its_own_and_a_run_without_any_has_none(tmp_path: Path) -> None:
+    drift = Drift(Store(tmp_path))
+    assert drift.of("new") == []
+    drift.add([figure("old", 40), figure("new", 3), figure("new", 3, "data")])
+    assert [(row["run"], row["family"]) for row in drift.of("new")] == [("new", "data"), ("new", "queries")]
+    assert drift.of("none") == []

@@ -49,7 +49,7 @@ def test_names_that_are_no_hashes_are_found_too() -> None:
 def test_places_that_come_bit_by_bit_are_all_known(parts: list[list[int]]) -> None:
     places, known = Places.none(), dict[int, tuple[int, int]]()
     for table, part in enumerate(parts):
-        fresh = [number for number in dict.fromkeys(part) if number not in known]
+        fresh = sorted({number for number in part if number not in known}, key=lambda number: digest(str(number)))
         known |= {number: (table, 10 * number) for number in fresh}
         new = as_bytes(pl.Series(hashes(fresh), dtype=pl.String))
         tables, offsets = np.full(len(fresh), table, np.int16), 10 * np.array(fresh, np.int64)
@@ -60,6 +60,17 @@ def test_places_that_come_bit_by_bit_are_all_known(parts: list[list[int]]) -> No
     spot, found = find_sorted(places.hashes, asked)
     told = list(zip(places.tables[spot[found]].tolist(), places.offsets[spot[found]].tolist(), strict=True))
     assert told == [known[number] for number in every if number in known]
+
+
+def test_places_of_names_of_any_length_stay_whole() -> None:
+    few, long = as_bytes(pl.Series(["a", "c"])), as_bytes(pl.Series(["b" * 40]))
+    places = (
+        Places.none()
+        .and_of(few, np.zeros(2, np.int16), np.array([1, 3]))
+        .and_of(long, np.ones(1, np.int16), np.array([2]))
+    )
+    assert places.hashes.tolist() == [b"a", b"b" * 40, b"c"]
+    assert (places.tables.tolist(), places.offsets.tolist()) == ([0, 1, 0], [1, 2, 3])
 
 
 @given(st.lists(numbers, max_size=5))

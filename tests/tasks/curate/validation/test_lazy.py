@@ -39,7 +39,35 @@ def test_great_expectations_starts_without_what_it_does_not_use() -> None:
 import sys
 from tasks.curate.validation.expectations import import_gx
 import_gx()
-print([name for name in ("altair", "scipy.stats", "sqlalchemy", "boto3") if name in sys.modules])
+print([name for name in ("altair", "scipy.stats", "sqlalchemy", "boto3", "mistune", "smtplib") if name in sys.modules])
 import sqlalchemy
 """
     assert run(script) == "[]\n"
+
+
+def test_what_is_amended_is_so_for_all_that_import_it_and_finds_its_own_functions_changed() -> None:
+    script = """
+import sys
+from tasks.curate.validation.lazy import amended
+with amended("colorsys", ONE_THIRD=5.0):
+    import colorsys
+    import textwrap
+print(colorsys.ONE_THIRD, colorsys.rgb_to_hls(1, 1, 1))
+del sys.modules["colorsys"]
+import colorsys
+print(colorsys.ONE_THIRD)
+"""
+    assert run(script) == "5.0 (0.0, 1.0, 0.0)\n0.3333333333333333\n"
+
+
+def test_great_expectations_makes_no_class_of_a_reader_of_pandas_and_judges_frames() -> None:
+    script = """
+from tasks.curate.validation.expectations import import_gx
+gx = import_gx()
+from great_expectations.datasource.fluent import PandasDatasource
+print(len(PandasDatasource.asset_types))
+import pandas
+batch = gx.get_context(mode="ephemeral").data_sources.pandas_default.read_dataframe(pandas.DataFrame({"a": [1, None]}))
+print(batch.validate(gx.expectations.ExpectColumnValuesToNotBeNull(column="a")).result["unexpected_count"])
+"""
+    assert run(script) == "2\n1\n"
