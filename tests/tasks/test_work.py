@@ -1,4 +1,4 @@
-"""What was prepared is let go once nobody asks for it: by the time that a million chunks are indexed, memory is short."""
+"""What was prepared is let go once nobody asks for it: while a million chunks are indexed, memory is short."""
 
 from __future__ import annotations
 
