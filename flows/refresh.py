@@ -189,7 +189,7 @@ def _refresh(
     from tasks.work import Work
 
     work = Work.of(done, tally(context, done), causes(context, done))
-    del done  # a row for every document, which no memory is left for while a million chunks are written
+    del done  # it holds a row for every document, beside which a million chunks would be written
     renew(context, encoder, record, config, run, work, news, sung, stale)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["FlowCommand", "add_flow"]
 
 NUMBERS = ("release", "to")  # parameters that are the number of a release, which a shell can complete
-OBJECTS = 5_000  # made, and not freed, between two looks for garbage: seven times what Python waits for
+OBJECTS = 700  # made, and not freed, between two looks for garbage: Python's own number
 
 
 class FlowCommand(TyperCommand):
