@@ -83,9 +83,7 @@ def build(
     with clock.stage("embed"):
         embed(context, encoder, changes, work.pending.take())
     with clock.stage("write"):
-        written = write(
-            context, encoder, work.plan, work.reading, work.validated, work.deduplicated.take(), work.changes
-        )
+        written = write(context, encoder, work.plan, work.reading, work.validated, work.deduplicated.take(), changes)
     role = Role(encoder.space.id, record, changes.table, chunker=changes.fingerprint)
     if context.base is not None and context.base.chunks == role.table and not context.rebuild:
         role = replace(role, bridge=context.base.text.bridge)  # a night goes on among mapped vectors

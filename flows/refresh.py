@@ -153,22 +153,15 @@ def _refresh(
     run.facts["data"] = {"sources": done.scan.versions}
     run.counts, run.causes = tally(context, done), causes(context, done)
     sung = _canary(context, encoder, config, run, done, accept=approved["accept_encoder"])
-    done = unmixed(context, encoder, sung, done)
+    fresh = unmixed(context, encoder, sung, done)
+    if fresh is not done:  # what is left to embed is more than it was
+        done, run.counts = fresh, tally(context, fresh)
+    del fresh
     _quarantine(context, config, done)
     with run.clock.stage("gate"):
-        verdict = gate(
-            context,
-            encoder,
-            config.limits,
-            done.scan,
-            done.plan,
-            done.validated,
-            done.deduplicated,
-            done.pending,
-            **approved,
-        )
-    news = News.of(done)
-    brought = partial(night_of, context, news, encoder.space.id)
+        listed = (done.scan, done.plan, done.validated, done.deduplicated, done.pending)
+        verdict = gate(context, encoder, config.limits, *listed, **approved)
+    brought = partial(night_of, context, News.of(done), encoder.space.id)
     if verdict.outcome is not Outcome.PASSED:  # what stopped the night is what people want to know of it
         from flows.watching import beside, keep_watch
 
@@ -188,9 +181,9 @@ def _refresh(
     from flows.renew import renew  # which knows all that makes a release: a night without news needs none of it
     from tasks.work import Work
 
-    work = Work.of(done, tally(context, done), causes(context, done))
-    del done  # it holds a row for every document, beside which a million chunks would be written
-    renew(context, encoder, record, config, run, work, news, sung, stale)
+    work = Work.of(done, run.counts, run.causes)
+    del done, listed  # they hold a row for every document, beside which a million chunks would be written
+    renew(context, encoder, record, config, run, work, brought, sung, stale)
 
 
 def _canary(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 from flows.build import build, hold_floors, publish_built
 from flows.config.schema import Config
@@ -15,7 +15,7 @@ from tasks.context import Context
 from tasks.release.publish import clean_up
 from tasks.verdict import Refused
 from tasks.watch.canary import CanaryResult, remember
-from tasks.watch.night import News, night_of
+from tasks.watch.night import Night
 from tasks.work import Work
 
 __all__ = ["renew"]
@@ -28,7 +28,7 @@ def renew(
     config: Config,
     run: Run,
     work: Work,
-    news: News,
+    brought: Callable[..., Night],
     sung: CanaryResult,
     notes: str = "",
 ) -> None:
@@ -41,14 +41,13 @@ def renew(
         config: The configuration.
         run: Its clock times the stages.
         work: What was prepared, and passed the gate.
-        news: What of it is watched.
+        brought: Gives what of it is watched, with a row of every new chunk, at the version that was written.
         sung: What the canaries said.
         notes: What the message of the run is to say beside.
 
     Raises:
         Refused: The audit failed, vectors of fewer bits lose too much, or the release answers too badly.
     """
-    brought = partial(night_of, context, news, encoder.space.id)  # later: it holds a row of every new chunk
     remember(context, encoder.space, sung, published=False)
     try:
         built = build(context, encoder, record, config, run, work)

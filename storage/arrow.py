@@ -8,14 +8,12 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
+
+from storage.lazy import without
 
 __all__ = ["AHEAD", "settle", "spare_pandas", "spare_s3"]
 
@@ -29,19 +27,6 @@ LANCE = {
     "LANCE_SHUFFLE_BATCH_BYTES": str(16 * 2**20),  # of vectors that wait for their cell; Lance holds 128 MiB
 }
 _S3 = "pyarrow._s3fs"
-
-
-class _Hidden(MetaPathFinder):
-    """Finds no such module."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Tell that there is no such module, and leave all other modules to others."""
-        if name == self.name:
-            raise ModuleNotFoundError(f"PyArrow needs no {name} yet", name=name)
-        return None
 
 
 def settle() -> None:
@@ -58,26 +43,16 @@ def spare_pandas() -> None:
     It looks once and remembers the answer. Where pandas is really needed, to make data frames of tables, PyArrow looks
     again; only a Series that is given to `pyarrow.array` without such a need is taken for any other sequence.
     """
-    if "pandas" in sys.modules:
-        return
-    hidden = _Hidden("pandas")
-    sys.meta_path.insert(0, hidden)
-    try:
+    with without("pandas"):
         pa.scalar(True)
-    finally:
-        sys.meta_path.remove(hidden)
 
 
 def spare_s3() -> None:
     """Import PyArrow's file systems, but that of S3 only when somebody asks for it: Lance has a client of its own."""
     if "pyarrow.fs" in sys.modules:
         return
-    hidden = _Hidden(_S3)
-    sys.meta_path.insert(0, hidden)
-    try:
+    with without(_S3):
         fs: Any = import_module("pyarrow.fs")
-    finally:
-        sys.meta_path.remove(hidden)
     absent = fs.__getattr__
 
     def later(name: str) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
-from workload import ROOT, Corpus, configure, fresh, run, table
+from workload import ROOT, Corpus, configure, fresh, run, spread, table
 
 FEW = 60  # chunks of the index that is searched with a network
 QUESTION = "a sentence that was not there before"
@@ -32,9 +32,7 @@ def prepared(folder: Path, checkouts: Mapping[str, Path], encoder: str) -> dict[
     places = {}
     for name, checkout in checkouts.items():
         places[name] = fresh(folder / name)
-        configure(places[name], encoder)
-        settings = places[name] / "tidemark.toml"
-        settings.write_text(settings.read_text().replace('path = "docs"', 'path = "../docs"'))
+        configure(places[name], encoder, "../docs")
         run([*command(checkout), "refresh"], places[name], checkout)
     return places
 
@@ -76,8 +74,7 @@ def measured(folder: Path, chunks: int, count: int, checkouts: Mapping[str, Path
         beside = (
             (f"{median(found['beside']):.2f}", f"{ours / median(found['beside']):.2f}") if "beside" in found else ()
         )
-        spread = f"{min(found['here']):.2f} to {max(found['here']):.2f}"
-        yield (name, f"{ours:.2f}", spread, f"{ASKED[name]:.2f}", *beside)
+        yield (name, *spread(found["here"], 2), f"{ASKED[name]:.2f}", *beside)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from bench_bars import command
-from workload import ROOT, Corpus, Timing, configure, fresh, run, table
+from workload import ROOT, Corpus, Timing, configure, fresh, run, spread, table
 
 ASKED = 8.0  # CPU seconds for 38,000 chunks, where the first release took 14.7
 WATCHES = ("data", "embeddings", "queries", "encoder", "quality")
@@ -21,9 +21,7 @@ LESS = "[index]\ntext = false\n[drift]\n" + "".join(f"{name} = false\n" for name
 
 def built(folder: Path, checkout: Path, more: str) -> Timing:
     """What a first build of the documents beside a folder costs."""
-    configure(fresh(folder))
-    settings = folder / "tidemark.toml"
-    settings.write_text(settings.read_text().replace('path = "docs"', 'path = "../docs"') + more)
+    configure(fresh(folder), docs="../docs", more=more)
     return run([*command(checkout), "refresh"], folder, checkout)
 
 
@@ -40,8 +38,7 @@ def measured(folder: Path, chunks: int, count: int, beside: Path | None) -> Iter
     for name, timings in found.items():
         seconds, peaks = [timing.cpu for timing in timings[1:]], [timing.peak for timing in timings[1:]]
         ratio = () if beside is None else (f"{median(seconds) / median(each.cpu for each in found['beside'][1:]):.2f}",)
-        spread = f"{min(seconds):.1f} to {max(seconds):.1f}"
-        yield (name, f"{median(seconds):.1f}", spread, f"{median(peaks):.0f}", *ratio)
+        yield (name, *spread(seconds, 1), f"{median(peaks):.0f}", *ratio)
 
 
 def main() -> None:

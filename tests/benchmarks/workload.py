@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from statistics import median
 
 import numpy as np
 
@@ -130,11 +131,16 @@ def _environment(checkout: Path | None) -> dict[str, str]:
     return kept | {"HF_HUB_OFFLINE": "1"} | ({} if checkout is None else {"PYTHONPATH": str(checkout)})
 
 
-def configure(folder: Path, encoder: str = "stub") -> None:
-    """Write a configuration that indexes `docs` beside it."""
+def configure(folder: Path, encoder: str = "stub", docs: str = "docs", more: str = "") -> None:
+    """Write a configuration that indexes a folder, `docs` beside it unless told otherwise, with more sections."""
     (folder / "tidemark.toml").write_text(
-        f'[encoder]\nname = "{encoder}"\n[[sources]]\nname = "docs"\nkind = "folder"\npath = "docs"\n'
+        f'[encoder]\nname = "{encoder}"\n[[sources]]\nname = "docs"\nkind = "folder"\npath = "{docs}"\n{more}'
     )
+
+
+def spread(values: Sequence[float], digits: int) -> tuple[str, str]:
+    """The median, and from what to what values lie, for two columns of a table."""
+    return f"{median(values):.{digits}f}", f"{min(values):.{digits}f} to {max(values):.{digits}f}"
 
 
 def tidemark(folder: Path, *arguments: str) -> tuple[Timing, dict[str, object]]:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-
-def run(script: str) -> str:
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+from scripts import run
 
 
 def test_a_store_imports_neither_pandas_nor_the_client_of_s3() -> None:

@@ -15,8 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import InputError
+from storage.lazy import amended, lazy, without
 from tasks.curate.validation.inherit import fields_taken_over
-from tasks.curate.validation.lazy import amended, lazy, without
 from tasks.curate.validation.regexes import match_linearly
 from tasks.curate.validation.rules import METADATA, Rule
 

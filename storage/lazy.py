@@ -48,21 +48,21 @@ def lazy(*names: str) -> Iterator[None]:
 
 
 class Hidden(MetaPathFinder):
-    """Finds none of some packages, and leaves all others to others."""
+    """Finds none of some modules, nor of what lies below them, and leaves all others to others."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Tell that there is no such package."""
-        if name.partition(".")[0] in self.names:
+        """Tell that there is no such module."""
+        if any(name == hidden or name.startswith(f"{hidden}.") for hidden in self.names):
             raise ModuleNotFoundError(f"{name} is not wanted here", name=name)
         return None
 
 
 @contextmanager
 def without(*names: str) -> Iterator[None]:
-    """Have packages that something can do without be missing within the block; one that is imported already stays."""
+    """Have modules that something can do without be missing within the block; one that is imported already stays."""
     hidden = Hidden([name for name in names if name not in sys.modules])
     sys.meta_path.insert(0, hidden)
     try:
