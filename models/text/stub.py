@@ -21,8 +21,9 @@ __all__ = ["StubEncoder"]
 VERSION = 1  # of the projection: raised when vectors change
 DIMENSION = 384
 WINDOW = 256
-SLAB = 2048  # texts at once: their accumulator stays in the cache
+SLAB = 128  # texts at once: all that is computed of them stays in the cache
 PLACES = 4  # coordinates a word touches
+BASE = 0x9E3779B97F4A7C15  # odd: each power has an inverse by 2**64
 LONGEST = 8  # bytes that add to a word's weight: short words say little, as an inverse frequency would find
 
 Words = npt.NDArray[np.uint64]
@@ -116,20 +117,26 @@ class StubEncoder:
         inside = codes != 0
         edges = np.flatnonzero(inside[1:] != inside[:-1])
         first, last = edges[::2], edges[1::2]
-        lengths = last - first
-        return _hashed(codes[1:], first, lengths), np.searchsorted(starts, first, "right") - 1, lengths
+        return _hashed(codes[1:], first, last), np.searchsorted(starts, first, "right") - 1, last - first
 
 
-def _hashed(codes: Words, first: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Words:
-    """Hash words to 64 bits: the sum of each byte's code times a power that tells its place."""
-    if not len(first):
-        return np.empty(0, dtype=np.uint64)
-    # Places start anew in every word, so that a word has one hash wherever it stands.
-    places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    powers = np.full(int(lengths.max()), 0x9E3779B97F4A7C15, dtype=np.uint64)
-    powers[0] = 1
-    terms = codes[np.repeat(first, lengths) + places] * np.cumprod(powers)[places]
-    return np.add.reduceat(terms, np.cumsum(lengths) - lengths)
+def _hashed(codes: Words, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> Words:
+    """Hash words to 64 bits: the sum of each byte's code times a power that tells its place in the word.
+
+    All words at once, as Karp and Rabin (1987) hash each part of a text: the difference of two sums from the beginning,
+    by the power of where the word begins, so that a word has one hash wherever it stands.
+    """
+    powers, inverses = _powers(BASE, len(codes)), _powers(pow(BASE, -1, 2**64), len(codes))
+    sums = np.zeros(len(codes) + 1, dtype=np.uint64)
+    np.cumsum(codes * powers, out=sums[1:])
+    return (sums[last] - sums[first]) * inverses[first]
+
+
+def _powers(base: int, count: int) -> Words:
+    """The first powers of a number, by 2**64."""
+    powers = np.full(count, base, dtype=np.uint64)
+    powers[:1] = 1
+    return np.cumprod(powers, out=powers)
 
 
 def _byte_codes(random: np.random.Generator) -> Words:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import orjson
 import polars as pl
@@ -174,7 +174,7 @@ class FolderSource:
             with links.opened(root, relative, follow=self._config.follow_links) as file:
                 # Taken before the bytes: a write in between shows at the next listing.
                 status = os.fstat(file.fileno())
-                raw = file.read(self._config.max_bytes + 1)  # some files say that they are empty, and never end
+                raw = _read(file, status.st_size, self._config.max_bytes)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -242,6 +242,13 @@ def _time(seconds: float) -> datetime | None:
         return datetime.fromtimestamp(seconds, tz=UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _read(file: BinaryIO, size: int, most: int) -> bytes:
+    """Read a file to its end, or one byte more than is taken: some say that they are empty, and never end."""
+    # Python makes room for all that it is asked for: for what the file is said to have, not for the most there may be.
+    raw = file.read(min(size, most) + 1)
+    return raw if len(raw) <= size or len(raw) > most else raw + file.read(most + 1 - len(raw))
 
 
 def _settle(status: os.stat_result) -> None:

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO
 
 __all__ = ["opened", "outside"]
@@ -40,27 +40,27 @@ def opened(root: Path, relative: PurePosixPath, *, follow: bool) -> Iterator[Bin
         PermissionError: A link leads out.
         OSError: The file cannot be opened.
     """
-    path = root / relative
     # Without waiting for a writer, should it have become a pipe.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if follow else _inside(root, path)
+    descriptor = os.open(root / relative, os.O_RDONLY | os.O_NONBLOCK) if follow else _inside(root, relative)
     with os.fdopen(descriptor, "rb") as file:
         yield file
 
 
-def _inside(root: Path, path: Path) -> int:
+def _inside(root: Path, relative: PurePath) -> int:
     try:
-        return _descended(root, path.relative_to(root))
+        return _descended(root, relative)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
     # There is a link on the way, as there is for few: only then is it worth to find out where the path leads.
+    path = root / relative
     led = outside(path, root)
     if led is not None:
         raise PermissionError(0, f"leads out of the folder, to {led!r}")
     return _descended(root, Path(os.path.realpath(path)).relative_to(root))
 
 
-def _descended(root: Path, relative: Path) -> int:
+def _descended(root: Path, relative: PurePath) -> int:
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in relative.parts[:-1]:

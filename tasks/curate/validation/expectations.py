@@ -102,6 +102,7 @@ def import_gx() -> Any:
             match_linearly()
     finally:
         if collecting:
+            gc.freeze()  # three hundred thousand objects that stay: each full collection would walk through them all
             gc.enable()
     return great_expectations
 
@@ -170,7 +171,7 @@ class ExpectationRunner:
         return rule.expectation not in ACROSS_ROWS and issubclass(self.types[rule.name], kinds)
 
     def judge(self, table: pd.DataFrame, rules: Sequence[Rule]) -> dict[str, Finding]:
-        """Validator a table.
+        """Judge a table.
 
         Args:
             table: Columns that the rules read, and `row`, which names rows.
@@ -192,7 +193,7 @@ class ExpectationRunner:
         return findings
 
     def judge_by_type(self, table: pd.DataFrame, rule: Rule) -> Finding:
-        """Validator metadata of one type at a time: of numbers and texts under one key, a range takes only one.
+        """Judge metadata of one type at a time: of numbers and texts under one key, a range takes only one.
 
         A row whose value cannot be judged is refused with the error.
         """

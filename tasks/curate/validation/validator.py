@@ -145,8 +145,7 @@ class Validator:
         self.suite = suite
         self.now = now
         self.runner = ExpectationRunner(suite.rules)
-        shown = {name for column in suite.columns for name in SHOWN_WITH.get(column, ())}
-        self.wanted = {*suite.columns, *shown}
+        self.shown = {name for column in suite.columns for name in SHOWN_WITH.get(column, ())}
         self.outcomes = {rule.name: Outcome(rule, self.runner.per_row(rule)) for rule in suite.rules}
         self.total = 0
         self.refused = 0
@@ -156,7 +155,7 @@ class Validator:
             self.runner.try_out([self.specimen(value) for value in (7, "seven")], own)
 
     def rows(self, frame: pl.DataFrame, waived: Collection[tuple[str, str]] = ()) -> RowVerdicts:
-        """Validator each row of a frame.
+        """Judge each row of a frame.
 
         Args:
             frame: DOCUMENTS columns with `source`, `key` and `occurrence`; the text is normalised.
@@ -174,7 +173,7 @@ class Validator:
         return RowVerdicts(accepted, refusals, passed)
 
     def verdict(self) -> BatchVerdict:
-        """Validator the batch: call it once, after the last slice."""
+        """Judge the batch: call it once, after the last slice."""
         import pandas as pd
 
         rules = [outcome.rule for outcome in self.outcomes.values() if not outcome.per_row]
@@ -209,11 +208,11 @@ class Validator:
             "problem": None,
         }
         frame = pl.DataFrame([row] * SAMPLES, schema=DOCUMENTS)
-        return to_pandas(features(frame, self.suite.config, self.now, self.wanted), self.suite.columns)
+        return to_pandas(features(frame, self.suite.config, self.now, self.suite.columns), self.suite.columns)
 
     def judge_slice(self, frame: pl.DataFrame, waived: Collection[tuple[str, str]] = ()) -> RowVerdicts:
-        """Validator as many rows as Great Expectations takes at once."""
-        computed = features(frame, self.suite.config, self.now, self.wanted)
+        """Judge as many rows as Great Expectations takes at once."""
+        computed = features(frame, self.suite.config, self.now, self.suite.columns)
         table = to_pandas(computed, self.suite.columns)
         rules = [rule for rule in self.suite.rules if self.outcomes[rule.name].per_row]
         reasons: dict[int, list[tuple[Rule, str]]] = defaultdict(list)
@@ -225,7 +224,7 @@ class Validator:
             finding = findings[rule.name]
             self.add(rule.name, finding, named(frame, finding) if finding.unexpected else ())
             if rule.action == "refuse":
-                for row, reason in explain(rule, finding, computed):
+                for row, reason in self.explain(rule, finding, computed):
                     if waived and (keys[row], rule.name) in waived:
                         passed.append((keys[row], rule.name, reason))
                     else:
@@ -235,21 +234,21 @@ class Validator:
             self.held.append(table[[ROW, *(name for name in table.columns if name in batch_columns)]])
         return to_verdicts(frame, reasons, pl.DataFrame(passed, schema=WAIVED, orient="row"))
 
+    def explain(self, rule: Rule, finding: Finding, computed: pl.DataFrame) -> Iterable[tuple[int, str]]:
+        """Give each refused row its reason."""
+        # What a reason shows beside the judged column is looked for in the few rows that are refused.
+        rows = features(computed[sorted(finding.unexpected)], self.suite.config, self.now, self.shown)
+        for row, values in zip(sorted(finding.unexpected), rows.iter_rows(named=True), strict=True):
+            keys = [name for name in rule.columns if name.startswith(METADATA)]
+            taken = {name: metadata_values([values["metadata"]], name.removeprefix(METADATA))[0] for name in keys}
+            error = finding.unexpected[row]
+            yield row, rule.explain({**values, **taken}) + (f": cannot be judged, {error}" if error else "")
+
 
 def named(frame: pl.DataFrame, finding: Finding) -> list[str]:
     """`source/id` of the first documents that a rule found."""
     rows = frame[sorted(finding.unexpected)[:SAMPLES]].select("source", "id").iter_rows()
     return [f"{source}/{shorten(str(document))[1:-1]}" for source, document in rows]
-
-
-def explain(rule: Rule, finding: Finding, computed: pl.DataFrame) -> Iterable[tuple[int, str]]:
-    """Give each refused row its reason."""
-    rows = computed[sorted(finding.unexpected)]
-    for row, values in zip(sorted(finding.unexpected), rows.iter_rows(named=True), strict=True):
-        keys = [name for name in rule.columns if name.startswith(METADATA)]
-        taken = {name: metadata_values([values["metadata"]], name.removeprefix(METADATA))[0] for name in keys}
-        error = finding.unexpected[row]
-        yield row, rule.explain({**values, **taken}) + (f": cannot be judged, {error}" if error else "")
 
 
 def to_verdicts(
