@@ -58,6 +58,9 @@ def reported() -> Iterator[None]:
         _tell(_misused(error), error)
         sys.exit(error.exit_code)
     except failures(SystemExit) as error:
+        if isinstance(error.__context__, BrokenPipeError):  # so rich leaves, which draws the help
+            _close_quietly()
+            sys.exit(exit_code(error.__context__))
         if stopped() is not None:
             _tell(STOPPED, error)
             sys.exit(exit_code(Terminated() if stopped() == signal.SIGTERM else KeyboardInterrupt()))

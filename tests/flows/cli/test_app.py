@@ -116,10 +116,10 @@ def test_a_slip_of_the_pen_is_answered_with_the_name_that_is_like_it(tmp_path: P
     assert "did you mean 'refresh'" in ended.stderr.lower()
 
 
-@pytest.mark.parametrize("arguments", [("--json",), ()])
+@pytest.mark.parametrize("arguments", [("releases", "--json"), ("releases",), ("--help",), ("plan", "-h"), ()])
 def test_a_closed_pipe_is_no_reason_to_complain(published: Path, arguments: tuple[str, ...]) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "flows.cli.app", "releases", *arguments],
+        [sys.executable, "-m", "flows.cli.app", *arguments],
         cwd=published,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
