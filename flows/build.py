@@ -11,7 +11,7 @@ from flows.environment import code, libraries
 from flows.prepare import prepare_stored
 from flows.run import Run
 from models.encoder import EncoderFolder
-from storage.counts import indexed
+from storage.counts import indexed, plural
 from storage.tables.origins import Origins
 from storage.tables.releases import Draft, Release
 from storage.tables.roles import RERANKER, TEXT, EncoderRecord, Role
@@ -218,7 +218,7 @@ def publish_built(
         ReleaseMoved: Another release was published meanwhile.
     """
     counts = built.counts
-    told = message or f"{indexed(counts):,} documents, {counts['embedded']:,} chunks embedded"
+    told = message or f"{plural(indexed(counts), 'document')}, {plural(counts['embedded'], 'chunk')} embedded"
     run.facts.setdefault("data", {})["tables"] = built.tables
     held = floors or hold_floors(context, encoder, config, run, built)
     if held is not None:

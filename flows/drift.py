@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from flows.config.schema import Config
 from flows.run import recorded
 from flows.table import Option
+from storage.counts import plural
 from storage.outcome import Outcome
 from storage.tables.drift import Drift
 from storage.tables.releases import Release, Releases
@@ -64,7 +65,7 @@ class Backtest:
         """One line for people."""
         alarms = sum(len(night.result.alarms) for night in self.nights)
         nights = len(self.nights)
-        return f"{alarms} alarm{'' if alarms == 1 else 's'} in {nights} night{'' if nights == 1 else 's'}"
+        return f"{plural(alarms, 'alarm')} in {plural(nights, 'night')}"
 
     def to_dict(self) -> list[dict[str, Any]]:
         """As JSON-able values: one entry a night."""

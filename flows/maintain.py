@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flows.config.schema import Config
 from flows.run import recorded
+from storage.counts import plural
 from storage.outcome import Outcome
 from storage.tables.housekeeping import keep_small
 from storage.tables.releases import Releases
@@ -71,4 +72,4 @@ def maintain(config: Config, *, trigger: str = "manual", console: Progress | Non
 
 def _told(before: int | None, after: int | None, released: int) -> str:
     freed = "" if before is None or after is None else f"{max(0, before - after) / 1e6:,.1f} MB freed; "
-    return f"{freed}{released} releases can be returned to no more"
+    return f"{freed}{plural(released, 'release')} can be returned to no more"

@@ -16,6 +16,7 @@ from flows.prepare import prepare, prepare_stored
 from flows.table import Option
 from models.device import require_device
 from models.encoder import EncoderFolder, resolve
+from storage.counts import plural
 from storage.errors import InputError
 from storage.outcome import Outcome
 from storage.tables.holds import Holds
@@ -169,7 +170,7 @@ def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> F
         there = base.space == wanted.space.id and base.text.bridge is None
         forecast = _forecast(context, wanted, done, clock, Outcome.UNCHANGED if there else Outcome.PUBLISHED)
         embedded, reused = forecast.counts["embedded"], forecast.counts["reused"]
-        told = f"a reembed would embed {embedded:,} chunks with {wanted.space.name} and re-use {reused:,}"
+        told = f"a reembed would embed {plural(embedded, 'chunk')} with {wanted.space.name} and re-use {reused:,}"
         forecast = replace(forecast, message=f"nothing to do: release {base.seq} has that encoder" if there else told)
         return _held(context.store, forecast)
 
@@ -234,4 +235,4 @@ def _message(counts: dict[str, int], outcome: Outcome) -> str:
     notes = stale_note(counts) + time_note(counts)
     if outcome is Outcome.UNCHANGED:
         return "nothing to do: a refresh would embed 0 chunks" + notes
-    return f"a refresh would embed {counts['embedded']:,} chunks and re-use {counts['reused']:,}{notes}"
+    return f"a refresh would embed {plural(counts['embedded'], 'chunk')} and re-use {counts['reused']:,}{notes}"

@@ -62,11 +62,16 @@ def listed(config: Config, source: str | None = None) -> Listed:
         source: Of this source alone.
 
     Raises:
-        InputError: A later version of the program made the store.
+        InputError: There is no such source, or a later version of the program made the store.
     """
     store, rules = _store(config), _rules(config)
-    waivers = [each for each in Waivers(store).standing() if source in (None, each.source)]
-    rows = [row for row in Quarantine(store).all() if source in (None, row["source"])]
+    waivers, rows = Waivers(store).standing(), Quarantine(store).all()
+    if source is not None:
+        known = {each.name for each in config.sources} | {row["source"] for row in rows}
+        if source not in known:
+            raise InputError(f"no source {source!r}; there are {', '.join(sorted(known)) or 'none'}")
+        waivers = [each for each in waivers if each.source == source]
+        rows = [row for row in rows if row["source"] == source]
     keys = {row["key"] for row in rows}
     told = [row | {"waiver": _holding(row, waivers, rules)} for row in rows]
     indexed = _indexed(store) if waivers else set()

@@ -1,10 +1,10 @@
-"""Counts of documents in the records of runs and releases, and what people mean by their number."""
+"""Counts in the records of runs and releases, what people mean by their number, and how they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["indexed"]
+__all__ = ["indexed", "plural"]
 
 
 def indexed(counts: Mapping[str, int]) -> int:
@@ -14,3 +14,8 @@ def indexed(counts: Mapping[str, int]) -> int:
         counts: Of a release or a run, as `tasks.tally` defines them.
     """
     return counts.get("documents", 0) - counts.get("quarantined", 0) - counts.get("duplicates", 0)
+
+
+def plural(count: int, name: str) -> str:
+    """Write a count with its noun: "1 document", "3,041 documents"."""
+    return f"{count:,} {name}{'' if count == 1 else 's'}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.output import Json, Output, configuration
+from storage.errors import InputError
 
 if TYPE_CHECKING:
     from flows.quarantine import Waiving
@@ -44,10 +45,13 @@ def list_(
 
 
 @quarantine.callback()
-def quarantined(ctx: typer.Context, as_json: Json = False) -> None:
+def quarantined(ctx: typer.Context, source: Source = None, as_json: Json = False) -> None:
     """The documents that were refused; without a command, lists them."""
-    if ctx.invoked_subcommand is None:
-        list_(ctx, as_json=as_json)
+    command = ctx.invoked_subcommand
+    if command is None:
+        list_(ctx, source, as_json=as_json)
+    elif source is not None or as_json:  # they would be the list's, and a waiver would be of any source
+        raise InputError(f"its options stand behind a command: tidemark quarantine {command} --help lists them")
 
 
 @quarantine.command("show")

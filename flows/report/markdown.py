@@ -11,7 +11,8 @@ from flows.report.draw import image
 from flows.report.facts import Drifted, Facts, Named
 from flows.report.page import NIGHTS, OUTCOMES
 from flows.report.verdict import verdict
-from flows.report.words import amount, duration, figure, moment, plural, say, size
+from flows.report.words import amount, duration, figure, moment, say, size
+from storage.counts import plural
 
 __all__ = ["times", "write_drift", "write_learning", "write_plan", "write_quality", "write_report"]
 

@@ -16,6 +16,7 @@ from flows.report.facts import Drifted, Facts, Night
 from flows.report.inks import DARK, LIGHT
 from flows.report.plots import drift_chart, history_chart, map_chart, source_inks
 from flows.report.verdict import verdict
+from storage.counts import plural
 from storage.outcome import Outcome
 
 __all__ = ["NIGHTS", "OUTCOMES", "slices", "write_page"]
@@ -77,8 +78,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {name: getattr(words, name) for name in words.__all__ if name != "plural"}
-    environment.globals["plural"] = words.plural
+    environment.filters |= {name: getattr(words, name) for name in words.__all__}
+    environment.globals["plural"] = plural
     return environment
 
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Literal
 
 from flows.report.facts import Facts, Night
-from flows.report.words import ago, moment, plural, say
+from flows.report.words import ago, moment, say
 from flows.views.run import approval
+from storage.counts import plural
 from storage.outcome import Outcome
 
 __all__ = ["Step", "Verdict", "verdict"]

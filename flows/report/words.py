@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
-from flows.views.parts import clean, plural, size
+from flows.views.parts import clean, size
 from flows.views.progress import duration
+from storage.counts import plural
 from storage.redaction import redacted
 
-__all__ = ["ago", "amount", "day", "duration", "figure", "moment", "plural", "say", "size"]
+__all__ = ["ago", "amount", "day", "duration", "figure", "moment", "say", "size"]
 
 NONE = "-"
 LONGEST = 120  # characters of a name: one of ten thousand would be a page of its own

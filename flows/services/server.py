@@ -77,7 +77,8 @@ def down(services: Services) -> None:
             raise ServicesError(f"processes {[each.process.pid for each in left]} would not end")
         for file in services.home.glob("*.pid"):
             file.unlink()
-    console.print(f"stopped {len(owned)} processes; nothing of {services.home} runs", soft_wrap=True)
+    count = "1 process" if len(owned) == 1 else f"{len(owned)} processes"
+    console.print(f"stopped {count}; nothing of {services.home} runs", soft_wrap=True)
 
 
 def status(services: Services) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flows.views.parts import plural
-from storage.counts import indexed
+from storage.counts import indexed, plural
 
 __all__ = ["apart", "worded"]
 

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from flows.views.counts import apart, worded
 from flows.views.lines import Hung, below
-from flows.views.parts import COLOURS, bars, clean, grid, heading, named, plural, steps, table
+from flows.views.parts import COLOURS, bars, clean, grid, heading, named, steps, table
 from flows.views.progress import duration
-from storage.counts import indexed
+from storage.counts import indexed, plural
 from storage.outcome import Outcome
 
 if TYPE_CHECKING:

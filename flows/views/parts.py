@@ -13,7 +13,7 @@ from flows.views.lines import Hint, Pairs, below
 from flows.views.tables import table
 from storage.outcome import Outcome
 
-__all__ = ["COLOURS", "bars", "clean", "grid", "heading", "named", "plural", "size", "steps", "table"]
+__all__ = ["COLOURS", "bars", "clean", "grid", "heading", "named", "size", "steps", "table"]
 
 COLOURS: Mapping[str, str] = {
     Outcome.RUNNING: "cyan",
@@ -95,11 +95,6 @@ def named(name: object) -> str:
     """Show the id of a document on one line: a name that holds line breaks could otherwise forge a line."""
     shown = clean(str(name).replace("\n", "\\n").replace("\t", "\\t"))
     return shown if len(shown) <= NAMED else f"{shown[:NAMED]}..."
-
-
-def plural(count: int, name: str) -> str:
-    """Write a count with its noun: "1 document", "3,041 documents"."""
-    return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def size(count: float) -> str:

@@ -8,8 +8,9 @@ from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from flows.views.parts import COLOURS, clean, heading, plural, steps, table
+from flows.views.parts import COLOURS, clean, heading, steps, table
 from models.metrics import METRICS
+from storage.counts import plural
 
 if TYPE_CHECKING:
     from tasks.learn.compare import Answers

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 
 from flows.views.look import age
-from flows.views.parts import COLOURS, grid, heading, plural, steps
+from flows.views.parts import COLOURS, grid, heading, steps
+from storage.counts import plural
 
 if TYPE_CHECKING:
     from flows.status import Status

@@ -8,6 +8,7 @@ from typing import TypedDict
 import polars as pl
 
 from models.encoder import EncoderFolder
+from storage.counts import plural
 from storage.outcome import Outcome
 from storage.tables.releases import Release
 from tasks.build.embed import Pending
@@ -55,7 +56,7 @@ def losses(ledger: pl.DataFrame, lost: pl.DataFrame, listed: Mapping[str, int], 
             mine = lost.filter(pl.col("source") == source)
             doors = ", ".join(f"{n:,} {door}" for door, n in mine["door"].value_counts().sort("door").iter_rows())
             reasons.append(
-                f"source {source!r} lost {count:,} of its {before[source]:,} documents "
+                f"source {source!r} lost {count:,} of its {plural(before[source], 'document')} "
                 f"({count / before[source]:.0%}; allowed {share:.0%}) and {now} ({doors}: {_named(mine)})"
             )
     return reasons
@@ -72,8 +73,8 @@ def staleness(ledger: pl.DataFrame, stale: pl.DataFrame, limits: LimitsConfig) -
     before = _by_source(ledger)
     share = limits.max_stale_share
     return [
-        f"source {source!r} is broken in {count:,} of its {before[source]:,} documents, whose last versions would go "
-        f"on answering ({count / before[source]:.0%}; allowed {share:.0%}: "
+        f"source {source!r} is broken in {count:,} of its {plural(before[source], 'document')}, whose last versions "
+        f"would go on answering ({count / before[source]:.0%}; allowed {share:.0%}: "
         f"{_named(stale.filter(pl.col('source') == source))})"
         for source, count in sorted(_by_source(stale).items())
         if count > limits.stale_floor and count > share * before[source]
@@ -94,7 +95,7 @@ def shrinkage(base: Release | None, documents: int, share: float) -> list[str]:
     before = counts.get("documents", 0) - counts.get("quarantined", 0)
     if before - documents <= share * before:
         return []
-    return [f"the rebuild would hold {documents:,} documents where release {base.seq} holds {before:,}"]
+    return [f"the rebuild would hold {plural(documents, 'document')} where release {base.seq} holds {before:,}"]
 
 
 def emptiness(base: Release | None, scan: Scan, documents: int) -> list[str]:
@@ -138,7 +139,7 @@ def encoder_change(base: Release | None, encoder: EncoderFolder, pending: Pendin
         told = (
             f"{_called(space.name, encoder.revision)} is not what it was in {release} ({_differences(base, encoder)})"
         )
-    reasons = [f"encoder: {told}; {pending.contents:,} chunks ({pending.tokens:,} tokens) to embed"]
+    reasons = [f"encoder: {told}; {plural(pending.contents, 'chunk')} ({pending.tokens:,} tokens) to embed"]
     if space.stub and not before.stub:
         reasons.append(f"the vectors of {space.name!r} are fake: they know words, not meaning")
     return reasons
@@ -203,7 +204,7 @@ def _refusals(limits: LimitsConfig, listed: int, refused: int) -> tuple[str, ...
     if refused <= limits.refused_floor or refused <= limits.max_refused_share * listed:
         return ()
     return (
-        f"{refused:,} of {listed:,} documents were refused ({refused / listed:.0%}; allowed "
+        f"{refused:,} of {plural(listed, 'document')} were refused ({refused / listed:.0%}; allowed "
         f"{limits.max_refused_share:.0%}): see `tidemark quarantine list`; mend the source or the rules, or "
         "raise limits.max_refused_share",
     )

@@ -11,6 +11,7 @@ import polars as pl
 
 from models.encoder import NORM_TOLERANCE
 from models.memory import trim_memory
+from storage.counts import plural
 from storage.errors import TableMissing, Unreachable, faults, words
 from storage.hashing import digest
 from storage.registry import Registry
@@ -208,18 +209,18 @@ def _conservation(ledger: pl.DataFrame, rows: _Rows) -> Iterator[Check]:
     # Full: a document that promises rows and has none must be seen, and so must rows that no document promises.
     both = promised.join(found, on="key", how="full", coalesce=True)
     wrong = both.filter(pl.col("n_chunks").ne_missing(pl.col("rows")))
-    detail = f"{rows.count:,} rows, as the ledger says"
+    detail = f"{plural(rows.count, 'row')}, as the ledger says"
     if wrong.height:
         first = wrong.row(0, named=True)
         detail = (
-            f"{wrong.height} documents have other rows than the ledger, for example {first['source']}/{first['id']}: "
-            f"{first['n_chunks'] or 0} promised, {first['rows'] or 0} found"
+            f"{plural(wrong.height, 'document')} with other rows than the ledger says, for example "
+            f"{first['source']}/{first['id']}: {first['n_chunks'] or 0} promised, {first['rows'] or 0} found"
         )
     yield Check("chunks.conserved", wrong.is_empty(), detail)
     gaps = found.filter((pl.col("ordinals") != pl.col("rows")) | (pl.col("last") + 1 != pl.col("rows"))).height
     detail = "ordinals without gaps, spans in order"
     if gaps or rows.odd:
-        detail = f"{gaps} documents with gaps between chunks, {rows.odd} empty spans"
+        detail = f"{plural(gaps, 'document')} with gaps between chunks, {rows.odd} empty spans"
     yield Check("chunks.spans", not gaps and not rows.odd, detail)
 
 
@@ -319,7 +320,7 @@ def _deeply(snapshot: Snapshot) -> AuditResult:
         hashes = pl.Series([digest(text) for text in frame["text"]])
         wrong += int((hashes != frame["content_hash"]).sum())
         wrong += _spans(chunks, frame)
-    good = f"{texts:,} documents: text, hashes and spans agree"
+    good = f"{plural(texts, 'document')}: text, hashes and spans agree"
     spaces = [role.space for role in snapshot.roles.values()]
     damage = [fault for space in spaces for fault in Registry(snapshot.store).damage(space)]
     read = Check("deep.texts", wrong == 0, good if not wrong else f"{wrong} texts do not fit their hash")

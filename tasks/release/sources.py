@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from storage.counts import plural
 from tasks.context import Context
 from tasks.ingest.read import identified
 from tasks.ingest.scan import scan
@@ -27,5 +28,5 @@ def examine_sources(context: Context) -> Check:
             stale += both.filter(pl.col("content_hash") != pl.col("content_hash_held")).height
     detail = "every document that claims to be unchanged is"
     if stale:
-        detail = f"{stale} documents changed without a new revision; touch them and run `tidemark refresh`"
+        detail = f"{plural(stale, 'document')} changed without a new revision; touch them and run `tidemark refresh`"
     return Check("deep.sources", stale == 0, detail)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from storage.counts import plural
 from storage.outcome import Outcome
 
 __all__ = ["Alarm", "Band", "DriftResult", "Family", "Figure", "Judged"]
@@ -181,8 +182,7 @@ class DriftResult:
     def message(self) -> str:
         """One line for people."""
         named = [f"{alarm.name} of {alarm.source or alarm.family}" for alarm in self.alarms]
-        count = "1 alarm" if len(named) == 1 else f"{len(named)} alarms"
-        return f"{count}: {', '.join(named)}" if named else "no alarm"
+        return f"{plural(len(named), 'alarm')}: {', '.join(named)}" if named else "no alarm"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values."""

@@ -132,7 +132,7 @@ def test_an_edit_that_its_revision_hides_is_found_by_a_deep_audit(tmp_path: Path
     Scripted.write(tmp_path / "script.json", items)
     assert refresh(config).outcome == "unchanged"
     assert failed(config) == {}
-    detail = "1 documents changed without a new revision; touch them and run `tidemark refresh`"
+    detail = "1 document changed without a new revision; touch them and run `tidemark refresh`"
     assert failed(config, deep=True) == {"deep.sources": detail}
 
 

@@ -162,4 +162,5 @@ def test_a_row_of_a_table_is_shown_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a waiver needs a reason"):
         waive(config, "b", None, " ")
     assert [row["document"] for row in listed(config, "log").rows] == ["log.jsonl#L3", "b"]
-    assert listed(config, "none").rows == ()
+    with pytest.raises(InputError, match="no source 'none'; there are log"):
+        listed(config, "none")

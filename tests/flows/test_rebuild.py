@@ -133,7 +133,7 @@ def test_a_rebuild_that_would_lose_documents_waits_for_approval(config: Config, 
     lose("documents.lance/data/*")(tmp_path / "store")
     waiting = refresh(strict, rebuild=True)
     assert (waiting.outcome, waiting.release) == ("needs-approval", 2)
-    assert "the rebuild would hold 1 documents where release 2 holds 2" in waiting.message
+    assert "the rebuild would hold 1 document where release 2 holds 2" in waiting.message
     assert "run `tidemark refresh --rebuild --accept-deletions`" in waiting.message
     assert refresh(strict, rebuild=True, accept_deletions=True).outcome == "published"
     assert list(documents(strict)) == ["notes/a.md"]

@@ -37,7 +37,7 @@ def test_a_source_that_leaves_the_configuration_needs_approval(tmp_path: Path) -
     one = configure(tmp_path, sources=both[:1], limits=limits)
     stopped = night(one)
     assert (stopped.outcome, stopped.release, counted(stopped)) == ("needs-approval", 1, {"unchanged": 1, "deleted": 1})
-    assert "source 'wiki' lost 1 of its 1 documents" in stopped.message
+    assert "source 'wiki' lost 1 of its 1 document" in stopped.message
     assert "is not configured any more" in stopped.message
     assert len(documents(one)) == 2
     agreed = night(one, accept_deletions=True)

@@ -63,6 +63,18 @@ def test_lists_are_newest_first(published: Path) -> None:
     assert refused["reason"]
 
 
+def test_the_quarantine_of_one_source_is_asked_for_with_and_without_list(published: Path) -> None:
+    for lead in (["quarantine"], ["quarantine", "list"]):
+        (refused,) = told(published, *lead, "--source", "notes")
+        assert refused["document"] == "empty.md"
+        unknown = tidemark(published, *lead, "--source", "nosuch")
+        assert unknown.exit_code == 2
+        assert "no source 'nosuch'; there are notes" in unknown.stderr
+    misplaced = tidemark(published, "quarantine", "--source", "notes", "show", "empty.md")
+    assert misplaced.exit_code == 2
+    assert "quarantine show --help" in misplaced.stderr
+
+
 def test_releases_and_runs_are_shown_in_full(published: Path) -> None:
     current = told(published, "show")
     assert current["release"] == 2
