@@ -31,8 +31,12 @@ _FITTED = {
 
 def evaluation_view(found: Evaluation) -> RenderableType:
     """Draw how well a release answers."""
-    about = ", ".join(f"{count:,} {name}" for name, count in found.counts.items() if count and name != "missing")
-    parts: list[RenderableType] = [heading(f"release {found.release}", about, "measured", COLOURS[found.outcome])]
+    counts = found.counts
+    told = [plural(counts["sets"], "set"), plural(counts["questions"], "question")]
+    told += [f"{counts['unanswerable']:,} unanswerable"] if counts["unanswerable"] else []
+    parts: list[RenderableType] = [
+        heading(f"release {found.release}", ", ".join(told), "measured", COLOURS[found.outcome])
+    ]
     for each in found.sets:
         parts += [Text(f"\n{clean(each.name)}", style="bold"), _modes(each)]
         if each.slices:
