@@ -208,6 +208,8 @@ class Releases:
         return self.get(origin(step).seq)
 
     def _find(self, seq: int) -> Release | None:
+        if seq not in range(1, 2**63):  # no column holds it
+            return None
         return next((Release.from_row(row) for row in self._rows(RELEASES.names, "seq", [seq])), None)
 
     def _rows(self, columns: list[str], key: str | None = None, values: Iterable[Any] = ()) -> list[dict[str, Any]]:

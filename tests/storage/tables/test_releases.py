@@ -128,6 +128,7 @@ def test_after_a_rollback_and_a_night_the_way_back_leads_past_what_was_rolled_ba
         (3, "release 3 is what readers see already"),
         (1, "release 1 is what readers see already"),  # 3 points to it
         (9, "there is no release 9"),
+        (10**20, "there is no release 100000000000000000000"),
     ],
 )
 def test_a_rollback_that_makes_no_sense_is_refused(releases: Releases, to: int, reason: str) -> None:
