@@ -9,7 +9,8 @@ from flows.bridge import bridge_release
 from flows.build import publish_built, stage_space
 from flows.config.schema import Config
 from flows.context import opened
-from flows.run import Run, RunResult, recorded
+from flows.result import RunResult
+from flows.run import Run, recorded
 from flows.shorten import judges, shorten_release
 from flows.switch import PATIENCE, embed_beside, on_current
 from flows.table import Option

@@ -14,7 +14,8 @@ from flows.context import docs_folder, opened, rebased
 from flows.environment import libraries
 from flows.loop import propose
 from flows.prepare import prepare
-from flows.run import Run, RunResult, recorded
+from flows.result import RunResult
+from flows.run import Run, recorded
 from flows.table import Option
 from models.device import require_device
 from models.encoder import EncoderFolder, resolve

@@ -37,6 +37,7 @@ from storage.tables.format import migrate, upgrade
 from storage.tables.housekeeping import keep_small
 from storage.tables.lease import Lease
 from storage.tables.mend import mend
+from storage.tables.releases import Releases
 from storage.tables.runs import Facts, Runs, new_run
 from storage.tables.store import Store
 from tasks.progress import Progress, Silent
@@ -45,7 +46,7 @@ from tasks.verdict import STOPS
 if TYPE_CHECKING:
     from flows.config.schema import Config
 
-__all__ = ["BEGUN", "Run", "RunResult", "recorded"]
+__all__ = ["BEGUN", "Run", "recorded"]
 
 logger = logging.getLogger(__name__)
 
@@ -132,42 +133,6 @@ class Run:
         self.conclude(outcome, said, self.release)
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended.
-
-    Attributes:
-        run: Its id.
-        release: The release that readers see now; None before the first.
-        outcome: Published, unchanged, refused or needs approval.
-        counts: Documents and chunks; `tasks.tally` defines them.
-        seconds: Seconds a stage, and `total`.
-        message: One line for people.
-        causes: Why there was work: documents a cause.
-        space: Vector space of the run.
-        passed_over: Source to what it left out, how many a reason.
-    """
-
-    run: str
-    release: int | None
-    outcome: Outcome
-    counts: dict[str, int]
-    seconds: dict[str, float]
-    message: str
-    causes: dict[str, int] = field(default_factory=dict)
-    space: str = ""
-    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, run: Run, space: str) -> RunResult:
-        """The result of a run that was concluded."""
-        sources = run.facts.get("data", {}).get("sources", {})
-        passed = {name: version["passed_over"] for name, version in sources.items() if version.get("passed_over")}
-        return cls(
-            run.id, run.release, run.outcome, run.counts, run.clock.total(), run.message, run.causes, space, passed
-        )
-
-
 # Is told of each run once it has its id: what shows runs elsewhere, such as the dashboard, sets it.
 BEGUN: ContextVar[Callable[[Run], None] | None] = ContextVar("BEGUN", default=None)
 
@@ -244,8 +209,7 @@ def recorded(
             found.conclude(next(STOPS[known] for known in STOPS if isinstance(stop, known)), str(stop), found.base)
         except SystemExit as left:
             error = Exited(f"code that the {kind} called asked to leave with sys.exit({left.code!r}); raise an error")
-            found.break_off(Outcome.FAILED, summary(error))
-            _end_early(store, found, config, trigger)
+            _break_off(store, found, config, trigger, error, Outcome.FAILED, summary(error))
             raise error from left
         except failures() as error:
             _fail(store, found, config, trigger, error)
@@ -284,14 +248,14 @@ def _fail(store: Store, run: Run, config: Config, trigger: str, error: BaseExcep
         _interrupt(store, run, config, trigger, error)
     elif run.lease is not None or not isinstance(error, InputError):
         moved = isinstance(error, ReleaseMoved)
-        run.break_off(Outcome.LEASE_HELD if moved else Outcome.FAILED, str(error) if moved else summary(error))
-        _end_early(store, run, config, trigger)
+        outcome, message = (Outcome.LEASE_HELD, str(error)) if moved else (Outcome.FAILED, summary(error))
+        _break_off(store, run, config, trigger, error, outcome, message)
         _mark(error)
 
 
 def _interrupt(store: Store, run: Run, config: Config, trigger: str, stop: BaseException) -> None:
-    run.break_off(Outcome.INTERRUPTED, f"stopped from outside ({summary(stop)}); the next run goes on")
-    _end_early(store, run, config, trigger)
+    message = f"stopped from outside ({summary(stop)}); the next run goes on"
+    _break_off(store, run, config, trigger, stop, Outcome.INTERRUPTED, message)
 
 
 def _begin(store: Store, run: Run, about: Facts) -> None:
@@ -324,12 +288,19 @@ def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
     run.recorded = True
 
 
-def _end_early(store: Store, run: Run, config: Config, trigger: str) -> None:
-    """Record an end against the run's will, as far as that is possible."""
+def _break_off(
+    store: Store, run: Run, config: Config, trigger: str, error: BaseException, outcome: Outcome, message: str
+) -> None:
+    """Record an end against the run's will, as far as that is possible; the error notes what was published by then."""
     try:
+        made = Releases(store).made_by([run.id]).get(run.id)  # a run that was stopped as it published cannot say
+        if made is not None:
+            run.release, run.message = made, run.message or f"release {made} is published"
+            error.add_note(run.message)
+        run.break_off(outcome, message)
         _end(store, run, config, trigger)
-    except faults() as error:  # what failed may be the store itself: the first error is the one to tell
-        logger.debug("the end of the %s is not recorded: %s", run.kind, words(error)[:200])
+    except faults() as fault:  # what failed may be the store itself: the first error is the one to tell
+        logger.debug("the end of the %s is not recorded: %s", run.kind, words(fault)[:200])
 
 
 def _mark(error: BaseException) -> None:

@@ -38,6 +38,7 @@ __all__ = ["app", "main", "named", "run"]
 DEBUG = "TIDEMARK_DEBUG"
 READ, SET_UP = "Look", "Set up"
 STOPPED = "interrupted: what readers see is unchanged and finished vectors are kept; the same command goes on"
+PUBLISHED = "interrupted, but by then it had published: {}"
 
 
 @contextlib.contextmanager
@@ -52,7 +53,7 @@ def reported() -> Iterator[None]:
         _close_quietly()
         sys.exit(exit_code(error))
     except KeyboardInterrupt as error:
-        typer.echo(STOPPED, err=True)
+        typer.echo(_stopped(error), err=True)
         sys.exit(exit_code(error))
     except typer.TyperException as error:  # the command line itself is wrong
         _tell(_misused(error), error)
@@ -62,7 +63,7 @@ def reported() -> Iterator[None]:
             _close_quietly()
             sys.exit(exit_code(error.__context__))
         if stopped() is not None:
-            _tell(STOPPED, error)
+            _tell(_stopped(error), error)
             sys.exit(exit_code(Terminated() if stopped() == signal.SIGTERM else KeyboardInterrupt()))
         _tell(str(error) if _foreseen(error) else _unexpected(error), error)
         raise SystemExit(exit_code(error)) from error
@@ -183,6 +184,12 @@ def _tell(message: str, error: BaseException) -> None:
         traceback.print_exception(error)
     lead = typer.style("error:", fg="red", bold=True) if sys.stderr.isatty() else "error:"
     typer.echo(f"{lead} {message}", err=True)
+
+
+def _stopped(error: BaseException) -> str:
+    """Say what an interrupted command leaves behind; a run notes in the error what it had published (`flows.run`)."""
+    notes = getattr(error, "__notes__", ())
+    return PUBLISHED.format("; ".join(notes)) if notes else STOPPED
 
 
 def _foreseen(error: BaseException) -> bool:

@@ -21,8 +21,8 @@ from tasks.ingest.passed import passed_words
 if TYPE_CHECKING:
     from flows.maintain import MaintainResult
     from flows.plan import Forecast
+    from flows.result import RunResult
     from flows.rollback import RollbackResult
-    from flows.run import RunResult
     from tasks.learn.foresee import Retraining
     from tasks.release.checks import AuditResult
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from storage.arrow import AHEAD, settle
 from storage.errors import TableMissing, faults
+from storage.signals import uninterrupted
 from storage.tables.keys import filter_in
 from storage.tables.recent import Recent
 
@@ -185,7 +186,8 @@ class Store:
         """
         dataset = self.ensure(table, schema)
         merge = dataset.merge_insert(key).when_not_matched_insert_all().use_index(False).conflict_retries(20)
-        return bool(merge.execute(pa.Table.from_pylist([row], schema=schema))["num_inserted_rows"] == 1)
+        with uninterrupted():  # else it may be inserted, and nobody learns of it
+            return bool(merge.execute(pa.Table.from_pylist([row], schema=schema))["num_inserted_rows"] == 1)
 
     def restore(self, table: str, version: int, schema: pa.Schema | None = None) -> lance.LanceDataset:
         """Make a pinned version the head again (a new version with the same rows), unless it is the head already.

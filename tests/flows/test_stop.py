@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from corpus import configure, prose
+from corpus import configure, prose, save
 from markdown_it import MarkdownIt
 
+from flows.config.schema import Config
 from flows.exits import exit_code
 from flows.refresh import refresh
 from flows.report.markdown import write_learning
@@ -60,6 +61,70 @@ def test_a_signal_interrupts_a_run_in_order(tmp_path: Path, name: str, number: i
     [row] = Runs(Store(tmp_path / "store")).all()
     assert (row["outcome"], holder(Store(tmp_path / "store"))) == ("interrupted", None)
     assert row["message"].startswith("stopped from outside")
+
+
+STOPPED_AT_PUBLISH = """
+import os, signal, sys
+from flows.cli import app
+from storage.tables.store import Store
+from lance.dataset import MergeInsertBuilder
+
+execute = MergeInsertBuilder.execute
+
+def stopped(self, *rest):
+    {before}
+    done = execute(self, *rest)
+    {after}
+    return done
+
+insert_new = Store.insert_new
+
+def inserting(self, table, *rest):
+    if table == "releases":
+        MergeInsertBuilder.execute = stopped
+    try:
+        return insert_new(self, table, *rest)
+    finally:
+        MergeInsertBuilder.execute = execute
+
+Store.insert_new = inserting
+sys.argv = ["tidemark", {command}]
+app.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "when", "code"),
+    [
+        ("refresh", "SIGINT", "before", 130),
+        ("refresh", "SIGTERM", "after", 143),
+        ("rollback", "SIGTERM", "before", 143),
+        ("rollback", "SIGINT", "after", 130),
+    ],
+)
+def test_what_a_signal_could_not_stop_is_told(tmp_path: Path, command: str, name: str, when: str, code: int) -> None:
+    (tmp_path / "tidemark.toml").write_text(
+        '[encoder]\nname = "stub"\n[[sources]]\nname = "notes"\nkind = "folder"\npath = "notes"\n'
+    )
+    config = Config.load(tmp_path / "tidemark.toml")
+    for word in "ab":
+        save(tmp_path / "notes", {f"{word}.md": prose(word)})
+        refresh(config)
+    save(tmp_path / "notes", {"c.md": prose("c")})
+    kill = {"before": "pass", "after": "pass", when: f"os.kill(os.getpid(), signal.{name})"}
+    program = STOPPED_AT_PUBLISH.format(command=repr(command), **kill)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == code, ended.stderr
+    assert "interrupted, but by then it had published: release 3 is published" in ended.stderr
+    store = Store(config.store.uri)
+    newest = Releases(store).get()
+    [row] = Runs(store).all(1)
+    assert (newest.seq, newest.run, row["release"], row["outcome"]) == (3, row["run"], 3, "interrupted")
+    assert row["message"].startswith("release 3 is published; after that: stopped from outside")
+    assert holder(store) is None
+    assert refresh(config).outcome == ("unchanged" if command == "refresh" else "published")
 
 
 def test_a_rollback_that_loses_against_another_run_ends_as_one_that_found_it_at_work(

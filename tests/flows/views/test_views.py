@@ -11,8 +11,8 @@ import pytest
 from rich.console import RenderableType
 
 from flows.plan import Forecast
+from flows.result import RunResult
 from flows.rollback import RollbackResult
-from flows.run import RunResult
 from flows.views.lines import Terminal
 from flows.views.look import (
     age,
