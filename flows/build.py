@@ -85,7 +85,7 @@ def build(
     with clock.stage("write"):
         written = write(context, encoder, work.plan, work.reading, work.validated, work.deduplicated.take(), changes)
     role = Role(encoder.space.id, record, changes.table, chunker=changes.fingerprint)
-    if context.base is not None and context.base.chunks == role.table and not context.rebuild:
+    if context.base is not None and context.base.text.table == role.table and not context.rebuild:
         role = replace(role, bridge=context.base.text.bridge)  # a night goes on among mapped vectors
     return finish(context, encoder, config, run, written.tables, role, work.counts, work.causes, written.origins)
 

@@ -125,7 +125,9 @@ class Release(Draft):
     @property
     def chunks(self) -> str:
         """Name of the table of text chunks."""
-        assert self.text.table is not None  # noqa: S101 - a text role is published with its table
+        with decoding(f"the record of release {self.seq}"):
+            if self.text.table is None:
+                raise ValueError("a text role is published with its table")
         return self.text.table
 
     def to_dict(self) -> dict[str, Any]:

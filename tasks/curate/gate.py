@@ -10,7 +10,7 @@ import polars as pl
 from models.encoder import EncoderFolder
 from storage.counts import plural
 from storage.outcome import Outcome
-from storage.tables.releases import Release
+from storage.tables.releases import Release, Releases
 from tasks.build.embed import Pending
 from tasks.context import Context
 from tasks.curate.config import LimitsConfig
@@ -183,7 +183,7 @@ def gate(
         return Verdict(Outcome.REFUSED, refused)
     lost = [] if accept_deletions else _losses(context, limits, scan, deduplicated)
     stale = [] if accept_stale else staleness(context.ledger(), deduplicated.newly_stale, limits)
-    changed = [] if accept_encoder else encoder_change(context.base, encoder, pending)
+    changed = [] if accept_encoder else encoder_change(_before(context), encoder, pending)
     nothing = [] if accept_empty else emptiness(context.base, scan, deduplicated.after.height)
     if not lost and not stale and not changed and not nothing:
         return Verdict(Outcome.PASSED)
@@ -197,6 +197,14 @@ def gate(
     options = [option for option, given in approved.items() if given]
     way_on = _way_on(context, options, mend=bool(stale or nothing))
     return Verdict(Outcome.NEEDS_APPROVAL, (*lost, *stale, *changed, *nothing, way_on))
+
+
+def _before(context: Context) -> Release | None:
+    """The newest release whose record is as it was written: a rebuild may follow one that says anything by now."""
+    base = context.base
+    if base is None or base.intact is not False:
+        return base
+    return next((each for each in Releases(context.store).retained() if each.intact is not False), None)
 
 
 def _refusals(limits: LimitsConfig, listed: int, refused: int) -> tuple[str, ...]:
@@ -213,7 +221,7 @@ def _refusals(limits: LimitsConfig, listed: int, refused: int) -> tuple[str, ...
 def _losses(context: Context, limits: LimitsConfig, scan: Scan, deduplicated: DeduplicationResult) -> list[str]:
     """Count whatever would leave the index, by whatever door, against the limit."""
     if context.rebuild:
-        return shrinkage(context.base, deduplicated.after.height, limits.max_lost_share)
+        return shrinkage(_before(context), deduplicated.after.height, limits.max_lost_share)
     doors = [("gone", deduplicated.deleted), ("refused", deduplicated.refused)]
     lost = pl.concat([frame.select("source", "id", pl.lit(door).alias("door")) for door, frame in doors])
     return losses(context.ledger(), lost, scan.counts, limits.max_lost_share)

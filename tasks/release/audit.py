@@ -67,6 +67,8 @@ class Snapshot:
     def chunks(self) -> ChunkTable:
         """The chunk table of the text role at its version."""
         name = str(self.text.table)
+        if name not in self.tables:
+            raise TableMissing(f"the release answers from table {name!r}, and names no version of it")
         return ChunkTable(self.store, name, self.tables[name])
 
     @property

@@ -16,11 +16,11 @@ from flows.audit import audit
 from flows.config.schema import Config
 from flows.maintain import maintain
 from flows.refresh import refresh
-from storage.errors import RecordDamaged, failures, panics
+from storage.errors import InputError, RecordDamaged, failures, panics
 from storage.tables.mend import ailing
 from storage.tables.place import manifest_names
-from storage.tables.releases import Releases
-from storage.tables.store import Store
+from storage.tables.releases import RELEASES, Releases
+from storage.tables.store import Store, read
 
 INDEX = {"min_rows": 256}
 QUESTIONS = ("word3 of row 2", "night1 of row 1", "fresh2 of row 0")
@@ -68,6 +68,35 @@ def drill(made: Path, place: Path, flips: int, losses: int) -> None:
 
 def test_some_damage_is_told_and_mended(made: Path, tmp_path: Path) -> None:
     drill(made, tmp_path, flips=6, losses=2)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ('"weights": "', '"weights": "x', "release.record"),
+        ('"table": "chunks', '"table": "chuncs', "release.record"),
+        ('"table": "', '"tabel": "', "release.record"),
+    ],
+    ids=["another encoder", "a table that never was", "no table"],
+)
+def test_a_record_that_says_something_else_is_told_and_stands_in_no_rebuilds_way(
+    made: Path, tmp_path: Path, was: str, now: str, told: str
+) -> None:
+    base = tmp_path / "changed"
+    shutil.copytree(made, base)
+    config = configure(base, index=INDEX)
+    store = Store(config.store.uri)
+    newest = max(read(store.open("releases"), RELEASES).to_pylist(), key=lambda row: row["seq"])
+    assert was in newest["roles"]
+    store.upsert("releases", RELEASES, "seq", [newest | {"roles": newest["roles"].replace(was, now)}])
+    found = audit(config, deep=True)
+    assert [check.name for check in found.failed] == [told]
+    with pytest.raises(InputError, match="its record was changed"):
+        answers(config)
+    result = refresh(config, rebuild=True)
+    assert result.outcome == "published", result.message
+    assert not audit(config, deep=True).failed
+    assert len(answers(config)) == len(QUESTIONS)
 
 
 @pytest.mark.slow
