@@ -55,10 +55,9 @@ def audit(
         run.base = found.seq
         snapshot = Snapshot(store, found.tables, found.roles, found.counts, repair=BACK)
         with run.clock.stage("audit"):
-            # A record that was changed may name tables that never were: that it was changed is all that can be said.
-            result = AuditResult(()) if found.intact is False else examine(snapshot, config.index)
+            result = examine(snapshot, config.index)
             checks = [*result.checks, records, *examine_release(store, found, deep=deep)]
-        if deep and result.ok and found.intact is not False:
+        if deep and result.ok:
             checks += _deeper(config, run, snapshot, current=release is None)
         audited = AuditResult(tuple(checks), result.recall)
         run.conclude(audited.outcome, audited.message, found.seq)

@@ -156,8 +156,6 @@ def examine_release(store: Store, release: Release, *, deep: bool) -> Iterator[C
     if release.intact is None:
         good = f"release {release.seq} was published by an older Tidemark, which sealed no record"
     yield Check("release.record", release.intact is not False, bad if release.intact is False else good)
-    if release.intact is False:  # what it says of tags and files is nothing to hold them against
-        return
     wrong = list(_tagged(store, release))
     good = f"tag {release.tag} keeps its {len(release.tables)} tables from clean-up"
     detail = f"{'; '.join(wrong)}; {PIN}" if wrong else good

@@ -71,16 +71,12 @@ def test_some_damage_is_told_and_mended(made: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "told"),
-    [
-        ('"weights": "', '"weights": "x', "release.record"),
-        ('"table": "chunks', '"table": "chuncs', "release.record"),
-        ('"table": "', '"tabel": "', "release.record"),
-    ],
+    ("was", "now"),
+    [('"weights": "', '"weights": "x'), ('"table": "chunks', '"table": "chuncs'), ('"table": "', '"tabel": "')],
     ids=["another encoder", "a table that never was", "no table"],
 )
 def test_a_record_that_says_something_else_is_told_and_stands_in_no_rebuilds_way(
-    made: Path, tmp_path: Path, was: str, now: str, told: str
+    made: Path, tmp_path: Path, was: str, now: str
 ) -> None:
     base = tmp_path / "changed"
     shutil.copytree(made, base)
@@ -89,8 +85,7 @@ def test_a_record_that_says_something_else_is_told_and_stands_in_no_rebuilds_way
     newest = max(read(store.open("releases"), RELEASES).to_pylist(), key=lambda row: row["seq"])
     assert was in newest["roles"]
     store.upsert("releases", RELEASES, "seq", [newest | {"roles": newest["roles"].replace(was, now)}])
-    found = audit(config, deep=True)
-    assert [check.name for check in found.failed] == [told]
+    assert "release.record" in [check.name for check in audit(config, deep=True).failed]
     with pytest.raises(InputError, match="its record was changed"):
         answers(config)
     result = refresh(config, rebuild=True)

@@ -67,7 +67,7 @@ def test_down_stops_what_up_started_elsewhere(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(os, "environ", {**os.environ})  # Prefect's settings are taken away for good
         ended = invoke("down")
         assert (ended.exit_code, find(home)) == (0, []), ended.stderr
-        assert f"stopped 1 processes; nothing of {home} runs" in ended.stderr.replace("\n", "")
+        assert f"stopped 1 process; nothing of {home} runs" in ended.stderr.replace("\n", "")
     finally:
         stop(find(home), seconds=5)
 
