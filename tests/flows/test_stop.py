@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import corpus
 from corpus import configure, prose, save
 from markdown_it import MarkdownIt
 
@@ -103,13 +104,10 @@ app.main()
     ],
 )
 def test_what_a_signal_could_not_stop_is_told(tmp_path: Path, command: str, name: str, when: str, code: int) -> None:
-    (tmp_path / "tidemark.toml").write_text(
-        '[encoder]\nname = "stub"\n[[sources]]\nname = "notes"\nkind = "folder"\npath = "notes"\n'
-    )
-    config = Config.load(tmp_path / "tidemark.toml")
-    for word in "ab":
-        save(tmp_path / "notes", {f"{word}.md": prose(word)})
-        refresh(config)
+    config = Config.load(corpus(tmp_path) / "tidemark.toml")
+    refresh(config)
+    save(tmp_path / "notes", {"b.md": prose("b")})
+    refresh(config)
     save(tmp_path / "notes", {"c.md": prose("c")})
     kill = {"before": "pass", "after": "pass", when: f"os.kill(os.getpid(), signal.{name})"}
     program = STOPPED_AT_PUBLISH.format(command=repr(command), **kill)

@@ -223,7 +223,7 @@ class Validator:
         for rule in rules:
             finding = findings[rule.name]
             self.add(rule.name, finding, named(frame, finding) if finding.unexpected else ())
-            if rule.action == "refuse":
+            if rule.action == "refuse" and finding.unexpected:
                 for row, reason in self.explain(rule, finding, computed):
                     if waived and (keys[row], rule.name) in waived:
                         passed.append((keys[row], rule.name, reason))
@@ -237,8 +237,9 @@ class Validator:
     def explain(self, rule: Rule, finding: Finding, computed: pl.DataFrame) -> Iterable[tuple[int, str]]:
         """Give each refused row its reason."""
         # What a reason shows beside the judged column is looked for in the few rows that are refused.
-        rows = features(computed[sorted(finding.unexpected)], self.suite.config, self.now, self.shown)
-        for row, values in zip(sorted(finding.unexpected), rows.iter_rows(named=True), strict=True):
+        refused = sorted(finding.unexpected)
+        rows = features(computed[refused], self.suite.config, self.now, self.shown)
+        for row, values in zip(refused, rows.iter_rows(named=True), strict=True):
             keys = [name for name in rule.columns if name.startswith(METADATA)]
             taken = {name: metadata_values([values["metadata"]], name.removeprefix(METADATA))[0] for name in keys}
             error = finding.unexpected[row]
