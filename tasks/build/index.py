@@ -15,6 +15,7 @@ from storage.tables.releases import Release
 from storage.tables.roles import IndexFacts, chunks_table
 from storage.tables.store import Store
 from storage.tables.words import build_text, drop_text, extend_text, text_statistics
+from tasks.build.centres import centres
 from tasks.build.config import IndexConfig
 from tasks.build.recall import Probes
 from tasks.context import Context
@@ -158,7 +159,9 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
         cells = partitions(rows)
         # New, of another kind, full of rows that are gone, or grown fourfold since it was trained.
         if stats is None or stats.kind != KINDS[config.kind] or stats.dead > DELETED or cells > 2 * stats.partitions:
-            build(context.store, table, cells, config.kind)
+            found = centres(chunks, cells)
+            if len(found):  # of vectors that are all broken there are none: the audit refuses them
+                build(context.store, table, found, config.kind)
         else:
             base = context.base
             # What no digests prove is measured by the audit in any case.

@@ -8,42 +8,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.clusters import fit_centres, nearest_centre
 from storage.tables.nights import NightSums
 
-__all__ = ["changed_cells", "fit_cells", "nearest"]
+__all__ = ["changed_cells", "fit_cells"]
 
 Vectors = npt.NDArray[np.float32]
 
 CELLS = 32
 FEWEST = 16  # vectors a cell that are needed to make some
-ROUNDS = 12
 SHOWN = 3  # cells of each kind, and documents of each
 
 
-def fit_cells(vectors: Vectors, seed: int = 0) -> Vectors | None:
-    """Make cells by k-means (Lloyd 1982).
+def fit_cells(vectors: Vectors) -> Vectors | None:
+    """Make cells by k-means.
 
     Args:
         vectors: Of shape (n, dimension).
-        seed: Of the vectors that it begins with.
 
     Returns:
         Centres of shape (cells, dimension); None of too few vectors.
     """
     count = min(CELLS, len(vectors) // FEWEST)
-    if count < 2:
-        return None
-    centres = vectors[np.random.default_rng(seed).choice(len(vectors), count, replace=False)]
-    for _ in range(ROUNDS):
-        cell = nearest(vectors, centres)
-        for number in np.unique(cell):
-            centres[number] = vectors[cell == number].mean(axis=0)
-    return centres
-
-
-def nearest(vectors: Vectors, centres: Vectors) -> npt.NDArray[np.int64]:
-    """The cell of each vector: the centre that is nearest by Euclidean distance."""
-    return np.asarray(np.argmin((centres**2).sum(axis=1) - 2 * (vectors @ centres.T), axis=1))
+    return None if count < 2 else fit_centres(vectors, count)
 
 
 def changed_cells(
@@ -63,7 +50,7 @@ def changed_cells(
     Returns:
         `grew` and `emptied`: cell, share tonight, usual share, sources, and documents of tonight or of before.
     """
-    cell = nearest(vectors, centres)
+    cell = nearest_centre(vectors, centres)
     now = np.bincount(cell, minlength=len(centres)) / len(cell)
     usual = _usual(sources, before, len(centres))
     if usual is None:
@@ -108,7 +95,7 @@ def _middle(
     vectors: Vectors, documents: Sequence[str], sources: Sequence[str], centres: Vectors, number: int
 ) -> list[dict[str, str]]:
     """The documents of the vectors that lie nearest to the middle of a cell, each once."""
-    mine = np.flatnonzero(nearest(vectors, centres) == number) if len(vectors) else np.empty(0, dtype=np.int64)
+    mine = np.flatnonzero(nearest_centre(vectors, centres) == number) if len(vectors) else np.empty(0, dtype=np.int64)
     order = mine[np.argsort(((vectors[mine] - centres[number]) ** 2).sum(axis=1), kind="stable")]
     named = dict.fromkeys((sources[at], documents[at]) for at in order)
     return [{"source": source, "document": document} for source, document in list(named)[:SHOWN]]

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.clusters import nearest_centre
 from storage.tables.nights import NightSums
-from tasks.watch.cells import changed_cells, fit_cells, nearest
+from tasks.watch.cells import changed_cells, fit_cells
 from tasks.watch.classifier import separability
 from tasks.watch.config import DriftConfig
 from tasks.watch.difference import Sums, difference, noise, pooled, stratified, summed
@@ -181,7 +182,7 @@ def _pooled(before: Sequence[NightSums]) -> dict[str, Sums]:
 def _kept(night: Night, source: str, part: Sample, cells: Vectors | None, whole: int) -> NightSums:
     sums = summed(part.vectors, part.documents)
     few = max(1, round(KEPT * len(part.documents) / whole))
-    counts = [] if cells is None else np.bincount(nearest(part.vectors, cells), minlength=len(cells)).tolist()
+    counts = [] if cells is None else np.bincount(nearest_centre(part.vectors, cells), minlength=len(cells)).tolist()
     return NightSums(
         run=night.run,
         source=source,

@@ -24,13 +24,14 @@ from models.config import EncoderConfig
 from models.encoder import Encoder, resolve
 from storage.hashing import digest, document_key
 from storage.reader import Reader
-from storage.tables.chunks import append
+from storage.tables.chunks import ChunkTable, append
 from storage.tables.documents import DOCUMENTS
 from storage.tables.index import build, partitions
 from storage.tables.releases import Draft, Releases
 from storage.tables.roles import TEXT, EncoderRecord, IndexFacts, Role, chunks_table
 from storage.tables.store import Store
 from storage.tables.words import build_text
+from tasks.build.centres import centres
 from tasks.learn.evaluate import measure
 from tasks.learn.mine import mine
 from tasks.learn.questions import JUDGEMENTS, QUESTIONS, QuestionSet
@@ -80,7 +81,7 @@ def fill(folder: str, documents: int) -> None:
         ]
         store.append("documents", DOCUMENTS, [pa.RecordBatch.from_pylist(rows, schema=DOCUMENTS)])
     cells = partitions(documents)
-    build(store, name, cells)
+    build(store, name, centres(ChunkTable(store, name), cells))
     build_text(store, name, "icu/split")
     facts = IndexFacts(
         "IVF_RQ", documents, nprobes=min(cells, 20), refine_factor=10, partitions=cells, text="icu/split"

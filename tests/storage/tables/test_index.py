@@ -41,9 +41,9 @@ def test_an_index_has_half_the_root_of_the_rows_in_cells() -> None:
 
 
 def test_an_index_is_built_extended_and_measured(store: Store) -> None:
-    grow(store, 300)
+    vectors = grow(store, 300)
     assert statistics(ChunkTable(store, TABLE)) is None
-    build(store, TABLE, 8)
+    build(store, TABLE, vectors[:8])
     found = statistics(ChunkTable(store, TABLE))
     assert found is not None
     assert (found.partitions, found.indexed, found.unindexed, found.coverage) == (8, 300, 0, 1.0)
@@ -59,7 +59,7 @@ def test_an_index_is_built_extended_and_measured(store: Store) -> None:
 
 def test_the_nearest_rows_come_best_first_with_and_without_the_index(store: Store) -> None:
     vectors = grow(store, 300)
-    build(store, TABLE, 8)
+    build(store, TABLE, vectors[:8])
     table = ChunkTable(store, TABLE)
     wanted = np.argsort(-(vectors @ vectors[7]), kind="stable")[:5]
     for index in (None, FACTS):

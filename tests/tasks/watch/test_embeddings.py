@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 from watched import CONFIG, brought
 
+from models.clusters import nearest_centre
 from storage.tables import chunks
 from storage.tables.chunks import ChunkTable
 from storage.tables.nights import NightSums
 from storage.tables.store import Store
-from tasks.watch.cells import changed_cells, fit_cells, nearest
+from tasks.watch.cells import changed_cells, fit_cells
 from tasks.watch.embeddings import EACH, EmbeddingsResult, Sample, classified, measure_embeddings, sample
 from tasks.watch.night import Night
 
@@ -85,7 +86,7 @@ def test_cells_that_grew_name_their_documents() -> None:
     assert found["grew"][0]["share"] > found["grew"][0]["usual"] + 0.2
     assert [each["document"] for each in found["grew"][0]["documents"]] == one.documents[:3]
     assert found["emptied"][0]["documents"][0]["document"].startswith("notes10")
-    assert set(nearest(one.vectors, centres)) == {2}
+    assert set(nearest_centre(one.vectors, centres)) == {2}
     assert changed_cells(*both, [], centres) == {"grew": [], "emptied": []}
 
 
