@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -126,12 +127,14 @@ def _hashed(codes: Words, first: npt.NDArray[np.int64], last: npt.NDArray[np.int
     All words at once, as Karp and Rabin (1987) hash each part of a text: the difference of two sums from the beginning,
     by the power of where the word begins, so that a word has one hash wherever it stands.
     """
-    powers, inverses = _powers(BASE, len(codes)), _powers(pow(BASE, -1, 2**64), len(codes))
+    room = 1 << len(codes).bit_length()  # of few sizes: the next texts want the same powers again
+    powers, inverses = _powers(BASE, room), _powers(pow(BASE, -1, 2**64), room)
     sums = np.zeros(len(codes) + 1, dtype=np.uint64)
-    np.cumsum(codes * powers, out=sums[1:])
+    np.cumsum(codes * powers[: len(codes)], out=sums[1:])
     return (sums[last] - sums[first]) * inverses[first]
 
 
+@lru_cache(maxsize=4)
 def _powers(base: int, count: int) -> Words:
     """The first powers of a number, by 2**64."""
     powers = np.full(count, base, dtype=np.uint64)
