@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.encoder import Vectors
+from models.vectors import unit
 
 __all__ = ["RIDGES", "Bridge", "agreement", "fit"]
 
@@ -38,7 +39,7 @@ class Bridge:
     def apply(self, old: Vectors) -> Vectors:
         """Map vectors: float32 of shape (n, old dimension) to (n, new dimension), of unit norm."""
         mapped = np.asarray(old, dtype=np.float32) @ self.matrix
-        return _unit(mapped)
+        return unit(mapped)
 
 
 def fit(old: Vectors, new: Vectors, *, seed: int = 0) -> Bridge:
@@ -59,7 +60,7 @@ def fit(old: Vectors, new: Vectors, *, seed: int = 0) -> Bridge:
         raise ValueError(f"a bridge is fitted on {LEAST} or more pairs of vectors, not on {len(old)} and {len(new)}")
     order = np.random.default_rng(seed).permutation(len(old))
     held, rest = np.split(order, [min(MOST_HELD_OUT, int(len(old) * HELD_OUT))])
-    tried = [(agreement(_unit(old[held] @ _solve(old[rest], new[rest], ridge)), new[held]), ridge) for ridge in RIDGES]
+    tried = [(agreement(unit(old[held] @ _solve(old[rest], new[rest], ridge)), new[held]), ridge) for ridge in RIDGES]
     best, ridge = max(tried, key=lambda one: (one[0], -one[1]))  # of equals the smallest: it bends vectors least
     return Bridge(_solve(old, new, ridge), ridge, len(old), round(best, 4))
 
@@ -87,8 +88,3 @@ def _solve(old: Vectors, new: Vectors, ridge: float) -> Vectors:
     gram = left.T @ left
     gram += ridge * np.trace(gram) / len(gram) * np.eye(len(gram))
     return (np.linalg.pinv(gram, hermitian=True) @ (left.T @ right)).astype(np.float32)
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)

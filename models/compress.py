@@ -14,6 +14,7 @@ from models.encoder import Vectors, resolve
 from models.errors import DamagedModel, ModelError
 from models.space import Space
 from models.text.layout import SETTINGS
+from models.vectors import unit
 
 __all__ = ["Int8", "fit_svd", "from_bits", "hamming", "map_vectors", "shorten", "to_bits", "to_int8"]
 
@@ -66,9 +67,7 @@ def map_vectors(vectors: Vectors, matrix: Vectors) -> Vectors:
     Returns:
         Shape (n, dimension), of unit norm; a vector that the matrix maps to nothing stays 0.
     """
-    mapped = vectors @ matrix.T
-    norms = np.linalg.norm(mapped, axis=1, keepdims=True)
-    return np.asarray(mapped / np.where(norms == 0, 1, norms), dtype=np.float32)
+    return unit(vectors @ matrix.T)
 
 
 def shorten(folder: Path, matrix: Vectors, destination: Path) -> Space:

@@ -103,7 +103,7 @@ def build(store: Store, table: str, centres: npt.NDArray[np.float32], kind: Kind
     Args:
         store: The store.
         table: Name of the table.
-        centres: Of its cells, shape (cells, dimension).
+        centres: Of its cells, shape (cells, dimension), found among vectors of unit length.
         kind: How it keeps vectors.
     """
     store.open(table).create_index(

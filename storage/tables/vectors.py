@@ -108,7 +108,7 @@ class EmbeddingCache:
             if (place != NOWHERE).all():
                 break
             sealed = _SEAL in table.schema.names
-            columns, rows = (["hash", "vector", _SEAL], 4_096) if sealed else (["hash"], 65_536)
+            columns, rows = (["hash", "vector", _SEAL], 1_000) if sealed else (["hash"], 65_536)
             for at, batch in _unseen(table, columns, rows, seen):
                 spot, asked = find_sorted(wanted, as_bytes(batch.column("hash")))
                 here = np.flatnonzero(asked & (place[spot] == NOWHERE))
@@ -147,8 +147,11 @@ class EmbeddingCache:
             unique, inverse = np.unique(offset[rows], return_inverse=True)
             table = self.cache[number]
             self.origins |= Origins.of(table, unique.tolist())
-            vectors = rows_at(table, unique.tolist(), ["vector"])
-            out[rows] = as_vectors(vectors.column("vector"))[inverse]
+            vectors = as_vectors(rows_at(table, unique.tolist(), ["vector"]).column("vector"))
+            if len(rows) == len(out):  # of one place, as most are: without a copy between
+                np.take(vectors, inverse, axis=0, out=out, mode="clip")
+            else:
+                out[rows] = vectors[inverse]
         return out
 
 
@@ -215,15 +218,15 @@ def _seal(name: str, vector: np.ndarray) -> str:
 
 def _intact(batch: pa.RecordBatch, at: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
     """Whether staged rows are as they were staged; what was staged without a digest passes."""
-    some = batch.take(at)
+    some = batch if len(at) == len(batch) else batch.take(at)
     rows = zip(some["hash"].to_pylist(), as_vectors(some["vector"]), some[_SEAL].to_pylist(), strict=True)
     return np.array([seal is None or seal == _seal(str(name), vector) for name, vector, seal in rows], dtype=np.bool_)
 
 
 def as_vectors(column: Any) -> np.ndarray:
-    """A fixed-size-list column (Array or ChunkedArray) as float32 of shape (rows, dimension)."""
+    """A fixed-size-list column (Array or ChunkedArray) as float32 of shape (rows, dimension), to be read alone."""
     parts: list[Any] = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     arrays = [part.flatten().to_numpy(zero_copy_only=False).reshape(len(part), -1) for part in parts if len(part)]
     width = column.type.list_size
-    joined = np.concatenate(arrays) if arrays else np.empty((0, width), dtype=np.float32)
+    joined = arrays[0] if len(arrays) == 1 else np.concatenate([np.empty((0, width), dtype=np.float32), *arrays])
     return joined.astype(np.float32, copy=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models.clusters import fit_centres
+from models.vectors import fit_centres, unit
 from storage.tables.chunks import ChunkTable
 
 __all__ = ["centres"]
@@ -36,8 +36,10 @@ def centres(chunks: ChunkTable, cells: int, seed: int = 0) -> npt.NDArray[np.flo
     spread = (np.arange(size) + np.random.default_rng(seed).random(size)) * (rows / size)
     at = np.unique(np.minimum(spread.astype(np.int64), rows - 1))
     vectors = np.empty((len(at), chunks.dimension), dtype=np.float32)
-    for start in range(0, len(at), BLOCK):
-        vectors[start : start + BLOCK] = chunks.take(at[start : start + BLOCK].tolist())
+    with np.errstate(invalid="ignore"):  # what is not finite has no length
+        for start in range(0, len(at), BLOCK):
+            # An index by cosine compares vectors of unit length, whatever length the table keeps them in.
+            vectors[start : start + BLOCK] = unit(chunks.take(at[start : start + BLOCK].tolist()))
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():  # the audit tells which these are
         vectors = vectors[finite]

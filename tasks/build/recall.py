@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from models.vectors import unit
 from storage.tables.chunks import ChunkTable
 from storage.tables.index import nearest
 from storage.tables.roles import IndexFacts
@@ -45,10 +46,10 @@ class Probes:
         k = min(k, rows)
         at = np.unique(np.linspace(0, rows - 1, min(count, rows)).astype(np.int64))
         vectors = chunks.take(at.tolist())
-        queries = _unit(vectors[np.isfinite(vectors).all(axis=1)])  # another check reports the others
+        queries = unit(vectors[np.isfinite(vectors).all(axis=1)])  # another check reports the others
         nearest_yet = np.full((len(queries), k), np.inf, dtype=np.float32)
         for vectors in chunks.vectors():
-            distances = 1 - queries @ _unit(vectors).T
+            distances = 1 - queries @ unit(vectors).T
             both = np.concatenate([nearest_yet, np.nan_to_num(distances, nan=np.inf)], axis=1)
             nearest_yet = np.partition(both, k - 1, axis=1)[:, :k]
         return cls(queries, nearest_yet.max(axis=1, initial=0), k)
@@ -68,9 +69,3 @@ class Probes:
             hits += int((found <= limit + TOLERANCE).sum())
         total = len(self.queries) * self.k
         return hits / total if total else 1.0
-
-
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    norms[norms == 0] = 1
-    return np.asarray(vectors / norms, dtype=np.float32)

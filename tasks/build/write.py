@@ -26,7 +26,7 @@ from tasks.stage import stage
 
 __all__ = ["Written", "write", "write_chunks"]
 
-SLICE = 4_096  # rows handed to Lance at once
+SLICE = 1_000  # rows handed to Lance at once: vectors of so many are no block that is mapped anew each time
 TRIM = 65_536  # rows between which what was free of their slices is given back
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.vectors import unit
 from storage.tables.chunks import ChunkTable
-from tasks.search.exact import unit
 
 __all__ = ["DIGITS", "Asked", "Ranking", "nearest_documents"]
 

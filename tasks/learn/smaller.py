@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from models.encoder import EncoderFolder
 from models.statistics import Paired, paired
+from models.vectors import unit
 from storage.outcome import Outcome
 from storage.tables.chunks import ChunkTable
 from storage.tables.index import BYTES, nearest, statistics
@@ -25,7 +26,7 @@ from tasks.learn.config import QualityConfig
 from tasks.learn.evaluate import Measured, measure
 from tasks.learn.questions import QuestionSet
 from tasks.learn.subject import Subject
-from tasks.search.exact import nearest_exact, unit
+from tasks.search.exact import nearest_exact
 from tasks.stage import stage
 from tasks.verdict import Verdict
 

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.vectors import unit
 from storage.tables.chunks import ChunkTable
 
-__all__ = ["FOUND", "nearest_exact", "unit"]
+__all__ = ["FOUND", "nearest_exact"]
 
 FOUND = pl.Schema({"query": pl.UInt32, "id": pl.String, "key": pl.String, "score": pl.Float32})
 
@@ -121,10 +122,3 @@ def _similarities(
         products = queries[query[some]].astype(np.float64) * vectors[row[some]]
         scores[some] = products.sum(axis=1).round(DIGITS)
     return scores
-
-
-def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Vectors of shape (rows, dimension) scaled to unit length; one without length stays as it is."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    norms[norms == 0] = 1
-    return np.asarray(vectors / norms, dtype=np.float32)

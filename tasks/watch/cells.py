@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.clusters import fit_centres, nearest_centre
+from models.vectors import fit_centres, nearest_centre
 from storage.tables.nights import NightSums
 
 __all__ = ["changed_cells", "fit_cells"]

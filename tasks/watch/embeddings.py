@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.clusters import nearest_centre
+from models.vectors import nearest_centre
 from storage.tables.nights import NightSums
 from tasks.watch.cells import changed_cells, fit_cells
 from tasks.watch.classifier import separability

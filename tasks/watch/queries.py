@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.vectors import unit
 from storage.tables.queries import Logged
 from tasks.watch.difference import difference, noise, summed
 from tasks.watch.figures import Family, Figure
@@ -80,12 +81,12 @@ def content_gap(asked: pl.DataFrame, vectors: Vectors) -> list[dict[str, Any]]:
         At most ten groups: `queries`, `best` and `examples` or `hashes`.
     """
     each = _distinct(asked).head(GROUPED)
-    unit = _unit(vectors[each["at"].to_numpy()])
+    scaled = unit(vectors[each["at"].to_numpy()])
     free = np.ones(each.height, dtype=np.bool_)
     groups = []
     for leader in range(each.height):
         if free[leader]:
-            mine = free & (unit @ unit[leader] >= NEAR)
+            mine = free & (scaled @ scaled[leader] >= NEAR)
             mine[leader] = True
             free &= ~mine
             groups.append(_told(each.filter(pl.Series(mine))))
@@ -144,11 +145,6 @@ def _told(group: pl.DataFrame) -> dict[str, Any]:
     texts, hashes = (group[name].drop_nulls().head(EXAMPLES).to_list() for name in ("text", "hash"))
     named: dict[str, Any] = {"examples": texts} if texts else {"hashes": hashes} if hashes else {}
     return {"queries": int(group["len"].sum()), "best": round(float(group["best"].max() or 0.0), 4), **named}  # type: ignore[arg-type]
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 def _too_few(tonight: int, before: int) -> str:

@@ -14,6 +14,7 @@ from drafts import drafted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.vectors import unit
 from storage.errors import InputError
 from storage.hashing import digest, document_key
 from storage.reader import RANKED, Hit, Reader
@@ -189,7 +190,7 @@ def indexed(store: Store, count: int = 400) -> np.ndarray:
     """A release of random vectors with an index that is searched with the least effort."""
     vectors = np.random.default_rng(0).normal(size=(count, DIMENSION)).astype(np.float32)
     publish(store, {f"{number}": vector for number, vector in enumerate(vectors)})
-    build(store, TABLE, 16)
+    build(store, TABLE, unit(vectors[:16]))
     tables = {name: store.open(name).version for name in ("documents", TABLE)}
     facts = IndexFacts("IVF_RQ", count, nprobes=1, refine_factor=1, partitions=16)
     Releases(store).publish(1, drafted(tables, space=SPACE, run="r1", index=facts))

@@ -24,14 +24,15 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def grow(store: Store, count: int, seed: int = 0) -> None:
-    """Append chunks with random vectors of unit length."""
+def grow(store: Store, count: int, seed: int = 0) -> np.ndarray:
+    """Append chunks with random vectors of unit length, and give the vectors."""
     vectors = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     names = chunks.chunks_schema(DIMENSION).names[:-1]
     plain = dict.fromkeys(names, "") | {"ordinal": 0, "start": 0, "end": 1, "tokens": 1}
     rows = pl.DataFrame([plain | {"id": digest(f"{seed}-{n}"), "text": f"tide {seed} {n}"} for n in range(count)])
     chunks.append(store, TABLE, DIMENSION, [(rows.select(names), vectors)])
+    return vectors
 
 
 def worded(store: Store) -> tuple[int, int, int, int]:
@@ -60,8 +61,7 @@ def test_a_full_text_index_grows_by_parts_that_are_merged_and_counts_what_is_gon
 
 
 def test_extending_one_index_leaves_the_other_as_it_is(store: Store) -> None:
-    grow(store, 300)
-    build(store, TABLE, 8)
+    build(store, TABLE, grow(store, 300)[:8])
     build_text(store, TABLE, "simple")
     grow(store, 50, seed=1)
     extend(store, TABLE)

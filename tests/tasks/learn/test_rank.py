@@ -9,9 +9,11 @@ import pytest
 from shelf import Paper, asked, read, shelve, stub
 
 from storage.reader import Reader
+from storage.tables.chunks import ChunkTable
 from storage.tables.index import build
 from storage.tables.roles import IndexFacts
 from storage.tables.store import Store
+from tasks.build.centres import centres
 from tasks.learn import rank
 from tasks.learn.evaluate import Measured, measure
 from tasks.learn.nearest import NONE, Asked, Ranking, nearest_documents
@@ -30,7 +32,8 @@ def indexed(tmp_path: Path) -> Path:
     papers = [Paper(f"d{n}", [f"item{n} word{n % 7}", f"more of item{n}"]) for n in range(400)]
     facts = IndexFacts("IVF_RQ", 800, nprobes=4, refine_factor=4)
     release = shelve(tmp_path, papers)
-    build(Store(tmp_path), release.chunks, 4)
+    store = Store(tmp_path)
+    build(store, release.chunks, centres(ChunkTable(store, release.chunks), 4))
     store = Store(tmp_path)
     from drafts import drafted
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from watched import CONFIG, brought
 
-from models.clusters import nearest_centre
+from models.vectors import nearest_centre
 from storage.tables import chunks
 from storage.tables.chunks import ChunkTable
 from storage.tables.nights import NightSums

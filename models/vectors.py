@@ -1,11 +1,11 @@
-"""Clusters of vectors: their centres, and which of them is nearest to a vector."""
+"""Vectors: their length, the centres of many, and which of these is nearest."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["fit_centres", "nearest_centre"]
+__all__ = ["fit_centres", "nearest_centre", "unit"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -44,3 +44,10 @@ def fit_centres(vectors: Vectors, count: int, seed: int = 0) -> Vectors:
 def nearest_centre(vectors: Vectors, centres: Vectors) -> npt.NDArray[np.int64]:
     """The number of the centre that is nearest to each vector by Euclidean distance, of shape (n,)."""
     return np.asarray(np.argmin((centres**2).sum(axis=1) - 2 * (vectors @ centres.T), axis=1))
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Vectors of shape (n, dimension) scaled to unit length; one without length stays as it is."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    norms[norms == 0] = 1
+    return np.asarray(vectors / norms, dtype=np.float32)
