@@ -24,9 +24,7 @@ QUIET = {
     "PYDANTIC_DISABLE_PLUGINS": "__all__",  # they watch, and to look for them reads the metadata of every package
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # gives freed blocks back as `models.memory` asks; its own pools keep them
     "OPENBLAS_THREAD_TIMEOUT": "4",  # else each of numpy's threads spins for 50 ms before it sleeps, at every start
-    # The same of polars, whose allocator is its own: two arenas, each of which keeps freed blocks for a fifth of a
-    # second. At once, a first build cleared 4 % of its time pages that it had just given back.
-    "_RJEM_MALLOC_CONF": "narenas:2,dirty_decay_ms:200,muzzy_decay_ms:0",
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0",  # the same of polars, whose allocator is its own
 }
 OURS = ("flows", "tasks", "models", "storage")
 PROGRESS = "flows.views.progress"

@@ -13,7 +13,7 @@ __all__ = ["centres"]
 # Vectors a cell that training looks at. On 12,442 docstrings under all-MiniLM-L6-v2 recall@10 was the same for 32, 48,
 # 64 and 256, whatever the effort.
 TRAINED = 64
-MEMORY = 64 * 2**20  # bytes of the vectors that it looks at, at most
+MEMORY = 32 * 2**20  # bytes of the vectors that it looks at, at most
 BLOCK = 4_096  # rows that are read at once
 
 

@@ -174,6 +174,7 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
     trim_memory()
     for name in (table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)
+    trim_memory()  # what Lance lets go of once its calls have returned
     chunks = ChunkTable(context.store, table)
     versions = {table: chunks.version, TABLE: DocumentTable(context.store).version}
     return Indexed(replace(known or tuned(chunks, config), text=words), versions, {"rows": rows})
