@@ -140,6 +140,7 @@ def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
             drop_text(store, table)
         return None
     if chunks.rows and (stats is None or stats.tokenizer != config.tokenizer or stats.dead > DELETED):
+        trim_memory()  # of one index before the other
         build_text(store, table, config.tokenizer)
     elif stats is not None and stats.unindexed:
         extend_text(store, table, merge=merged(stats.sizes, stats.unindexed))
@@ -169,9 +170,7 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
                 known = taken_over(base.text.index, config, rows, stats.unindexed)
             if stats.unindexed:
                 extend(context.store, table, merge=merged(stats.parts, stats.unindexed))
-        trim_memory()  # of one index before the other
     words = index_words(context.store, table, config)
-    trim_memory()
     for name in (table, TABLE):  # not every night: a rewrite costs more than a few small files
         compact(context.store, name, fragments=FRAGMENTS, dead=DELETED)
     trim_memory()  # what Lance lets go of once its calls have returned

@@ -7,6 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -91,7 +92,16 @@ def quiet() -> Iterator[None]:
 
 
 def import_gx() -> Any:
-    """Import Great Expectations in a third of its time: without the collector, whole copies, and what few use."""
+    """Import Great Expectations in a third of its time: without the collector, whole copies, and what few use.
+
+    A thread of its own does it: errors that imports meet on their way hold every frame below them, and with these what
+    the run has in hand. Frozen, they would hold it to the end.
+    """
+    with ThreadPoolExecutor(1, "great-expectations") as thread:
+        return thread.submit(_imported).result()
+
+
+def _imported() -> Any:
     collecting = gc.isenabled()
     gc.disable()
     try:
