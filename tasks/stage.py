@@ -41,7 +41,6 @@ def stage(function: Callable[P, R], name: str | None = None) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         def call() -> R:
             started = time.perf_counter()
-            trim_memory()  # Lance frees in the background what its last calls took: later than the stage before trimmed
             try:
                 result = function(*args, **kwargs)
             finally:
