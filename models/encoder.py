@@ -17,6 +17,7 @@ from models.config import EncoderConfig, locate
 from models.errors import DamagedModel, ModelError
 from models.links import refuse_links
 from models.space import Modality, Space
+from models.vectors import Vectors
 
 __all__ = [
     "ENCODERS",
@@ -34,7 +35,6 @@ __all__ = [
     "resolve",
 ]
 
-Vectors = npt.NDArray[np.float32]
 Spans = npt.NDArray[np.int64]
 
 STUB_FILE = "tidemark_stub.json"

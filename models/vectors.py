@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["fit_centres", "nearest_centre", "unit"]
+__all__ = ["Vectors", "fit_centres", "nearest_centre", "unit"]
 
 Vectors = npt.NDArray[np.float32]
 

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.vectors import fit_centres, nearest_centre
+from models.vectors import Vectors, fit_centres, nearest_centre
 from storage.tables.nights import NightSums
 
 __all__ = ["changed_cells", "fit_cells"]
 
-Vectors = npt.NDArray[np.float32]
 
 CELLS = 32
 FEWEST = 16  # vectors a cell that are needed to make some

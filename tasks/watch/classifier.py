@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+
+from models.vectors import Vectors
 
 __all__ = ["separability"]
 
-Vectors = npt.NDArray[np.float32]
 
 FOLDS = 4
 FEWEST = 40  # vectors of each side

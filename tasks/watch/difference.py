@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Sums", "difference", "noise", "pooled", "stratified", "summed"]
+from models.vectors import Vectors
 
-Vectors = npt.NDArray[np.float32]
+__all__ = ["Sums", "difference", "noise", "pooled", "stratified", "summed"]
 
 
 @dataclass(frozen=True)

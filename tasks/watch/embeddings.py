@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from models.vectors import nearest_centre
+from models.vectors import Vectors, nearest_centre
 from storage.tables.nights import NightSums
 from tasks.watch.cells import changed_cells, fit_cells
 from tasks.watch.classifier import separability
@@ -21,7 +20,6 @@ from tasks.watch.night import CHUNKS, Night, own
 
 __all__ = ["NAME", "EmbeddingsResult", "Sample", "classified", "measure_embeddings", "sample"]
 
-Vectors = npt.NDArray[np.float32]
 
 NAME = "mean_difference"
 SEED = 0

@@ -9,17 +9,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from models.vectors import unit
+from models.vectors import Vectors, unit
 from storage.tables.queries import Logged
 from tasks.watch.difference import difference, noise, summed
 from tasks.watch.figures import Family, Figure
 
 __all__ = ["QueryFigures", "content_gap", "measure_queries"]
 
-Vectors = npt.NDArray[np.float32]
 
 HOURS = 24  # what counts as one night's queries
 DAYS = 20  # before them, that they are compared with

@@ -34,7 +34,6 @@ def indexed(tmp_path: Path) -> Path:
     release = shelve(tmp_path, papers)
     store = Store(tmp_path)
     build(store, release.chunks, centres(ChunkTable(store, release.chunks), 4))
-    store = Store(tmp_path)
     from drafts import drafted
 
     from storage.tables.releases import Releases
