@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
+from planted import TABLE, grow
 
 from storage.hashing import digest
 from storage.tables import chunks
@@ -15,25 +15,12 @@ from storage.tables.index import build, compact, extend, nearest, partitions, st
 from storage.tables.roles import IndexFacts
 from storage.tables.store import Store
 
-TABLE = "chunks__t"
-DIMENSION = 16
 FACTS = IndexFacts("IVF_RQ", nprobes=8, refine_factor=60)  # every row is compared again
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
-
-
-def grow(store: Store, count: int, seed: int = 0) -> np.ndarray:
-    """Append chunks with random vectors of unit length, and give the vectors."""
-    vectors = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    names = chunks.chunks_schema(DIMENSION).names[:-1]
-    plain = dict.fromkeys(names, "") | {"ordinal": 0, "start": 0, "end": 1, "tokens": 1}
-    rows = pl.DataFrame([plain | {"id": digest(f"{seed}-{n}"), "text": f"tide {seed} {n}"} for n in range(count)])
-    chunks.append(store, TABLE, DIMENSION, [(rows.select(names), vectors)])
-    return vectors
 
 
 def test_an_index_has_half_the_root_of_the_rows_in_cells() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
+from planted import TABLE, grow
 
 from storage.hashing import digest
 from storage.tables import chunks
@@ -15,24 +14,10 @@ from storage.tables.index import build, extend, statistics
 from storage.tables.store import Store
 from storage.tables.words import build_text, drop_text, extend_text, matching, text_statistics
 
-TABLE = "chunks__t"
-DIMENSION = 16
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
-
-
-def grow(store: Store, count: int, seed: int = 0) -> np.ndarray:
-    """Append chunks with random vectors of unit length, and give the vectors."""
-    vectors = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    names = chunks.chunks_schema(DIMENSION).names[:-1]
-    plain = dict.fromkeys(names, "") | {"ordinal": 0, "start": 0, "end": 1, "tokens": 1}
-    rows = pl.DataFrame([plain | {"id": digest(f"{seed}-{n}"), "text": f"tide {seed} {n}"} for n in range(count)])
-    chunks.append(store, TABLE, DIMENSION, [(rows.select(names), vectors)])
-    return vectors
 
 
 def worded(store: Store) -> tuple[int, int, int, int]:

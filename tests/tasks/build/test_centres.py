@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
+from planted import DIMENSION, TABLE, plant
 
-from storage.hashing import digest
-from storage.tables import chunks
 from storage.tables.chunks import ChunkTable
 from storage.tables.index import build
 from storage.tables.roles import IndexFacts, Precision
@@ -18,7 +16,7 @@ from tasks.build import centres as module
 from tasks.build.centres import centres
 from tasks.build.recall import Probes
 
-TABLE, DIMENSION, HEAPS = "chunks__t", 16, 12
+HEAPS = 12
 
 
 def heaps(count: int, seed: int = 0) -> np.ndarray:
@@ -31,11 +29,8 @@ def heaps(count: int, seed: int = 0) -> np.ndarray:
 
 def written(base: Path, vectors: np.ndarray, precision: Precision = "float32") -> ChunkTable:
     """A table of some vectors."""
-    names = chunks.chunks_schema(DIMENSION).names[:-1]
-    plain = dict.fromkeys(names, "") | {"ordinal": 0, "start": 0, "end": 1, "tokens": 1}
-    rows = pl.DataFrame([plain | {"id": digest(f"{n}"), "text": f"tide {n}"} for n in range(len(vectors))])
     store = Store(base / "store")
-    chunks.append(store, TABLE, DIMENSION, [(rows.select(names), vectors)], precision)
+    plant(store, vectors, precision=precision)
     return ChunkTable(store, TABLE)
 
 
