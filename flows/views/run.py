@@ -149,6 +149,7 @@ def _retraining(found: Retraining) -> list[tuple[str, ...]]:
 def refresh_view(result: RunResult) -> RenderableType:
     """Draw how a run ended: counts, seconds a stage as bars, what to do next."""
     counts = result.counts
+    first = result.release == 1 and result.outcome is Outcome.PUBLISHED
     told = "no release yet" if result.release is None else f"release {result.release}"
     parts: list[RenderableType] = [
         heading(told, f"run {result.run}", result.outcome, COLOURS[result.outcome]),
@@ -157,7 +158,7 @@ def refresh_view(result: RunResult) -> RenderableType:
     if counts:
         rows = [
             ("documents", f"{indexed(counts):,}", _documents(counts)),
-            ("chunks", f"{counts.get('chunks', 0):,}", _chunks(counts, first=result.release == 1)),
+            ("chunks", f"{counts.get('chunks', 0):,}", _chunks(counts, first=first)),
         ]
         parts.append(grid(rows))
     parts += _passed(result.passed_over)

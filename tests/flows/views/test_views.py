@@ -247,6 +247,8 @@ def test_a_first_build_shares_and_later_ones_re_use() -> None:
     assert "chunks shared" in drawn(plan_view(forecast(release=None)))
     assert "chunks re-used" in drawn(plan_view(forecast()))
     assert "shared with equal ones" in drawn(refresh_view(result(Outcome.PUBLISHED, release=1)))
+    quiet = drawn(refresh_view(result(Outcome.UNCHANGED, release=1)))  # a night after the first, which had them all
+    assert "re-used" in quiet and "shared with" not in quiet
 
 
 def test_a_record_of_a_run_that_ended_early_says_that_its_counts_are_the_plan() -> None:
