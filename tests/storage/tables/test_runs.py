@@ -52,6 +52,15 @@ def test_its_end_keeps_what_was_known_and_adds_the_rest(runs: Runs) -> None:
     assert row["started"] <= row["finished"]
 
 
+def test_another_look_at_the_table_ends_a_run_with_what_its_start_recorded(runs: Runs) -> None:
+    runs.start("r1", "refresh", trigger="cron", code={"commit": "abc"})
+    Runs(runs.store).finish("r1", Outcome.REFUSED, message="no")
+    [row] = runs.all()
+    assert (row["outcome"], row["trigger"], row["code"], row["message"]) == ("refused", "cron", {"commit": "abc"}, "no")
+    runs.finish("r1", Outcome.UNCHANGED)
+    assert [(row["outcome"], row["trigger"]) for row in runs.all()] == [("unchanged", "cron")]
+
+
 def test_a_fact_that_no_column_takes_is_refused(runs: Runs) -> None:
     with pytest.raises(TypeError, match="no field 'colour'"):
         runs.start("r1", "refresh", colour="blue")
