@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from storage.hashing import digest
 from storage.tables.columns import TIME, key_field, strings, unpacked
@@ -76,6 +77,12 @@ class Drift:
         seen = read(table, DRIFT, ["run", "created"]).group_by("run").aggregate([("created", "max")])
         runs = seen.sort_by([("created_max", "ascending"), ("run", "ascending")])["run"].to_pylist()[-nights:]
         return self._told(pick(table, DRIFT, "run", runs))
+
+    def newest(self) -> datetime | None:
+        """When figures were recorded last; None before the first."""
+        table = self.store.find(TABLE)
+        times = None if table is None else read(table, DRIFT, ["created"])["created"]
+        return None if times is None else pc.max(times).as_py()
 
     def of(self, run: str) -> list[dict[str, Any]]:
         """The figures that a run recorded.

@@ -38,8 +38,8 @@ def is_night(store: Store, now: datetime, config: DriftConfig) -> bool:
         now: When the run began.
         config: How long after the last one.
     """
-    last = history(store, config)[-1:]
-    return not last or now - last[0].created >= timedelta(hours=config.hours)
+    last = Drift(store).newest()
+    return last is None or now - last >= timedelta(hours=config.hours)
 
 
 def nights_of(rows: Iterable[Mapping[str, Any]]) -> list[PastNight]:

@@ -41,3 +41,11 @@ def test_the_figures_of_a_run_are_its_own_and_a_run_without_any_has_none(tmp_pat
     drift.add([figure("old", 40), figure("new", 3), figure("new", 3, "data")])
     assert [(row["run"], row["family"]) for row in drift.of("new")] == [("new", "data"), ("new", "queries")]
     assert drift.of("none") == []
+
+
+def test_the_newest_figures_are_told_by_their_time_not_by_when_they_were_written(tmp_path: Path) -> None:
+    drift = Drift(Store(tmp_path))
+    assert drift.newest() is None
+    drift.add([figure("new", 3), figure("new", 3, "data")])
+    drift.add([figure("old", 40)])
+    assert drift.newest() == NOW - timedelta(days=3)
