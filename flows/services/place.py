@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.services.access import USER, read_password
-from flows.services.automations import FILE as AUTOMATIONS
-from flows.services.client import Dashboard
 from storage.errors import InputError
+
+if TYPE_CHECKING:
+    from flows.services.client import Dashboard
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -47,8 +49,10 @@ class Services:
     @property
     def automations(self) -> Path:
         """The automations file: beside the deployments, else ours."""
-        beside = self.deployments.with_name(AUTOMATIONS)
-        return beside if beside.is_file() else Path(__file__).parents[2] / "deployments" / AUTOMATIONS
+        from flows.services.automations import FILE  # here, as below: every run asks for the folder alone
+
+        beside = self.deployments.with_name(FILE)
+        return beside if beside.is_file() else Path(__file__).parents[2] / "deployments" / FILE
 
     @property
     def home(self) -> Path:
@@ -68,6 +72,8 @@ class Services:
     @property
     def dashboard(self) -> Dashboard:
         """The server behind the address."""
+        from flows.services.client import Dashboard
+
         return Dashboard(self.url, POOL, self.login)
 
     @classmethod

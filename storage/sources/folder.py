@@ -113,7 +113,7 @@ class FolderSource:
                 problem="the file's name is not valid UTF-8: rename it",
             )
         try:
-            status = Path(entry.path).stat()
+            status = os.stat(entry.path)  # noqa: PTH116 - a `Path` of each file takes a third of the listing
         except OSError as error:
             # A link to nothing and too long a path are what the file is; anything else may pass, and is found again
             # when it is read.
