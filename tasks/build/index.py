@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from models.encoder import EncoderFolder
-from models.memory import trim_memory
+from models.memory import trim_memory, trimming
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import TABLE, DocumentTable
 from storage.tables.index import KINDS, build, compact, extend, partitions, statistics
@@ -32,6 +32,7 @@ CHANGED = 0.1  # share of the rows that may come and go before that
 PARTS = 8  # of an index: a search looks into each
 GROWTH = 2  # a part becomes one with newer ones that are at least so many times smaller together
 EFFORTS = (1, 2, 4, 8)
+TRIM = 0.1  # seconds: of a quarter of a minute Lance takes most in the last half second
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
             drop_text(store, table)
         return None
     if chunks.rows and (stats is None or stats.tokenizer != config.tokenizer or stats.dead > DELETED):
-        trim_memory()  # of one index before the other
-        build_text(store, table, config.tokenizer)
+        with trimming():
+            build_text(store, table, config.tokenizer)
     elif stats is not None and stats.unindexed:
         extend_text(store, table, merge=merged(stats.sizes, stats.unindexed))
     return config.tokenizer
@@ -161,8 +162,10 @@ def index(context: Context, encoder: EncoderFolder, config: IndexConfig, tables:
         # New, of another kind, full of rows that are gone, or grown fourfold since it was trained.
         if stats is None or stats.kind != KINDS[config.kind] or stats.dead > DELETED or cells > 2 * stats.partitions:
             found = centres(chunks, cells)
+            trim_memory()  # of the vectors that were looked at, before Lance reads them all
             if len(found):  # of vectors that are all broken there are none: the audit refuses them
-                build(context.store, table, found, config.kind)
+                with trimming(TRIM):
+                    build(context.store, table, found, config.kind)
         else:
             base = context.base
             # What no digests prove is measured by the audit in any case.

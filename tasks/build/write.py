@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from models.encoder import EncoderFolder
-from models.memory import trim_memory
+from models.memory import trimming
 from storage.tables import chunks, documents
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
@@ -27,7 +27,6 @@ from tasks.stage import stage
 __all__ = ["Written", "write", "write_chunks"]
 
 SLICE = 1_000  # rows handed to Lance at once: vectors of so many are no block that is mapped anew each time
-TRIM = 65_536  # rows between which what was free of their slices is given back
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,9 @@ def write(
     changes: ChunkChanges,
 ) -> Written:
     """Bring both tables from the base release's state to the next one's."""
-    origins = write_chunks(context, encoder, changes)
-    trim_memory()
-    origins |= _write_documents(context, plan, reading, validated, deduplicated, changes)
+    with trimming():
+        origins = write_chunks(context, encoder, changes)
+        origins |= _write_documents(context, plan, reading, validated, deduplicated, changes)
     chunk_table, document_table = ChunkTable(context.store, changes.table), DocumentTable(context.store)
     return Written(
         {changes.table: chunk_table.version, documents.TABLE: document_table.version},
@@ -94,7 +93,6 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
         return Origins()
     cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
     _locate(cache, changes)
-    trim_memory()  # Lance takes as much again as that took
     chunks.append(store, table, dimension, _with_vectors(context, changes, cache), changes.precision)
     return cache.origins
 
@@ -115,8 +113,6 @@ def _with_vectors(
         for rows in part.iter_slices(SLICE):
             yield rows, cache.take(rows["hash"])
             done += rows.height
-            if done % TRIM < rows.height:
-                trim_memory()
             context.progress.advance(done, changes.upserts.rows, "chunks")
 
 

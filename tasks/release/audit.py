@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from models.encoder import NORM_TOLERANCE
-from models.memory import trim_memory
+from models.memory import trimming
 from storage.counts import plural
 from storage.errors import TableMissing, Unreachable, faults, words
 from storage.hashing import digest
@@ -29,6 +29,7 @@ __all__ = ["BACK", "Snapshot", "audit", "examine", "examine_deeply"]
 
 COVERAGE_FLOOR = 0.95
 PASS = 16_384  # chunks that are read at once
+TRIM = 0.1  # seconds between two times at which what a part of it was done with is given back
 # Rounding to eleven bits moves a coordinate by a 2,048th at most, and a norm by no more than that.
 NORM_TOLERANCES: dict[Precision, float] = {"float32": NORM_TOLERANCE, "float16": NORM_TOLERANCE + 2**-11}
 AGAIN = "run `tidemark refresh`: it starts again from the last good release"
@@ -129,7 +130,6 @@ def _advised(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Check]:
 def _kept(snapshot: Snapshot, chunks: ChunkTable) -> Iterator[Check]:
     """Hold ledger, rows and counts against each other; both are let go before the vectors are read."""
     rows = _Rows.of(chunks)  # first: it leaves little behind
-    trim_memory()
     ledger = snapshot.documents.ledger()
     yield from _ledger(ledger)
     yield from _conservation(ledger, rows)
@@ -311,7 +311,8 @@ def _recall(recall: float, config: IndexConfig, measured: str | None) -> Check:
 @stage
 def audit(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
     """Examine what the run is about to publish."""
-    return examine(snapshot, config)
+    with trimming(TRIM):
+        return examine(snapshot, config)
 
 
 def examine_deeply(snapshot: Snapshot) -> AuditResult:
