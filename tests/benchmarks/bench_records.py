@@ -6,7 +6,6 @@ Usage: bench_records.py [--recorded RUNS] [--pairs N]   (default 10000 and 21)
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,14 +13,13 @@ from pathlib import Path
 from statistics import median
 
 import pyarrow as pa
-from workload import Corpus, configure, fresh, run, table
+from workload import COMMAND, Corpus, configure, fresh, run, table
 
 from flows.config.schema import Config
 from flows.refresh import refresh
 from storage.tables.runs import RUNS, Runs, new_run
 from storage.tables.store import Store
 
-COMMAND = (sys.executable, "-m", "flows.cli.app")
 FEW = 10
 REAL = 40  # nights that are run, whatever is written in bulk before: enough for two rounds of housekeeping
 

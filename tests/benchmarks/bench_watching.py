@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from workload import Corpus, Timing, fresh, run, table, tidemark
+from workload import COMMAND, Corpus, Timing, fresh, run, table, tidemark
 
 CONFIG = """\
 [encoder]
@@ -60,7 +59,7 @@ def main() -> None:
             seconds = cost[watched][1]["seconds"]
             stages = sum(seconds.get(name, 0.0) for name in ("canary", "queries", "drift"))
             nights.append((cost[watched][0], cost[blind][0], stages))
-        page = [sys.executable, "-m", "flows.cli.app", "report", "-o", "report.html"]
+        page = [*COMMAND, "report", "-o", "report.html"]
         pages = [run(page, watched) for _ in range(3)]
     cpu = [on.cpu - off.cpu for on, off, _ in nights]
     peak = [on.peak - off.peak for on, off, _ in nights]

@@ -17,6 +17,7 @@ from statistics import median
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, str(ROOT / "flows" / "entry" / "tidemark.py"))  # this checkout's, wherever it is run
 WORDS_A_CHUNK = 140  # what the chunker cuts on average between its bounds
 CHUNKS_A_DOCUMENT = 6
 
@@ -144,8 +145,8 @@ def spread(values: Sequence[float], digits: int) -> tuple[str, str]:
 
 
 def tidemark(folder: Path, *arguments: str) -> tuple[Timing, dict[str, object]]:
-    """Run a `tidemark` command with `--json`; returns what it cost and what it printed."""
-    timing = run([sys.executable, "-m", "flows.cli.app", *arguments, "--json"], folder)
+    """Run a `tidemark` command of this checkout with `--json`; returns what it cost and what it printed."""
+    timing = run([*COMMAND, *arguments, "--json"], folder)
     return timing, json.loads(timing.output)
 
 

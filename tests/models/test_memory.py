@@ -65,3 +65,36 @@ print(held, rss() - start)
     )
     assert held >= 8 * BLOCK
     assert left < 2 * BLOCK
+
+
+def test_what_is_freed_between_blocks_that_stay_is_given_back_while_a_library_is_at_work() -> None:
+    full, before, inside, threads = _run(
+        """
+import threading, time
+from models.memory import trimming
+
+def rss():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+def fill():
+    return [b"%d" % each * 2**18 for each in range(10, 99)]
+
+start, blocks = rss(), fill()
+full = rss() - start
+stay = blocks[::8]
+del blocks
+before = rss() - start
+try:
+    with trimming(0.01):
+        deadline = time.monotonic() + 20
+        while rss() - start > full // 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        inside = rss() - start
+        raise ValueError
+except ValueError:
+    print(full, before, inside, threading.active_count())
+"""
+    )
+    assert before > 0.8 * full
+    assert inside < 0.5 * full
+    assert threads == 1
