@@ -48,7 +48,7 @@ def find_packages(name: str, *, source: str) -> Sequence[Package]:
     names = [name]
     if spec is None:
         names = _import_names(name)
-        if not names:
+        if not names and name not in sys.builtin_module_names:  # built in: they lie nowhere
             raise InputError(
                 f"source {source!r}: there is no installed package {name!r}; name a distribution or an import"
             )

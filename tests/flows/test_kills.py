@@ -38,7 +38,7 @@ from storage.tables.store import Store
 
 WATCHED = "drift.lance"
 VACUUM = "commit cleanup_old_versions"
-STARTED, FINISHED = "after commit execute runs 1", "after commit execute runs 2"
+STARTED, FINISHED = "after commit insert runs 1", "after commit execute runs 1"
 PUBLISHED = "after commit execute releases 1"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import vectors as module
@@ -21,6 +21,7 @@ def lloyd(vectors: np.ndarray, count: int, seed: int) -> np.ndarray:
     return centres
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(2, 60), st.data())
 def test_centres_are_those_of_lloyd(seed: int, rows: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(1, rows))
