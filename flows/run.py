@@ -72,7 +72,6 @@ class Run:
         release: The release that readers see after it.
         take: Takes the lease in the frame of the run, and records its start.
         recorded: Its end stands in the store.
-        runs: The table that its start was recorded in; None before.
         repaired: What was set aside before it began, a sentence a table.
     """
 
@@ -90,7 +89,6 @@ class Run:
     release: int | None = None
     take: Callable[[], Lease] | None = field(default=None, repr=False)
     recorded: bool = False
-    runs: Runs | None = field(default=None, repr=False)
     repaired: list[str] = field(default_factory=list)
 
     def hold(self, patience: float = 0.0) -> None:
@@ -265,9 +263,9 @@ def _begin(store: Store, run: Run, about: Facts) -> None:
     migrate(store)
     Workspace(store, run.id).sweep()
     Registry(store).sweep()
-    run.runs = Runs(store)
-    run.runs.interrupt()
-    run.runs.start(run.id, run.kind, run.started, **about)
+    runs = Runs(store)
+    runs.interrupt()
+    runs.start(run.id, run.kind, run.started, **about)
 
 
 def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
@@ -280,12 +278,13 @@ def _end(store: Store, run: Run, config: Config, trigger: str) -> None:
         "message": run.message,
         **run.facts,
     }
+    runs = Runs(store)
     if run.lease is not None:
-        (run.runs or Runs(store)).finish(run.id, run.outcome, **facts)
+        runs.finish(run.id, run.outcome, **facts)
         keep_small(store)  # whatever the outcome: a source that is broken for a year fails every night
     else:
         whole: Facts = {**_about(config, trigger), **facts}
-        Runs(store).record(run.id, run.kind, run.outcome, run.started, **whole)
+        runs.record(run.id, run.kind, run.outcome, run.started, **whole)
     run.recorded = True
 
 

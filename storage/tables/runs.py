@@ -85,22 +85,20 @@ class Runs:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._started: dict[str, dict[str, Any]] = {}  # as they were written, and as nobody else writes them
 
     def start(self, run: str, kind: str, started: datetime | None = None, **facts: Unpack[Facts]) -> None:
         """Record that a run began, under the lease; one that is killed keeps `running` in its row until the next."""
         host = f"{socket.gethostname()}:{os.getpid()}"
         began = started or datetime.now(UTC)
         row = {"run": run, "kind": kind, "outcome": Outcome.RUNNING, "started": began, "host": host}
-        self._started[run] = _packed(row, facts)
         # There is nothing that it could replace, and an append costs a third of a merge. Only here, under the lease:
         # whoever appends in a hurry (`record`) would be in time before every merge of the others, which never end then.
-        rows = pa.Table.from_pylist([self._started[run]], schema=RUNS)
+        rows = pa.Table.from_pylist([_packed(row, facts)], schema=RUNS)
         self.store.append(_TABLE, RUNS, rows.to_batches())
 
     def finish(self, run: str, outcome: Outcome, **facts: Unpack[Facts]) -> None:
         """Record how a run ended that was started."""
-        row = (self._started.pop(run, None) or self._rows([run])[run]) | _ended(outcome)
+        row = self._rows([run])[run] | _ended(outcome)
         self.store.upsert(_TABLE, RUNS, "run", [_packed(row, facts)])
 
     def record(self, run: str, kind: str, outcome: Outcome, started: datetime, **facts: Unpack[Facts]) -> None:

@@ -84,7 +84,8 @@ def examine(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
     base: a fifth of a second for 200,000 chunks. Vectors are judged where the files are new, and recall is measured
     where it was not taken over; without a base, all of them and always.
     """
-    return _told(lambda: _examined(snapshot, config), snapshot)
+    with trimming(TRIM):
+        return _told(lambda: _examined(snapshot, config), snapshot)
 
 
 def _told(look: Callable[[], AuditResult], snapshot: Snapshot) -> AuditResult:
@@ -311,8 +312,7 @@ def _recall(recall: float, config: IndexConfig, measured: str | None) -> Check:
 @stage
 def audit(snapshot: Snapshot, config: IndexConfig) -> AuditResult:
     """Examine what the run is about to publish."""
-    with trimming(TRIM):
-        return examine(snapshot, config)
+    return examine(snapshot, config)
 
 
 def examine_deeply(snapshot: Snapshot) -> AuditResult:

@@ -13,7 +13,6 @@ from storage.tables.nights import NightSums
 
 __all__ = ["changed_cells", "fit_cells"]
 
-
 CELLS = 32
 FEWEST = 16  # vectors a cell that are needed to make some
 SHOWN = 3  # cells of each kind, and documents of each

@@ -10,7 +10,6 @@ from models.vectors import Vectors
 
 __all__ = ["separability"]
 
-
 FOLDS = 4
 FEWEST = 40  # vectors of each side
 

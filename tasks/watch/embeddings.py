@@ -20,7 +20,6 @@ from tasks.watch.night import CHUNKS, Night, own
 
 __all__ = ["NAME", "EmbeddingsResult", "Sample", "classified", "measure_embeddings", "sample"]
 
-
 NAME = "mean_difference"
 SEED = 0
 EACH = 4  # chunks of one document: one long document is not a hundred draws

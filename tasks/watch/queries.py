@@ -18,7 +18,6 @@ from tasks.watch.figures import Family, Figure
 
 __all__ = ["QueryFigures", "content_gap", "measure_queries"]
 
-
 HOURS = 24  # what counts as one night's queries
 DAYS = 20  # before them, that they are compared with
 SAMPLE = 1_000  # vectors of a night, and of the days before
