@@ -29,7 +29,7 @@ from tasks.tally import Preparation
 
 __all__ = ["Planned", "read_header", "read_listed", "read_planned", "write_planned"]
 
-FORMAT = 1
+FORMAT = 2  # since 2 the numbers of chunks are slices
 _FACTS = "plan.json"
 _PART = 1 << 20  # bytes
 _LARGEST = 64 * 1024 * 1024  # of the facts
@@ -53,13 +53,13 @@ _FRAMES: Mapping[str, Any] = {
     "leaving": lambda done: done.deduplicated.refused,
     "stale": lambda done: done.deduplicated.stale,
     "dropped": lambda done: done.changes.dropped.to_frame(),
-    "sizes": lambda done: done.changes.sizes,
 }
 # What is as large as the news: kept slice by slice.
 _SPILLS: Mapping[str, Any] = {
     "accepted": lambda done: done.validated.accepted,
     "upserts": lambda done: done.changes.upserts,
     "outdated": lambda done: done.changes.outdated,
+    "sizes": lambda done: done.changes.sizes,
 }
 
 
@@ -234,7 +234,7 @@ def _planned(
             upserts=kept["upserts"],
             outdated=kept["outdated"],
             dropped=_column(found["dropped"]),
-            sizes=found["sizes"],
+            sizes=kept["sizes"],
             **facts["changes"],
         ),
     )

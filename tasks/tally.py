@@ -127,7 +127,7 @@ def causes(context: Context, done: Preparation) -> dict[str, int]:
         if done.changes.table not in base.tables:
             own = chunks_table(base.space, done.changes.precision) == done.changes.table
             name = "encoder" if not own else "precision" if base.text.bridge is None else "bridge"
-        cut = done.changes.sizes
+        cut = done.changes.cut()
         if not context.rebuild:
             # Anti: a document that came or changed tonight is told once, as that.
             accepted = done.validated.accepted.frame(["key"], {"key": pl.String})

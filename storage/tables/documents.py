@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.keys import filter_in
+from storage.tables.shortlist import Shortlist
 from storage.tables.store import Store, read, stream
 
 __all__ = ["DOCUMENTS", "EMPTY_LEDGER", "LEDGER", "TABLE", "DocumentTable", "append", "delete", "reset"]
@@ -33,6 +34,7 @@ DOCUMENTS = pa.schema(
 LEDGER = ["key", "source", "id", "revision", "content_hash", "record_hash", "judged", "duplicate_of", "n_chunks"]
 EMPTY_LEDGER = pl.DataFrame(schema={name: pl.Int32 if name == "n_chunks" else pl.String for name in LEDGER})
 
+FILE = 65_536  # rows of a file: half of what other tables have, for most of these many columns are hashes
 FILTERED = 4_096  # keys that a filter names; for more of them the whole table is read
 
 
@@ -81,13 +83,15 @@ class DocumentTable:
             keys: Which documents; all if None.
         """
         where = filter_in("key", keys) if keys is not None and len(keys) <= FILTERED else None
-        wanted = None if keys is None else pl.DataFrame({"key": keys}, schema={"key": pl.String})
+        wanted = None if keys is None else Shortlist(pl.DataFrame({"key": keys}, schema={"key": pl.String}), "key")
         for batch in stream(self.dataset, columns, rows=rows, where=where):
             part = pl.DataFrame(pl.from_arrow(batch))
             lacking = [] if columns is not None else [name for name in DOCUMENTS.names if name not in part.columns]
             part = part.with_columns(pl.lit(None).alias(name) for name in lacking)
             # Rows of the table that are asked for: a semi join drops what a long list could not name in a filter.
-            yield part if wanted is None else part.join(wanted, on="key", how="semi", maintain_order="left")
+            if wanted is not None:
+                part = part.join(wanted.of(part["key"]), on="key", how="semi", maintain_order="left")
+            yield part
 
     def titles(self, keys: Iterable[str]) -> dict[str, str | None]:
         """The titles of some documents, by key."""
@@ -128,7 +132,7 @@ def append(store: Store, documents: Iterable[pl.DataFrame]) -> None:
         documents: Slices with the columns of DOCUMENTS, and others that are left out.
     """
     batches = (batch for part in documents for batch in _batches(part))
-    store.append(TABLE, DOCUMENTS, batches)
+    store.append(TABLE, DOCUMENTS, batches, rows=FILE)
 
 
 def _batches(documents: pl.DataFrame) -> list[pa.RecordBatch]:

@@ -37,6 +37,7 @@ KINDS: dict[Kind, str] = {"flat": "IVF_FLAT", "int8": "IVF_SQ", "binary": "IVF_R
 OPTIONS: dict[Kind, dict[str, Any]] = {"flat": {}, "int8": {}, "binary": {"num_bits": 1}}
 BYTES: dict[Precision, int] = {"float32": 4, "float16": 2}  # of a coordinate
 ATTEMPTS = 5
+SMALL = 32_768  # rows of a file below which it is merged with its neighbours; as written at once files have more
 
 
 @dataclass(frozen=True)
@@ -132,22 +133,26 @@ def extend(store: Store, table: str, *, merge: int = 0) -> None:
 
 
 def compact(store: Store, table: str, *, fragments: int, dead: float) -> None:
-    """Merge the files of a table once there are many, and drop dead rows once they are many.
+    """Merge the small files of a table once there are many, and drop dead rows once they are many.
+
+    Files that are large stay, unless many of their rows are dead: what it costs follows what was written since, not
+    what the table holds.
 
     Args:
         store: The store.
         table: Name of the table.
-        fragments: Files up to which a table is left as it is.
+        fragments: Small files up to which a table is left as it is.
         dead: Share of deleted rows up to which it is.
     """
     for attempt in range(ATTEMPTS):
         head = store.open(table)
         files = head.get_fragments()
         deleted = sum(fragment.num_deletions for fragment in files)
-        if len(files) <= fragments and deleted <= dead * (head.count_rows() + deleted):
+        small = sum(fragment.count_rows() < SMALL for fragment in files)
+        if small <= fragments and deleted <= dead * (head.count_rows() + deleted):
             return
         try:
-            head.optimize.compact_files()
+            head.optimize.compact_files(target_rows_per_fragment=SMALL)
             return
         except OSError as error:
             if "conflict" not in str(error).lower() or attempt == ATTEMPTS - 1:

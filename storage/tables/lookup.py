@@ -44,6 +44,8 @@ class Places:
 
     def and_of(self, hashes: Bytes, tables: npt.NDArray[np.int16], offsets: npt.NDArray[np.int64]) -> Self:
         """These and others, which are sorted and have none yet."""
+        if not len(self.hashes):  # as of a first build, where all come at once
+            return type(self)(hashes, tables, offsets)
         # Merged and not sorted anew: a million of them are held once more, and not three times.
         at = np.searchsorted(self.hashes, hashes)
         wide = self.hashes.astype(np.promote_types(self.hashes.dtype, hashes.dtype), copy=False)

@@ -32,6 +32,9 @@ _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
 _DAMAGED = re.compile(r"file size is too small|invalid (?:format|magic)|protobuf|logical type|corrupt", re.IGNORECASE)
 _PREEMPTED = re.compile(r"commit conflict|already exists")  # somebody else wrote first, perhaps the same
 _RETRIES = 20
+FILE = (
+    131_072  # rows of a data file: Lance holds columns of few bytes back until a file is full, a million rows of each
+)
 
 
 class Store:
@@ -149,8 +152,10 @@ class Store:
                     raise
         return self.open(table)
 
-    def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:
-        """Append a stream of batches in one commit; memory does not grow with the stream."""
+    def append(
+        self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, rows: int = FILE
+    ) -> lance.LanceDataset:
+        """Append a stream of batches in one commit, in files of so many rows; memory does not grow with the stream."""
         dataset = self.ensure(table, schema)
         stream = iter(batches)
         first = next(stream, None)
@@ -160,7 +165,7 @@ class Store:
                 yield first
                 yield from stream
 
-            dataset.insert(pa.RecordBatchReader.from_batches(schema, whole()))
+            dataset.insert(pa.RecordBatchReader.from_batches(schema, whole()), max_rows_per_file=rows)
         return dataset
 
     def replace(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:

@@ -120,8 +120,8 @@ class EmbeddingCache:
         if not found.all():
             wanted, place, offset = wanted[found], place[found], offset[found]
         self._places = self._places.and_of(wanted, place, offset)
-        del wanted, place, offset
-        return self._places.hold(hashes)
+        held[~held] = found
+        return held
 
     def take(self, hashes: pl.Series) -> np.ndarray:
         """The vectors of located hashes.

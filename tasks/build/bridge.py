@@ -78,7 +78,7 @@ def fit_bridge(context: Context, base: Release, encoder: EncoderFolder, seed: in
     spill = context.workspace.spill(f"sample-{encoder.space.id}")
     spill.append(sample.select(list(ROWS)))
     nothing = context.workspace.spill(f"nothing-{encoder.space.id}")
-    changes = ChunkChanges("", "", False, spill, nothing, pl.Series(dtype=pl.String), pl.DataFrame())
+    changes = ChunkChanges("", "", False, spill, nothing, pl.Series(dtype=pl.String), nothing)
     embedded = embed_ahead(context, encoder, changes, find_pending(context, encoder, changes)).embedded
     cache = EmbeddingCache.of(context.store, encoder.space.id)
     cache.locate(sample["hash"])

@@ -15,6 +15,7 @@ from storage.spill import Spill
 from storage.tables.chunks import PLACE, UNITS, ChunkTable
 from storage.tables.documents import DocumentTable
 from storage.tables.roles import Precision, chunks_table
+from storage.tables.shortlist import Shortlist
 from tasks.build.chunking.cut import ChunkerConfig, chunk_texts, fingerprint
 from tasks.context import Context
 from tasks.curate.deduplicate import DeduplicationResult
@@ -36,6 +37,7 @@ ROWS = {
     "hash": pl.String,
     "text": pl.String,
 }
+SIZES = {"key": pl.String, "n_chunks": pl.Int32}
 SLICE = 1_000  # documents cut at once
 UNLIMITED = 1_000_000  # tokens of a chunk for an encoder without a window: more than any text that is embedded
 
@@ -77,7 +79,7 @@ class ChunkChanges:
         upserts: Spill of rows to write, ROWS columns: new ones and those whose span moved.
         outdated: Spill of ids to delete: rows that are gone or written again.
         dropped: Keys of documents all of whose rows go.
-        sizes: key and n_chunks of every document that was cut.
+        sizes: Spill of SIZES columns: every document that was cut, and in how many chunks.
         moved_rows: How many upserts only moved inside their document.
         tokens: Tokens in the upserts.
         precision: In what the table keeps vectors.
@@ -89,7 +91,7 @@ class ChunkChanges:
     upserts: Spill
     outdated: Spill
     dropped: pl.Series
-    sizes: pl.DataFrame
+    sizes: Spill
     moved_rows: int = 0
     tokens: int = 0
     precision: Precision = "float32"
@@ -97,7 +99,11 @@ class ChunkChanges:
     @property
     def counts(self) -> dict[str, int]:
         """Rows a fate."""
-        return {"documents": self.sizes.height, "written": self.upserts.rows, "outdated": self.outdated.rows}
+        return {"documents": self.sizes.rows, "written": self.upserts.rows, "outdated": self.outdated.rows}
+
+    def cut(self) -> pl.DataFrame:
+        """SIZES of every document that was cut; read anew, for it is large and asked for seldom."""
+        return self.sizes.frame(list(SIZES), SIZES)
 
     @property
     def changes(self) -> bool:
@@ -153,8 +159,10 @@ def _documents(context: Context, wanted: pl.DataFrame, validated: ValidationResu
     """The documents to cut in slices: what was accepted now, then what the base release holds."""
     columns = ["key", "source", "id", "text"]
     # Semi with `wanted` in both places: duplicates have no chunks, and what has its chunks is not cut again.
+    shortlist = Shortlist(wanted, "key")
     for part in validated.accepted.slices(columns):
-        yield part.join(wanted, on="key", how="semi", maintain_order="left")
+        yield part.join(shortlist.of(part["key"]), on="key", how="semi", maintain_order="left")
+    del shortlist
     if context.base is None:
         return
     accepted = validated.accepted.frame(["key"], {"key": pl.String})
@@ -214,10 +222,9 @@ def chunk(
     # Anti on the key alone: a document that stays with other content is compared chunk by chunk below.
     gone = before.join(indexed, on="key", how="anti", maintain_order="left")["key"]
     # Only documents that had chunks can leave outdated ones; where all are cut anew, `write` empties the table.
-    held = before.clear() if anew else before.join(wanted, on="key", how="semi")
+    held = Shortlist(before.clear() if anew else before.join(wanted, on="key", how="semi"), "key")
     # The spills are this table's own: a run may cut for two encoders.
-    upserts, outdated = (context.workspace.spill(f"{name}-{table}") for name in ("upserts", "outdated"))
-    sizes = [pl.DataFrame(schema={"key": pl.String, "n_chunks": pl.Int32})]
+    upserts, outdated, sizes = (context.workspace.spill(f"{name}-{table}") for name in ("upserts", "outdated", "sizes"))
     done = moved = tokens = 0
     for part in _documents(context, wanted.select("key"), validated):
         for documents in part.iter_slices(SLICE):
@@ -225,7 +232,8 @@ def chunk(
             counts = rows.group_by("key").agg(pl.len().cast(pl.Int32).alias("n_chunks"))
             # A document without visible characters has no row: it counts as one of no chunks.
             sizes.append(documents.select("key").join(counts, on="key", how="left").fill_null(0))
-            old = _held_rows(context, table, documents.join(held, on="key", how="semi")["key"])
+            known = documents.join(held.of(documents["key"]), on="key", how="semi")["key"]
+            old = _held_rows(context, table, known)
             write, obsolete, shifted = difference(rows, old)
             upserts.append(write)
             outdated.append(obsolete.to_frame("id"))
@@ -241,7 +249,7 @@ def chunk(
         upserts,
         outdated,
         dropped,
-        pl.concat(sizes),
+        sizes,
         moved_rows=moved,
         tokens=tokens,
         precision=precision,

@@ -16,7 +16,7 @@ from models.probe import PROBE_TEXTS, compare, probe
 from storage.hashing import digest
 from storage.registry import Registry
 from storage.tables.canaries import Canaries
-from storage.tables.lookup import Bytes, Places, Waiting, as_bytes
+from storage.tables.lookup import Bytes, Waiting, as_bytes, distinct, find_sorted
 from storage.tables.vectors import EmbeddingCache, stage_vectors
 from tasks.build.chunk import ChunkChanges
 from tasks.build.reference import PROBE, confirm_reference, still_gives
@@ -80,11 +80,12 @@ def find_pending(context: Context, encoder: EncoderFolder, changes: ChunkChanges
 
 def _contents(changes: ChunkChanges) -> tuple[Bytes, npt.NDArray[np.int32]]:
     """The hash of every content in the upserts, sorted, each once, and how many tokens it has."""
-    parts = [(as_bytes(part["hash"]), part["tokens"]) for part in changes.upserts.slices(["hash", "tokens"])]
-    if not parts:
-        return Places.none().hashes, np.empty(0, np.int32)
-    hashes, first = np.unique(np.concatenate([hashes for hashes, _ in parts]), return_index=True)
-    return hashes, np.concatenate([tokens.to_numpy() for _, tokens in parts])[first]
+    hashes = distinct(part["hash"] for part in changes.upserts.slices(["hash"]))
+    tokens = np.empty(len(hashes), np.int32)
+    # Looked up in a second pass: to sort with their places holds a million hashes four times.
+    for part in changes.upserts.slices(["hash", "tokens"]):
+        tokens[find_sorted(hashes, as_bytes(part["hash"]))[0]] = part["tokens"].to_numpy()
+    return hashes, tokens
 
 
 @stage

@@ -15,6 +15,7 @@ from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
 from storage.tables.lookup import distinct
 from storage.tables.origins import Origins
+from storage.tables.shortlist import Shortlist
 from storage.tables.vectors import EmbeddingCache
 from tasks.build.chunk import ChunkChanges
 from tasks.context import Context
@@ -139,10 +140,11 @@ def _write_documents(
     # Everything that is written below is deleted here first, and besides only what is gone or unwanted: a stale
     # document is in none of the three, unless it takes another's place, and then it is among `kept`.
     documents.delete(context.store, [*gone, *old, *kept["key"]])
-    values = facts.select("key", "duplicate_of", "n_chunks")
-    documents.append(context.store, _document_rows(context, reading, validated, kept["key"], values))
+    values = Shortlist(facts.select("key", "duplicate_of", "n_chunks"), "key")
     # Anti: what was cut now and not read now was cut from the text that the base release holds.
-    cut = changes.sizes.join(accepted, on="key", how="anti")["key"]
+    cut = changes.cut().join(accepted, on="key", how="anti")["key"]
+    del accepted, facts, ledger, old  # a row for every document, beside what Lance takes to write them
+    documents.append(context.store, _document_rows(context, reading, validated, kept["key"], values))
     return _held(context, pl.concat([kept["key"], cut]))
 
 
@@ -165,21 +167,21 @@ def _facts(ledger: pl.DataFrame, deduplicated: DeduplicationResult, changes: Chu
     return (
         deduplicated.after.select("key", "duplicate_of")
         .join(before, on="key", how="left")
-        .join(changes.sizes, on="key", how="left")
+        .join(changes.cut(), on="key", how="left")
         .with_columns(sizes.cast(pl.Int32).alias("n_chunks"))
     )
 
 
 def _document_rows(
-    context: Context, reading: Reading, validated: ValidationResult, kept: pl.Series, values: pl.DataFrame
+    context: Context, reading: Reading, validated: ValidationResult, kept: pl.Series, values: Shortlist
 ) -> Iterator[pl.DataFrame]:
     for part in validated.accepted.slices():
         fresh = part.drop("cause").with_columns(pl.lit(context.run).alias("run"))
         # Inner, one to one: whatever is accepted is in the next release, and so among `values`.
-        yield fresh.join(values, on="key", how="inner", maintain_order="left")
+        yield fresh.join(values.of(fresh["key"]), on="key", how="inner", maintain_order="left")
     if kept.is_empty() or context.base is None:
         return
     for held in DocumentTable(context.store, context.base.tables["documents"]).slices(rows=SLICE, keys=kept):
         # `update` is a left join: what was touched gets its new revision and time, the others keep theirs.
         rows = held.drop("duplicate_of", "n_chunks").update(reading.touched, on="key")
-        yield rows.join(values, on="key", how="inner", maintain_order="left")
+        yield rows.join(values.of(rows["key"]), on="key", how="inner", maintain_order="left")

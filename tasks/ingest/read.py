@@ -15,6 +15,7 @@ from storage.hashing import digest, fingerprint
 from storage.sources import Source
 from storage.sources.base import DOCUMENTS, NO_BLOB, OPTIONAL
 from storage.spill import Spill
+from storage.tables.shortlist import Shortlist
 from tasks.context import Context
 from tasks.curate.decisions import NO_DECISIONS, Decisions
 from tasks.ingest.normalise import normalise
@@ -93,12 +94,14 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
     if wanted.is_empty():
         return
     asked = wanted.select("id").unique(maintain_order=True).with_row_index("at")
+    numbers, rows = Shortlist(asked, "id"), Shortlist(wanted, "id")
     met = np.zeros(asked.height, dtype=np.int64)  # rows of each id so far: they may come in different slices
     for part in source.read(asked["id"]):
         # A source hands on every row of an id: the listing's second row of an id is the second that is read. Inner,
         # since a source may hand on more than it was asked for.
         absent = [pl.lit(None, DOCUMENTS[name]).alias(name) for name in OPTIONAL if name not in part.columns]
-        frame = part.with_columns(absent).join(asked, on="id", how="inner", maintain_order="left")
+        here = numbers.of(part["id"])
+        frame = part.with_columns(absent).join(here, on="id", how="inner", maintain_order="left")
         at = frame["at"].to_numpy()
         nth = pl.int_range(pl.len()).over("id") + 1 + pl.Series(met[at], dtype=pl.Int64)
         frame = frame.drop("at").with_columns(nth.cast(pl.Int64).alias("occurrence"))
@@ -107,7 +110,7 @@ def readings(source: Source, candidates: pl.DataFrame) -> Iterator[pl.DataFrame]
         # ask for are as they were, or held. A source that names no revision as it reads has read what it listed, or
         # something newer, which the next listing tells.
         yield (
-            frame.join(wanted, on=["id", "occurrence"], how="inner", maintain_order="left")
+            frame.join(rows.of(frame["id"]), on=["id", "occurrence"], how="inner", maintain_order="left")
             .with_columns(
                 pl.coalesce("revision", "listed").alias("revision"),
                 pl.lit(source.name).alias("source"),
@@ -155,12 +158,13 @@ def read(context: Context, plan: Plan, decisions: Decisions = NO_DECISIONS) -> R
         pl.col("record_hash").alias("old_record"),
         pl.col("judged").alias("old_judged"),
     )
+    held = Shortlist(ledger, "key")
     documents = context.workspace.spill("read")
     touched: list[pl.DataFrame] = []
     met: list[pl.Series] = []
     untimed = 0
     redacted: Counter[str] = Counter()
-    for frame in _candidates(context, plan, ledger, decisions):
+    for frame in _candidates(context, plan, held, decisions):
         met.append(frame["row"])
         touched.append(frame.filter("alike").select(list(TOUCHED)))
         untimed += _told(frame, first=not untimed)
@@ -191,14 +195,15 @@ def _told(frame: pl.DataFrame, *, first: bool) -> int:
     return wrong.height
 
 
-def _candidates(context: Context, plan: Plan, ledger: pl.DataFrame, decisions: Decisions) -> Iterator[pl.DataFrame]:
+def _candidates(context: Context, plan: Plan, held: Shortlist, decisions: Decisions) -> Iterator[pl.DataFrame]:
     """Read slice by slice, each row beside what the ledger holds of its document."""
     for source in context.sources:
         mine = plan.candidates.filter(pl.col("source") == source.name)
         now = context.rules_fingerprints[source.name]
         for part in readings(source, mine):
+            frame, known = identified(part, context.redactions), held.of(part["key"])
             # Left: a document that the ledger does not know is new, and no reason to drop it.
-            frame = identified(part, context.redactions).join(ledger, on="key", how="left", maintain_order="left")
+            frame = frame.join(known, on="key", how="left", maintain_order="left")
             rules = pl.Series("judged", [now], dtype=pl.String).new_from_index(0, frame.height)
             frame = frame.with_columns(decisions.judged(frame["row"], rules))
             same = (pl.col("content_hash") == pl.col("old_content")) & (pl.col("record_hash") == pl.col("old_record"))

@@ -11,6 +11,7 @@ import polars as pl
 
 from models.vectors import unit
 from storage.tables.chunks import ChunkTable
+from storage.tables.shortlist import Shortlist
 
 __all__ = ["DIGITS", "Asked", "Ranking", "nearest_documents"]
 
@@ -130,10 +131,11 @@ def nearest_documents(chunks: ChunkTable, keys: pl.Series, asked: Sequence[Asked
     Returns:
         One ranking for each of `asked`.
     """
-    numbers = pl.DataFrame({"key": keys, "document": pl.Series(range(len(keys)), dtype=pl.Int32)})
+    numbered = pl.DataFrame({"key": keys, "document": pl.Series(range(len(keys)), dtype=pl.Int32)})
+    numbers = Shortlist(numbered, "key")
     for part in chunks.columns(["key", "vector"], rows=SLICE):
         # Inner: a chunk of a document that has no number is in no pool.
-        rows = part.join(numbers, on="key", how="inner").sort("document")
+        rows = part.join(numbers.of(part["key"]), on="key", how="inner").sort("document")
         if rows.height:
             vectors, documents = np.nan_to_num(unit(rows["vector"].to_numpy())), rows["document"].to_numpy()
             for each in asked:

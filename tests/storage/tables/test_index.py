@@ -10,6 +10,7 @@ from planted import TABLE, grow
 
 from storage.hashing import digest
 from storage.tables import chunks
+from storage.tables import index as module
 from storage.tables.chunks import ChunkTable
 from storage.tables.index import build, compact, extend, nearest, partitions, statistics
 from storage.tables.roles import IndexFacts
@@ -70,3 +71,26 @@ def test_a_table_is_rewritten_only_where_it_pays(store: Store) -> None:
     compact(store, TABLE, fragments=3, dead=0.25)
     table = ChunkTable(store, TABLE)
     assert (table.rows, sum(fragment.num_deletions for fragment in table.dataset.get_fragments())) == (5, 0)
+
+
+def test_of_many_files_only_the_small_ones_are_merged(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SMALL", 30)
+    monkeypatch.setitem(Store.append.__kwdefaults__, "rows", 40)
+
+    def files() -> dict[str, int]:
+        fragments = ChunkTable(store, TABLE).dataset.get_fragments()
+        return {file.path: fragment.count_rows() for fragment in fragments for file in fragment.data_files()}
+
+    grow(store, 80)
+    large = files()
+    assert list(large.values()) == [40, 40]
+    for seed in range(1, 5):
+        grow(store, 10, seed)
+    chunks.delete(store, TABLE, ids=[digest("0-0")])  # one of forty is no reason to write the others again
+    compact(store, TABLE, fragments=4, dead=0.25)
+    assert len(files()) == 6  # of them four are small
+    compact(store, TABLE, fragments=3, dead=0.25)
+    merged = files()
+    assert sorted(merged.values()) == [39, 40, 40]
+    assert large.keys() < merged.keys()
+    assert ChunkTable(store, TABLE).rows == 119

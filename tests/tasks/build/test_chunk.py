@@ -107,7 +107,7 @@ def test_only_what_changed_is_cut(tmp_path: Path) -> None:
     key = {name: document_key("notes", f"{name}.md") for name in ("anchor", "buoy", "chart", "dock", "twin")}
     held = rows(config)
     assert sorted(changes.dropped) == sorted([key["anchor"], key["chart"]])
-    assert set(changes.sizes["key"]) == {key["buoy"], key["twin"]}  # the twin takes the place of the anchor
+    assert set(changes.cut()["key"]) == {key["buoy"], key["twin"]}  # the twin takes the place of the anchor
     assert set(written.filter(pl.col("key") == key["twin"])["id"]).isdisjoint({row["id"] for row in held})
     assert {name for part in gone for name in part} <= {row["id"] for row in held if row["key"] == key["buoy"]}
     assert changes.changes
@@ -123,7 +123,7 @@ def test_nothing_is_cut_where_nothing_changed(tmp_path: Path) -> None:
     refresh(config)
     with context(config) as shared:
         changes = prepared(shared, config).changes
-    assert (changes.changes, changes.tokens, changes.sizes.height) == (False, 0, 0)
+    assert (changes.changes, changes.tokens, changes.sizes.rows) == (False, 0, 0)
 
 
 CUTS = {
