@@ -81,21 +81,36 @@ def build_text(store: Store, table: str, tokenizer: str) -> None:
         table: Name of the table.
         tokenizer: What cuts texts into words, as Lance names it: `icu/split`, `icu` or `simple`.
     """
-    store.open(table).create_scalar_index(
-        "text", "INVERTED", name=NAME, replace=True, base_tokenizer=tokenizer, memory_limit=MEMORY
-    )
+    store.open(table).create_scalar_index("text", "INVERTED", name=NAME, replace=True, **_options(tokenizer))
 
 
-def extend_text(store: Store, table: str, *, merge: int = 0) -> None:
+def extend_text(store: Store, table: str, tokenizer: str, *, merge: int = 0) -> None:
     """Take the rows of the head into its full-text index that are not in it yet.
 
     Args:
         store: The store.
         table: Name of the table.
+        tokenizer: What cuts texts into words, as for the parts that are there.
         merge: Newest parts of the index that become one with them; 0 writes a part of their own, at the cost of them
             alone.
     """
-    store.open(table).optimize.optimize_indices(num_indices_to_merge=merge, index_names=[NAME])
+    head = store.open(table)
+    if not merge:
+        head.optimize.optimize_indices(num_indices_to_merge=0, index_names=[NAME])
+        return
+    # To merge one part, Lance also writes each older one again that has a deleted row: nearly always all of them. So
+    # the newest parts are made anew of their rows; what is committed takes the place of the parts whose files it has.
+    parts = next(index for index in head.describe_indices() if index.name == NAME).segments
+    stay = {int(number) for part in parts[:-merge] for number in part.fragment_ids or ()}
+    rest = [fragment.fragment_id for fragment in head.get_fragments() if fragment.fragment_id not in stay]
+    part = head.create_index_uncommitted(
+        "text", "INVERTED", name=NAME, replace=True, fragment_ids=rest, **_options(tokenizer)
+    )
+    head.commit_existing_index_segments(NAME, "text", [part])
+
+
+def _options(tokenizer: str) -> dict[str, Any]:
+    return {"base_tokenizer": tokenizer, "memory_limit": MEMORY}
 
 
 def drop_text(store: Store, table: str) -> None:

@@ -144,7 +144,7 @@ def index_words(store: Store, table: str, config: IndexConfig) -> str | None:
         with trimming():
             build_text(store, table, config.tokenizer)
     elif stats is not None and stats.unindexed:
-        extend_text(store, table, merge=merged(stats.sizes, stats.unindexed))
+        extend_text(store, table, stats.tokenizer, merge=merged(stats.sizes, stats.unindexed))
     return config.tokenizer
 
 

@@ -77,7 +77,7 @@ def measured(folder: Path, count: int, tokenizer: str) -> str:
     built = timed(lambda: build_text(store, TABLE, tokenizer))
     megabytes, quick = size(store), asked(store)
     fill(store, count // 100, 1)
-    night = timed(lambda: extend_text(store, TABLE))
+    night = timed(lambda: extend_text(store, TABLE, tokenizer))
     return (
         f"| {count:,} | {tokenizer} | {built:.1f} s | {megabytes:.1f} MB | {night:.2f} s | "
         f"{size(store) - megabytes:.1f} MB | {quick:.1f} ms | {asked(store):.1f} ms |"
