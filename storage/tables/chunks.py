@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from storage.tables.columns import key_field, strings
 from storage.tables.keys import filter_in
-from storage.tables.offsets import rows_at
+from storage.tables.lookup import Bytes
+from storage.tables.offsets import Rows
 from storage.tables.origins import written_since
 from storage.tables.roles import Precision
 from storage.tables.store import Store, stream
@@ -88,6 +89,7 @@ class ChunkTable:
 
     def __init__(self, store: Store, name: str, version: int | str | None = None) -> None:
         self.dataset = store.open(name, version)
+        self._rows = Rows(self.dataset)
 
     @property
     def version(self) -> int:
@@ -182,7 +184,11 @@ class ChunkTable:
 
     def take(self, offsets: Iterable[int]) -> npt.NDArray[np.float32]:
         """The vectors at some offsets, as float32 of shape (offsets, dimension)."""
-        return as_vectors(rows_at(self.dataset, offsets, ["vector"]).column("vector"))
+        return as_vectors(self._rows.at(offsets, ["vector"]).column("vector"))
+
+    def at(self, offsets: Iterable[int], columns: list[str]) -> pl.DataFrame:
+        """Some columns of the chunks at some offsets, in that order."""
+        return pl.DataFrame(pl.from_arrow(self._rows.at(offsets, columns)))
 
     def offsets(self, keys: Iterable[str], most: int) -> list[int]:
         """Where the first chunks of some documents lie, in order.
@@ -204,7 +210,7 @@ class ChunkTable:
 
     def sample(self, offsets: Iterable[int], columns: list[str]) -> tuple[pl.DataFrame, npt.NDArray[np.float32]]:
         """Some columns of the chunks at some offsets, and their vectors of shape (offsets, dimension)."""
-        found = rows_at(self.dataset, offsets, [*columns, "vector"])
+        found = self._rows.at(offsets, [*columns, "vector"])
         return pl.DataFrame(pl.from_arrow(found.select(columns))), as_vectors(found.column("vector"))
 
     def facts(self, chunk: str) -> dict[str, Any]:
@@ -238,7 +244,7 @@ def reset(store: Store, table: str, dimension: int, version: int | None, precisi
     store.reset(table, chunks_schema(dimension, precision), version)
 
 
-def delete(store: Store, table: str, *, ids: Iterable[str] = (), keys: Iterable[str] = ()) -> int:
+def delete(store: Store, table: str, *, ids: Iterable[str] | Bytes = (), keys: Iterable[str] | Bytes = ()) -> int:
     """Delete chunks from the head, by their id or by the key of their document; returns how many went."""
     return store.delete_keys(table, "id", ids) + store.delete_keys(table, "key", keys)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from storage.tables.columns import TIME, key_field, strings
 from storage.tables.keys import filter_in
+from storage.tables.lookup import Bytes
 from storage.tables.shortlist import Shortlist
 from storage.tables.store import Store, read, stream
 
@@ -119,7 +120,7 @@ def reset(store: Store, version: int | None) -> None:
     store.reset(TABLE, DOCUMENTS, version)
 
 
-def delete(store: Store, keys: Iterable[str]) -> int:
+def delete(store: Store, keys: Iterable[str] | Bytes) -> int:
     """Delete documents from the head; returns how many went."""
     return store.delete_keys(TABLE, "key", keys)
 

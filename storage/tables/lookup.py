@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-__all__ = ["Bytes", "Places", "Waiting", "as_bytes", "distinct", "find_sorted"]
+__all__ = ["Bytes", "Places", "Waiting", "as_bytes", "distinct", "find_sorted", "names"]
 
 HASH = 32  # characters of a hash, two a byte
 
@@ -89,6 +89,13 @@ def as_bytes(hashes: Any) -> Bytes:
         return np.frombuffer(unhexlify(words), f"S{HASH // 2}")
     except (pa.ArrowInvalid, Error):  # no hashes of ours
         return np.array(column.to_pylist(), dtype=np.bytes_)
+
+
+def names(hashes: Bytes) -> list[str]:
+    """Hashes as they are written; `as_bytes` takes them back."""
+    size = hashes.dtype.itemsize
+    written = hashes.tobytes().hex()
+    return [written[at : at + 2 * size] for at in range(0, len(written), 2 * size)]
 
 
 def distinct(parts: Iterable[pl.Series]) -> Bytes:

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from storage.tables.columns import TIME, key_field, strings
-from storage.tables.offsets import rows_at
+from storage.tables.offsets import Rows
 from storage.tables.store import Store, read
 from storage.tables.vectors import as_vectors
 
@@ -111,7 +111,7 @@ class Logged:
         if self.table is None or rows.is_empty():
             return np.empty((0, 0), dtype=np.float32)
         wanted, inverse = np.unique(rows.to_numpy(), return_inverse=True)
-        found = as_vectors(rows_at(self.table, wanted.tolist(), ["vector"])["vector"])
+        found = as_vectors(Rows(self.table).at(wanted.tolist(), ["vector"])["vector"])
         return np.asarray(found[inverse], dtype=np.float32)
 
 

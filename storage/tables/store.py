@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 from storage.arrow import AHEAD, settle
 from storage.errors import TableMissing, faults
 from storage.signals import uninterrupted
-from storage.tables.keys import filter_in
 from storage.tables.recent import Recent
 
 if TYPE_CHECKING:
     import lance
+
+    from storage.tables.lookup import Bytes
 
 __all__ = ["Store", "pick", "read", "stream"]
 
@@ -229,14 +230,11 @@ class Store:
             nothing = lance.LanceOperation.Overwrite(schema, [])
             lance.LanceDataset.commit(head, nothing, read_version=head.version)
 
-    def delete_keys(self, table: str, column: str, keys: Iterable[str], batch: int = 2_000) -> int:
+    def delete_keys(self, table: str, column: str, keys: Iterable[str] | Bytes) -> int:
         """Delete the rows whose `column` is one of `keys` (hexadecimal hashes); returns how many rows went."""
-        dataset = self.open(table)
-        gone = 0
-        todo = list(keys)
-        for at in range(0, len(todo), batch):
-            gone += dataset.delete(filter_in(column, todo[at : at + batch]))["num_deleted_rows"]
-        return gone
+        from storage.tables.offsets import delete_hashes  # with polars, which a look at the releases does without
+
+        return delete_hashes(self.open(table), column, keys)
 
     def drop(self, table: str) -> None:
         """Remove a table with all its versions, at once where the store is local."""

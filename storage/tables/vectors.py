@@ -13,7 +13,7 @@ import pyarrow as pa
 from storage.hashing import digest
 from storage.tables.columns import strings
 from storage.tables.lookup import Bytes, Places, as_bytes, find_sorted
-from storage.tables.offsets import rows_at
+from storage.tables.offsets import Rows
 from storage.tables.origins import Origins
 from storage.tables.releases import Releases
 from storage.tables.roles import Precision, chunks_table, chunks_tables
@@ -54,6 +54,7 @@ class EmbeddingCache:
 
     def __init__(self, cache: Sequence[lance.LanceDataset]) -> None:
         self.cache = list(cache)
+        self._rows = [Rows(table) for table in self.cache]
         self._places = Places.none()
         self.origins = Origins()
 
@@ -147,7 +148,7 @@ class EmbeddingCache:
             unique, inverse = np.unique(offset[rows], return_inverse=True)
             table = self.cache[number]
             self.origins |= Origins.of(table, unique.tolist())
-            vectors = as_vectors(rows_at(table, unique.tolist(), ["vector"]).column("vector"))
+            vectors = as_vectors(self._rows[number].at(unique.tolist(), ["vector"]).column("vector"))
             if len(rows) == len(out):  # of one place, as most are: without a copy between
                 np.take(vectors, inverse, axis=0, out=out, mode="clip")
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -14,6 +14,7 @@ from storage.hashing import digest
 from storage.spill import Spill
 from storage.tables.chunks import PLACE, UNITS, ChunkTable
 from storage.tables.documents import DocumentTable
+from storage.tables.gathered import Gathered
 from storage.tables.roles import Precision, chunks_table
 from storage.tables.shortlist import Shortlist
 from tasks.build.chunking.cut import ChunkerConfig, chunk_texts, fingerprint
@@ -222,7 +223,8 @@ def chunk(
     # Anti on the key alone: a document that stays with other content is compared chunk by chunk below.
     gone = before.join(indexed, on="key", how="anti", maintain_order="left")["key"]
     # Only documents that had chunks can leave outdated ones; where all are cut anew, `write` empties the table.
-    held = Shortlist(before.clear() if anew else before.join(wanted, on="key", how="semi"), "key")
+    known = before.clear() if anew else before.join(wanted, on="key", how="semi")
+    held, rows_of = Shortlist(known, "key"), _held_rows(context, table, known["key"])
     # The spills are this table's own: a run may cut for two encoders.
     upserts, outdated, sizes = (context.workspace.spill(f"{name}-{table}") for name in ("upserts", "outdated", "sizes"))
     done = moved = tokens = 0
@@ -232,9 +234,8 @@ def chunk(
             counts = rows.group_by("key").agg(pl.len().cast(pl.Int32).alias("n_chunks"))
             # A document without visible characters has no row: it counts as one of no chunks.
             sizes.append(documents.select("key").join(counts, on="key", how="left").fill_null(0))
-            known = documents.join(held.of(documents["key"]), on="key", how="semi")["key"]
-            old = _held_rows(context, table, known)
-            write, obsolete, shifted = difference(rows, old)
+            old = documents.join(held.of(documents["key"]), on="key", how="semi")["key"]
+            write, obsolete, shifted = difference(rows, rows_of(old))
             upserts.append(write)
             outdated.append(obsolete.to_frame("id"))
             moved += shifted
@@ -256,9 +257,10 @@ def chunk(
     )
 
 
-def _held_rows(context: Context, table: str, keys: pl.Series) -> pl.DataFrame:
-    """Identity and place of the rows that the base release holds of some documents."""
+def _held_rows(context: Context, table: str, keys: pl.Series) -> Callable[[pl.Series], pl.DataFrame]:
+    """What gives identity and place of the rows that the base release holds of some of these documents."""
     schema = pl.Schema({name: ROWS[name] for name in PLACE})
-    if context.base is None or not len(keys):
-        return pl.DataFrame(schema=schema)
-    return ChunkTable(context.store, table, context.base.tables[table]).of(keys, PLACE).cast(schema)
+    if context.base is None or keys.is_empty():
+        return lambda some: pl.DataFrame(schema=schema)
+    gathered = Gathered(ChunkTable(context.store, table, context.base.tables[table]), keys)
+    return lambda some: gathered.of(some, PLACE).cast(schema)

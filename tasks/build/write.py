@@ -87,9 +87,8 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
     start = None if changes.rechunks_all else _start(context, table)
     chunks.reset(store, table, dimension, start, changes.precision)
     if not changes.rechunks_all:
-        for part in changes.outdated.slices():
-            chunks.delete(store, table, ids=part["id"])
-        chunks.delete(store, table, keys=changes.dropped)
+        outdated = distinct(part["id"] for part in changes.outdated.slices())
+        chunks.delete(store, table, ids=outdated, keys=changes.dropped)
     if not changes.upserts.rows:
         return Origins()
     cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
@@ -134,16 +133,16 @@ def _write_documents(
     # Documents that stay with the text that they have and of which another column changes. Anti: the accepted ones are
     # written with their new text, and must not be written twice.
     kept = facts.filter(pl.col("had").is_not_null() & (other | touched)).join(accepted, on="key", how="anti")
-    gone = [*plan.gone["key"], *deduplicated.refused["key"]]
     # Semi: of the accepted only those that the ledger has have an old row to delete.
     old = ledger.join(accepted, on="key", how="semi")["key"]
     # Everything that is written below is deleted here first, and besides only what is gone or unwanted: a stale
     # document is in none of the three, unless it takes another's place, and then it is among `kept`.
-    documents.delete(context.store, [*gone, *old, *kept["key"]])
+    gone = plan.gone["key"], deduplicated.refused["key"], old, kept["key"]
+    documents.delete(context.store, distinct(gone))
     values = Shortlist(facts.select("key", "duplicate_of", "n_chunks"), "key")
     # Anti: what was cut now and not read now was cut from the text that the base release holds.
     cut = changes.cut().join(accepted, on="key", how="anti")["key"]
-    del accepted, facts, ledger, old  # a row for every document, beside what Lance takes to write them
+    del accepted, facts, ledger, old, gone  # a row for every document, beside what Lance takes to write them
     documents.append(context.store, _document_rows(context, reading, validated, kept["key"], values))
     return _held(context, pl.concat([kept["key"], cut]))
 

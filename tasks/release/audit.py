@@ -16,6 +16,7 @@ from storage.hashing import digest
 from storage.registry import Registry
 from storage.tables.chunks import ChunkTable, Span
 from storage.tables.documents import DocumentTable
+from storage.tables.gathered import Gathered
 from storage.tables.index import statistics
 from storage.tables.roles import RERANKER, TEXT, Precision, Role
 from storage.tables.store import Store
@@ -323,11 +324,12 @@ def examine_deeply(snapshot: Snapshot) -> AuditResult:
 def _deeply(snapshot: Snapshot) -> AuditResult:
     chunks, documents = snapshot.chunks, snapshot.documents
     wrong = texts = 0
+    gathered = Gathered(chunks, documents.ledger(["key"])["key"])
     for frame in documents.slices(["key", "text", "content_hash"], rows=256):
         texts += frame.height
         hashes = pl.Series([digest(text) for text in frame["text"]])
         wrong += int((hashes != frame["content_hash"]).sum())
-        wrong += _spans(chunks, frame)
+        wrong += _spans(gathered, frame)
     good = f"{plural(texts, 'document')}: text, hashes and spans agree"
     spaces = [role.space for role in snapshot.roles.values()]
     damage = [fault for space in spaces for fault in Registry(snapshot.store).damage(space)]
@@ -336,7 +338,7 @@ def _deeply(snapshot: Snapshot) -> AuditResult:
     return AuditResult((*_advised([read], snapshot), kept))
 
 
-def _spans(chunks: ChunkTable, documents: pl.DataFrame) -> int:
+def _spans(chunks: Gathered, documents: pl.DataFrame) -> int:
     rows = chunks.of(documents["key"], ["key", "start", "end", "hash", "text"])
     texts = dict(documents.select("key", "text").iter_rows())
     return sum(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.tables.offsets import rows_at
+from storage.tables.offsets import Rows
 
 
 def made(path: Path, rows: int, *, stable: bool = True) -> lance.LanceDataset:
@@ -35,7 +35,7 @@ def test_rows_come_as_asked_whatever_was_deleted_and_compacted(
         table.optimize.compact_files(materialize_deletions_threshold=0.5)
     left = table.to_table()["n"].to_pylist()
     places = data.draw(st.lists(st.integers(0, len(left) - 1), max_size=60))
-    found = rows_at(table, places, ["name", "n"])
+    found = Rows(table).at(places, ["name", "n"])
     assert found.schema.names == ["name", "n"]
     assert found["n"].to_pylist() == [left[place] for place in places]
     assert found["name"].to_pylist() == [f"row {left[place]}" for place in places]
@@ -45,7 +45,7 @@ def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     table = made(tmp_path / "t.lance", 9)
     table.delete("n = 3")
     with pytest.raises(IndexError):
-        rows_at(table, [8], ["n"])
+        Rows(table).at([8], ["n"])
 
 
 def test_deleted_rows_do_not_slow_it(tmp_path: Path) -> None:
@@ -53,5 +53,5 @@ def test_deleted_rows_do_not_slow_it(tmp_path: Path) -> None:
     table.delete(f"n IN ({','.join(map(str, np.random.default_rng(1).choice(60_000, 3_000, replace=False)))})")
     places = sorted(random.Random(1).sample(range(57_000), 2_000))
     began = time.process_time()
-    rows_at(table, places, ["n"])
+    Rows(table).at(places, ["n"])
     assert time.process_time() - began < 1.0  # `take` needs some three seconds

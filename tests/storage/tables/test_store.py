@@ -10,13 +10,16 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import lance
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from storage.errors import InputError
 from storage.hashing import digest
+from storage.tables import offsets
 from storage.tables.columns import key_field
 from storage.tables.keys import filter_in
+from storage.tables.lookup import distinct
 from storage.tables.store import Store, pick, read
 from storage.tables.tags import tags_of
 
@@ -240,8 +243,28 @@ def test_restoring_the_head_makes_no_version(store: Store) -> None:
 def test_rows_are_deleted_by_key_in_batches(store: Store) -> None:
     keys = [digest(str(n)) for n in range(7)]
     fill(store, dict.fromkeys(keys, 0))
-    assert store.delete_keys("t", "key", [*keys[:5], digest("unknown")], batch=2) == 5
+    assert store.delete_keys("t", "key", [*keys[:5], digest("unknown")]) == 5
     assert sorted(content(store)) == sorted(keys[5:])
+
+
+@pytest.mark.parametrize("stable", [True, False])
+def test_many_keys_are_deleted_in_one_pass_as_few_are(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, stable: bool
+) -> None:
+    monkeypatch.setattr(offsets, "FEW", 3)
+    monkeypatch.setattr(offsets, "DELETED", 4)
+    keys = [digest(str(n)) for n in range(30)]
+    if not stable:  # as a table is that something else made
+        rows = pa.table({"key": pa.array([], pa.string()), "n": pa.array([], pa.int64())})
+        lance.write_dataset(rows, store.path("t"), enable_stable_row_ids=False)
+    for part in (keys[:12], keys[12:]):
+        fill(store, dict.fromkeys(part, 1))
+    store.delete_keys("t", "key", keys[:2])
+    assert store.delete_keys("t", "key", [*keys[1:11], digest("unknown")]) == 9
+    assert store.delete_keys("t", "key", distinct([pl.Series(keys[10:22])])) == 11
+    assert store.delete_keys("t", "key", distinct([pl.Series(keys[20:24])])) == 2
+    assert store.delete_keys("t", "key", distinct([])) == 0
+    assert sorted(content(store)) == sorted(keys[24:])
 
 
 def test_a_handle_keeps_its_version(store: Store) -> None:

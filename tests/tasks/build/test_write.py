@@ -37,8 +37,8 @@ def test_the_tables_hold_every_document_and_every_chunk_with_its_vector(tmp_path
         done, result = written(shared, config)
         table = done.changes.table
         chunks = shared.store.open(table, result.tables[table]).to_table()
+        sizes = dict(done.changes.cut().iter_rows())
     assert result.counts == {table: done.changes.upserts.rows, "documents": 3}
-    sizes = dict(done.changes.cut().iter_rows())
     found = ledger(config, result.tables["documents"])
     assert (found["b.md"], found["a.md"][1], found["c.md"][1]) == ((0, True), False, False)
     assert found["a.md"][0] + found["c.md"][0] == chunks.num_rows == sum(sizes.values())
