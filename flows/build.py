@@ -80,10 +80,16 @@ def build(
         Refused: The audit failed, or vectors of fewer bits lose too much.
     """
     clock, changes = run.clock, work.changes
+    pending = work.pending.take()
     with clock.stage("embed"):
-        embed(context, encoder, changes, work.pending.take())
+        embed(context, encoder, changes, pending)
+    cache = pending.cache
+    del pending
     with clock.stage("write"):
-        written = write(context, encoder, work.plan, work.reading, work.validated, work.deduplicated.take(), changes)
+        written = write(
+            context, encoder, work.plan, work.reading, work.validated, work.deduplicated.take(), changes, cache
+        )
+    del cache
     role = Role(encoder.space.id, record, changes.table, chunker=changes.fingerprint)
     if context.base is not None and context.base.text.table == role.table and not context.rebuild:
         role = replace(role, bridge=context.base.text.bridge)  # a night goes on among mapped vectors

@@ -17,7 +17,7 @@ from storage.tables.lookup import Bytes, as_bytes, distinct, find_sorted, names
 if TYPE_CHECKING:
     import lance
 
-__all__ = ["Rows", "delete_hashes"]
+__all__ = ["ROW", "Rows", "by_ids", "delete_hashes"]
 
 ROW = "_rowid"
 AT_ONCE = 10_000  # numbers in one filter
@@ -56,17 +56,21 @@ class Rows:
         if self._ids is None:
             every = table.scanner(columns=[], with_row_id=True, scan_in_order=True).to_table()
             self._ids = every[ROW].to_numpy()
-        asked = self._ids[places]
-        parts = [
-            table.scanner(columns=columns, with_row_id=True, filter=some).to_table()
-            for some in _filters(np.unique(asked), AT_ONCE)
-        ]
-        if not parts:
-            return table.take([], columns=columns)
-        found = pa.concat_tables(parts)
-        came = found[ROW].to_numpy()  # in the order of the table, which need not be that of the ids
-        order = np.argsort(came)
-        return found.select(columns).take(order[np.searchsorted(came, asked, sorter=order)])
+        return by_ids(table, self._ids[places], columns)
+
+
+def by_ids(table: lance.LanceDataset, ids: npt.NDArray[np.uint64], columns: list[str]) -> pa.Table:
+    """The rows that have some ids, in the order in which they are asked for."""
+    parts = [
+        table.scanner(columns=columns, with_row_id=True, filter=some).to_table()
+        for some in _filters(np.unique(ids), AT_ONCE)
+    ]
+    if not parts:
+        return table.take([], columns=columns)
+    found = pa.concat_tables(parts)
+    came = found[ROW].to_numpy()  # in the order of the table, which need not be that of the ids
+    order = np.argsort(came)
+    return found.select(columns).take(order[np.searchsorted(came, ids, sorter=order)])
 
 
 def delete_hashes(table: lance.LanceDataset, column: str, hashes: Iterable[str] | Bytes) -> int:

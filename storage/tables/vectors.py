@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from storage.hashing import digest
 from storage.tables.columns import strings
+from storage.tables.looked import Looked
 from storage.tables.lookup import Bytes, Places, as_bytes, find_sorted
 from storage.tables.offsets import Rows
 from storage.tables.origins import Origins
 from storage.tables.releases import Releases
 from storage.tables.roles import Precision, chunks_table, chunks_tables
-from storage.tables.store import Store, stream
+from storage.tables.store import Store
 
 if TYPE_CHECKING:
     import lance
@@ -100,23 +101,46 @@ class EmbeddingCache:
         Returns:
             Of shape (hashes,).
         """
+        return self._find(hashes, 0)
+
+    def find_staged(self, store: Store, space: str, hashes: Bytes) -> npt.NDArray[np.bool_]:
+        """Find which of the hashes have a vector once a run staged those that had none; remembers where.
+
+        What was found before stays where it is, and releases are not looked through again.
+
+        Args:
+            store: The store.
+            space: Id of the space.
+            hashes: Sorted, each once; `find` was asked for them before.
+
+        Returns:
+            Of shape (hashes,).
+        """
+        known = len(self.cache)
+        left = store.find(vectors_table(space))
+        if left is not None:
+            self.cache.append(left)
+            self._rows.append(Rows(left))
+        return self._find(hashes, known)
+
+    def _find(self, hashes: Bytes, known: int) -> npt.NDArray[np.bool_]:
         # What an earlier place holds is not looked for again, so that the newest release answers first.
         held = self._places.hold(hashes)
         wanted = hashes[~held] if held.any() else hashes
         place, offset = np.full(len(wanted), NOWHERE, np.int16), np.zeros(len(wanted), np.int64)
-        seen = set[Hashable]()
-        for number, table in enumerate(self.cache):
+        looked = Looked()
+        for number, table in enumerate(self.cache[known:], known):
             if (place != NOWHERE).all():
                 break
             sealed = _SEAL in table.schema.names
             columns, rows = (["hash", "vector", _SEAL], 1_000) if sealed else (["hash"], 65_536)
-            for at, batch in _unseen(table, columns, rows, seen):
+            for offsets, batch in looked.rest(table, columns, rows):
                 spot, asked = find_sorted(wanted, as_bytes(batch.column("hash")))
                 here = np.flatnonzero(asked & (place[spot] == NOWHERE))
                 here = here[_intact(batch, here)] if sealed else here
                 # Equal contents have equal vectors, so the first of them does.
                 spots, first = np.unique(spot[here], return_index=True)
-                place[spots], offset[spots] = number, at + here[first]
+                place[spots], offset[spots] = number, offsets[here[first]]
         found = place != NOWHERE
         if not found.all():
             wanted, place, offset = wanted[found], place[found], offset[found]
@@ -173,44 +197,6 @@ def stage_vectors(store: Store, space: str, hashes: pl.Series, keys: pl.Series, 
     seals = [_seal(name, vector) for name, vector in zip(hashes, np.asarray(vectors, dtype=np.float32), strict=True)]
     batch = pa.record_batch([*named, column, pa.array(seals, pa.string())], schema=schema)
     store.append(vectors_table(space), schema, iter([batch]))
-
-
-def _unseen(
-    place: lance.LanceDataset, columns: list[str], rows: int, seen: set[Hashable]
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The rows of a place in order, each batch with the offset of its first row, but for fragments that were seen.
-
-    Releases share most of their fragments: what is in none of the newest one's is in few of an older one's, and to look
-    through all of each would cost the corpus as many times as there are releases.
-
-    Args:
-        place: Where to look.
-        columns: What to read.
-        rows: Rows a batch, at most.
-        seen: Marks of the fragments that were looked through; those of this place are added. A fragment from which
-            other rows are gone is another.
-    """
-    at, start, run = 0, 0, list[Any]()
-    for fragment in place.get_fragments():
-        mark = (*(file.path for file in fragment.data_files()), str(fragment.deletion_file()))
-        if mark in seen:
-            yield from _numbered(place, columns, rows, run, start)
-            run = []
-        else:
-            seen.add(mark)
-            start, run = start if run else at, [*run, fragment]
-        at += fragment.count_rows()
-    yield from _numbered(place, columns, rows, run, start)
-
-
-def _numbered(
-    place: lance.LanceDataset, columns: list[str], rows: int, fragments: list[Any], at: int
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    if not fragments:  # which Lance takes for all of them
-        return
-    for batch in stream(place, columns, rows=rows, fragments=fragments):
-        yield at, batch
-        at += batch.num_rows
 
 
 def _seal(name: str, vector: np.ndarray) -> str:

@@ -37,10 +37,12 @@ class Pending:
     Attributes:
         missing: Hashes of the contents without a vector, sorted, each once.
         tokens: Tokens to embed.
+        cache: Where the others have theirs; None where there is nothing to write.
     """
 
     missing: Bytes
     tokens: int
+    cache: EmbeddingCache | None = None
 
     @property
     def contents(self) -> int:
@@ -75,7 +77,7 @@ def find_pending(context: Context, encoder: EncoderFolder, changes: ChunkChanges
         context.store, encoder.space.id, precision=changes.precision, released=not context.rebuild
     )
     missing = ~cache.find(wanted)
-    return Pending(wanted[missing], int(tokens[missing].sum()))
+    return Pending(wanted[missing], int(tokens[missing].sum()), cache)
 
 
 def _contents(changes: ChunkChanges) -> tuple[Bytes, npt.NDArray[np.int32]]:

@@ -13,7 +13,7 @@ from models.memory import trimming
 from storage.tables import chunks, documents
 from storage.tables.chunks import ChunkTable
 from storage.tables.documents import DocumentTable
-from storage.tables.lookup import distinct
+from storage.tables.lookup import distinct, names
 from storage.tables.origins import Origins
 from storage.tables.shortlist import Shortlist
 from storage.tables.vectors import EmbeddingCache
@@ -59,10 +59,22 @@ def write(
     validated: ValidationResult,
     deduplicated: DeduplicationResult,
     changes: ChunkChanges,
+    cache: EmbeddingCache | None = None,
 ) -> Written:
-    """Bring both tables from the base release's state to the next one's."""
+    """Bring both tables from the base release's state to the next one's.
+
+    Args:
+        context: The run.
+        encoder: What embedded.
+        plan: What the listing said.
+        reading: What was read.
+        validated: What was accepted.
+        deduplicated: What each document will be.
+        changes: The chunks that come and go.
+        cache: Where the vectors are that were there before anything was embedded; looked for if None.
+    """
     with trimming():
-        origins = write_chunks(context, encoder, changes)
+        origins = write_chunks(context, encoder, changes, cache)
         origins |= _write_documents(context, plan, reading, validated, deduplicated, changes)
     chunk_table, document_table = ChunkTable(context.store, changes.table), DocumentTable(context.store)
     return Written(
@@ -77,7 +89,9 @@ def _start(context: Context, table: str) -> int | None:
     return None if context.base is None or context.rebuild else context.base.tables.get(table)
 
 
-def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges) -> Origins:
+def write_chunks(
+    context: Context, encoder: EncoderFolder, changes: ChunkChanges, cache: EmbeddingCache | None = None
+) -> Origins:
     """Bring the chunk table of one encoder to the next release's state; a run with two encoders calls it for each.
 
     Returns:
@@ -91,18 +105,24 @@ def write_chunks(context: Context, encoder: EncoderFolder, changes: ChunkChanges
         chunks.delete(store, table, ids=outdated, keys=changes.dropped)
     if not changes.upserts.rows:
         return Origins()
-    cache = EmbeddingCache.of(store, encoder.space.id, precision=changes.precision, released=not context.rebuild)
-    _locate(cache, changes)
+    cache = _located(context, encoder, changes, cache)
     chunks.append(store, table, dimension, _with_vectors(context, changes, cache), changes.precision)
     return cache.origins
 
 
-def _locate(cache: EmbeddingCache, changes: ChunkChanges) -> None:
+def _located(
+    context: Context, encoder: EncoderFolder, changes: ChunkChanges, cache: EmbeddingCache | None
+) -> EmbeddingCache:
+    store, space = context.store, encoder.space.id
     wanted = distinct(part["hash"] for part in changes.upserts.slices(["hash"]))
-    lacking = wanted[~cache.find(wanted)]
-    if len(lacking):
-        example = lacking[:1].tobytes().hex()
-        raise RuntimeError(f"{len(lacking)} contents have no vector after embedding, for example {example}")
+    if cache is None:
+        cache = EmbeddingCache.of(store, space, precision=changes.precision, released=not context.rebuild)
+        found = cache.find(wanted)
+    else:
+        found = cache.find_staged(store, space, wanted)
+    if lacking := names(wanted[~found]):
+        raise RuntimeError(f"{len(lacking)} contents have no vector after embedding, for example {lacking[0]}")
+    return cache
 
 
 def _with_vectors(
