@@ -188,8 +188,13 @@ def _tell(message: str, error: BaseException) -> None:
 
 def _stopped(error: BaseException) -> str:
     """Say what an interrupted command leaves behind; a run notes in the error what it had published (`flows.run`)."""
-    notes = getattr(error, "__notes__", ())
-    return PUBLISHED.format("; ".join(notes)) if notes else STOPPED
+    done = _published(error)
+    return PUBLISHED.format(done) if done else STOPPED
+
+
+def _published(error: BaseException) -> str:
+    """What a run had published by the time of an error."""
+    return "; ".join(getattr(error, "__notes__", ()))
 
 
 def _foreseen(error: BaseException) -> bool:
@@ -208,8 +213,10 @@ def _misused(error: Any) -> str:
 
 def _unexpected(error: BaseException) -> str:
     """Describe a fault that nobody foresaw in one line, and say how to see more."""
+    done = _published(error)
     if "os error 28" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
-        return "the disk is full: free some space and run the command again; what readers see is unchanged"
+        seen = f"by then it had published: {done}" if done else "what readers see is unchanged"
+        return f"the disk is full: free some space and run the command again; {seen}"
     if _forbidden(error):
         where = getattr(error, "filename", None)
         place = f"to {where}" if where else "to the store"
@@ -217,7 +224,8 @@ def _unexpected(error: BaseException) -> str:
     told = isinstance(error, panics()) or "lance" in str(error).lower()
     hint = "; `tidemark audit` tells whether the store is damaged" if told else ""
     where = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows the traceback)"
-    return f"{type(error).__name__}: {words(error) or 'no message'}{hint}{where}"
+    after = f"; by then it had published: {done}" if done else ""
+    return f"{type(error).__name__}: {words(error) or 'no message'}{after}{hint}{where}"
 
 
 def _forbidden(error: BaseException) -> bool:

@@ -132,7 +132,7 @@ def _advised(checks: Iterable[Check], snapshot: Snapshot) -> Iterator[Check]:
 def _kept(snapshot: Snapshot, chunks: ChunkTable) -> Iterator[Check]:
     """Hold ledger, rows and counts against each other; both are let go before the vectors are read."""
     rows = _Rows.of(chunks)  # first: it leaves little behind
-    ledger = snapshot.documents.ledger()
+    ledger = snapshot.documents.ledger(_LEDGER)
     yield from _ledger(ledger)
     yield from _conservation(ledger, rows)
     yield from _promised(snapshot.counts, ledger.height, rows.count)
@@ -199,6 +199,7 @@ class _Rows:
         return cls(len(every), twice, odd, both.select("key", "rows", whole=pl.col("sum") == pl.col("right")))
 
 
+_LEDGER = ("key", "source", "id", "content_hash", "duplicate_of", "n_chunks")
 _SUMS = pl.Schema({"key": pl.UInt64, "rows": pl.UInt32, "sum": pl.UInt64})
 
 

@@ -125,6 +125,27 @@ def test_what_a_signal_could_not_stop_is_told(tmp_path: Path, command: str, name
     assert refresh(config).outcome == ("unchanged" if command == "refresh" else "published")
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (
+            "OSError(28, 'No space left on device')",
+            "the disk is full: free some space and run the command again; by then",
+        ),
+        ("ValueError('odd')", "ValueError: odd; by then"),
+    ],
+)
+def test_a_failure_after_a_release_says_that_it_is_published(tmp_path: Path, fault: str, told: str) -> None:
+    config = Config.load(corpus(tmp_path) / "tidemark.toml")
+    program = STOPPED_AT_PUBLISH.format(command=repr("refresh"), before="pass", after=f"raise {fault}")
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (ended.returncode, told in ended.stderr) == (1, True), ended.stderr
+    assert f"{told} it had published: release 1 is published" in ended.stderr
+    assert Releases(Store(config.store.uri)).get().seq == 1
+
+
 def test_a_rollback_that_loses_against_another_run_ends_as_one_that_found_it_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
