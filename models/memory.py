@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event, Thread
 
 __all__ = ["return_memory", "reuse_memory", "trim_memory", "trimming"]
@@ -16,6 +18,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 # A thousand vectors are a block below it: mapped anew each time, such blocks took a first build a fifth of its time.
 LARGE, LARGEST = 4 * 2**20, 32 * 2**20
 SPARE = 64 * 2**20  # bytes of free memory that may stay at the top of the heap: smaller blocks come again and again
+ENOUGH = 384 * 2**20  # bytes of this process below which none are given back: to take them anew costs a build a 30th
 KEPT = 2**31 - 1  # bytes of free memory that a network may keep between two batches: as much as glibc can be told
 
 
@@ -71,7 +74,7 @@ def trim_memory() -> None:
 
     A stage of a million chunks left 140 MiB so, where a hundred thousand left 50.
     """
-    if _process.returning and not _process.reusing:
+    if _process.returning and not _process.reusing and _resident() > ENOUGH:
         _libc().malloc_trim(0)
 
 
@@ -98,6 +101,11 @@ def trimming(seconds: float = 0.25) -> Iterator[None]:
         over.set()
         thread.join()
         trim_memory()
+
+
+def _resident() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _set(mmap: int, trim: int) -> bool:

@@ -33,6 +33,7 @@ WORD = re.compile(r"\w+|[^\w\s]")
 PUNCTUATION = r"!-/:-@\[-`{-~"
 CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff"
 SPACE = re.compile(r"\s")
+Ints = npt.NDArray[np.int64]
 IN_WORD, MARK = 1, 2  # what a character is to WORD: part of a word, or a token by itself
 CHARACTERS = CharacterTable(lambda one: IN_WORD if one.isalnum() or one == "_" else 0 if one.isspace() else MARK)
 
@@ -89,9 +90,9 @@ class Tokenizer:
         """Return the number of tokens of each text, without special tokens."""
         if self._part is None:
             return self._encoded(texts)
-        return [count for group in _groups(texts) for count in self._looked_up(group, self._part)]
+        return [count for group, sizes in _groups(texts) for count in self._looked_up(group, sizes, self._part)]
 
-    def _looked_up(self, texts: Sequence[str], part: re.Pattern[str]) -> list[int]:
+    def _looked_up(self, texts: Sequence[str], sizes: Ints, part: re.Pattern[str]) -> list[int]:
         """Count the tokens of texts word by word: to look a word up is far faster than to tokenise it again."""
         joined = " ".join(["", *texts, ""])
         words = joined.split()
@@ -104,7 +105,7 @@ class Tokenizer:
         inside = (CHARACTERS.of(code_points(joined)) & (IN_WORD | MARK)) != 0
         first = np.flatnonzero(inside & ~np.concatenate([[False], inside[:-1]]))
         # The words before each text, and before the end.
-        ends = np.cumsum([0, *(len(text) + 1 for text in texts)])
+        ends = np.concatenate([[0], np.cumsum(sizes + 1)])
         each: list[int] = np.diff(totals[np.searchsorted(first, ends)]).tolist()
         return each
 
@@ -147,27 +148,26 @@ class WordTokenizer:
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of words and punctuation marks of each text."""
         counts: list[int] = []
-        for group in _groups(texts):
+        for group, sizes in _groups(texts):
             # White space before each text: there is something to add up even of an empty one, and no word goes on.
             kinds = CHARACTERS.of(code_points(" ".join(["", *group])))
             inside = (kinds & IN_WORD).view(np.bool_)
             begins = (kinds & MARK) >> 1
             begins[1:] |= inside[1:] & ~inside[:-1]
-            lengths = np.array([len(text) + 1 for text in group])
+            lengths = sizes + 1
             counts += np.add.reduceat(begins, np.cumsum(lengths) - lengths, dtype=np.int64).tolist()
         return counts
 
 
-def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Part texts into groups of bounded size; one that is larger is a group of its own."""
-    first = size = 0
-    for index, text in enumerate(texts):
-        if index > first and size + len(text) > BATCH_CHARACTERS:
-            yield texts[first:index]
-            first, size = index, 0
-        size += len(text)
-    if len(texts) > first:
-        yield texts[first:]
+def _groups(texts: Sequence[str]) -> Iterator[tuple[Sequence[str], Ints]]:
+    """Part texts into groups of bounded size, each with the lengths of its texts; one that is larger is one alone."""
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    ends = np.cumsum(sizes)
+    first = done = 0
+    while first < len(texts):
+        end = max(first + 1, int(np.searchsorted(ends, done + BATCH_CHARACTERS, "right")))
+        yield texts[first:end], sizes[first:end]
+        first, done = end, int(ends[end - 1])
 
 
 def tokenizer_digest(content: dict[str, Any]) -> str:

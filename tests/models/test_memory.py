@@ -11,7 +11,9 @@ import pytest
 BLOCK = 8 * 2**20
 TOUCH = f"""
 import resource
+from models import memory
 from models.memory import return_memory, reuse_memory
+memory.ENOUGH = 0
 
 def faults(times):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -65,6 +67,23 @@ print(held, rss() - start)
     )
     assert held >= 8 * BLOCK
     assert left < 2 * BLOCK
+
+
+def test_of_a_small_process_nothing_is_given_back() -> None:
+    calls = _run(
+        """
+import ctypes
+calls = []
+memory._libc = lambda: type("Libc", (), {"malloc_trim": lambda self, spare: calls.append(spare)})()
+memory.ENOUGH = 10 * 2**30
+memory.trim_memory()
+few = len(calls)
+memory.ENOUGH = 2**20
+memory.trim_memory()
+print(few, len(calls))
+"""
+    )
+    assert calls == [0, 1]
 
 
 def test_what_is_freed_between_blocks_that_stay_is_given_back_while_a_library_is_at_work() -> None:

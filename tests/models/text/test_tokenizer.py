@@ -8,6 +8,7 @@ import random
 import shutil
 import textwrap
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from models.encoder import TextTokenizer
 from models.errors import DamagedModel
+from models.text import tokenizer as module
 from models.text.tokenizer import PIECE_CHARACTERS, WORD, Tokenizer, WordTokenizer
 
 TEXTS = st.text(st.sampled_from("ab\u00e9\u00df \n\t.,_-[]MASK\u5929\u5730\u3002\U0001f600\u200b\u20ac5"), max_size=60)
@@ -34,6 +36,19 @@ def changed(model: Path, folder: Path, change: Callable[[dict[str, Any]], object
     change(content)
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     return Tokenizer.from_folder(folder)
+
+
+@given(st.lists(st.integers(0, 12), max_size=20))
+def test_groups_hold_every_text_once_and_no_more_than_their_size(sizes: list[int]) -> None:
+    texts = ["x" * size for size in sizes]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BATCH_CHARACTERS", 10)
+        groups = list(module._groups(texts))
+    assert [text for group, _ in groups for text in group] == texts
+    assert [size for _, known in groups for size in known.tolist()] == sizes
+    assert all(len(group) == 1 or sum(known) <= 10 for group, known in groups)
+    for (_, known), (_, later) in pairwise(groups):  # nothing more would have fitted
+        assert sum(known) + later[0] > 10
 
 
 def test_spans_are_those_of_the_words_and_their_parts() -> None:
