@@ -86,9 +86,7 @@ def build(
     cache = pending.cache
     del pending
     with clock.stage("write"):
-        written = write(
-            context, encoder, work.plan, work.reading, work.validated, work.deduplicated.take(), changes, cache
-        )
+        written = write(context, encoder, work.plan, work.reading, work.validated, work.deduplicated, changes, cache)
     del cache
     role = Role(encoder.space.id, record, changes.table, chunker=changes.fingerprint)
     if context.base is not None and context.base.text.table == role.table and not context.rebuild:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ Unit = Literal["characters", "region", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 PLACE = ["id", "ordinal", "start", "end"]  # what tells whether a row must be written again
+CACHE = 16 * 2**20  # bytes of an index that stay in memory
 ASKED = 2_000  # ids that one filter names
 TYPES: dict[Precision, Any] = {"float32": pa.float32(), "float16": pa.float16()}
 
@@ -111,6 +113,17 @@ class ChunkTable:
         """In what it keeps its vectors."""
         kept = self.dataset.schema.field("vector").type.value_type
         return "float16" if pa.types.is_float16(kept) else "float32"
+
+    def sparing(self) -> Self:
+        """The same table, of whose indexes little is kept between two searches.
+
+        Lance keeps all cells that any search looked into: of a million chunks 70 MiB, for searches that are made once.
+        """
+        import lance
+
+        found = copy(self)
+        found.dataset = lance.dataset(self.dataset.uri, version=self.version, index_cache_size_bytes=CACHE)
+        return found
 
     def columns(self, names: list[str], *, rows: int = 65_536) -> Iterator[pl.DataFrame]:
         """Read some columns of every chunk in order, slice by slice; vectors as float32, whatever they are kept in.

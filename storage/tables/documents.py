@@ -36,6 +36,7 @@ LEDGER = ["key", "source", "id", "revision", "content_hash", "record_hash", "jud
 EMPTY_LEDGER = pl.DataFrame(schema={name: pl.Int32 if name == "n_chunks" else pl.String for name in LEDGER})
 
 FILE = 65_536  # rows of a file: half of what other tables have, for most of these many columns are hashes
+ROWS = 256  # that are handed to Lance at once
 FILTERED = 4_096  # keys that a filter names; for more of them the whole table is read
 
 
@@ -132,7 +133,8 @@ def append(store: Store, documents: Iterable[pl.DataFrame]) -> None:
         store: The store.
         documents: Slices with the columns of DOCUMENTS, and others that are left out.
     """
-    batches = (batch for part in documents for batch in _batches(part))
+    # In few rows at once: texts are copied on their way, and documents may be long.
+    batches = (batch for part in documents for few in part.iter_slices(ROWS) for batch in _batches(few))
     store.append(TABLE, DOCUMENTS, batches, rows=FILE)
 
 

@@ -63,7 +63,7 @@ class Probes:
             chunks: The chunk table.
             index: How the index is searched.
         """
-        hits = 0
+        hits, chunks = 0, chunks.sparing()
         for query, limit in zip(self.queries, self.limits, strict=True):
             found = nearest(chunks, query, self.k, ["id"], index)["_distance"].to_numpy()
             hits += int((found <= limit + TOLERANCE).sum())

@@ -24,6 +24,7 @@ from tasks.curate.validate import ValidationResult
 from tasks.ingest.plan import Plan
 from tasks.ingest.read import Reading
 from tasks.stage import stage
+from tasks.work import Once
 
 __all__ = ["Written", "write", "write_chunks"]
 
@@ -57,7 +58,7 @@ def write(
     plan: Plan,
     reading: Reading,
     validated: ValidationResult,
-    deduplicated: DeduplicationResult,
+    deduplicated: Once[DeduplicationResult],
     changes: ChunkChanges,
     cache: EmbeddingCache | None = None,
 ) -> Written:
@@ -69,7 +70,7 @@ def write(
         plan: What the listing said.
         reading: What was read.
         validated: What was accepted.
-        deduplicated: What each document will be.
+        deduplicated: What each document will be; it is let go of before the documents are written.
         changes: The chunks that come and go.
         cache: Where the vectors are that were there before anything was embedded; looked for if None.
     """
@@ -141,12 +142,13 @@ def _write_documents(
     plan: Plan,
     reading: Reading,
     validated: ValidationResult,
-    deduplicated: DeduplicationResult,
+    deduplicated: Once[DeduplicationResult],
     changes: ChunkChanges,
 ) -> Origins:
     documents.reset(context.store, _start(context, documents.TABLE))
     ledger = context.ledger()
-    facts = _facts(ledger, deduplicated, changes)
+    result = deduplicated.take()
+    facts = _facts(ledger, result, changes)
     accepted = validated.accepted.frame(["key"], {"key": pl.String})
     other = pl.col("was").ne_missing(pl.col("duplicate_of")) | (pl.col("had") != pl.col("n_chunks"))
     touched = pl.col("key").is_in(reading.touched["key"].implode())
@@ -157,12 +159,12 @@ def _write_documents(
     old = ledger.join(accepted, on="key", how="semi")["key"]
     # Everything that is written below is deleted here first, and besides only what is gone or unwanted: a stale
     # document is in none of the three, unless it takes another's place, and then it is among `kept`.
-    gone = plan.gone["key"], deduplicated.refused["key"], old, kept["key"]
+    gone = plan.gone["key"], result.refused["key"], old, kept["key"]
     documents.delete(context.store, distinct(gone))
     values = Shortlist(facts.select("key", "duplicate_of", "n_chunks"), "key")
     # Anti: what was cut now and not read now was cut from the text that the base release holds.
     cut = changes.cut().join(accepted, on="key", how="anti")["key"]
-    del accepted, facts, ledger, old, gone  # a row for every document, beside what Lance takes to write them
+    del accepted, facts, ledger, old, gone, result  # a row for every document, beside what Lance takes to write them
     documents.append(context.store, _document_rows(context, reading, validated, kept["key"], values))
     return _held(context, pl.concat([kept["key"], cut]))
 

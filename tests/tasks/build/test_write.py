@@ -16,12 +16,13 @@ from tasks.build.embed import embed
 from tasks.build.write import Written, write
 from tasks.context import Context
 from tasks.tally import Preparation
+from tasks.work import Once
 
 
 def written(shared: Context, config: Config) -> tuple[Preparation, Written]:
     found, done = encoder(config), prepared(shared, config)
     embed(shared, found, done.changes, done.pending)
-    return done, write(shared, found, done.plan, done.reading, done.validated, done.deduplicated, done.changes)
+    return done, write(shared, found, done.plan, done.reading, done.validated, Once(done.deduplicated), done.changes)
 
 
 def ledger(config: Config, version: int) -> dict[str, tuple[int, bool]]:
@@ -98,5 +99,7 @@ def test_a_chunk_without_a_vector_is_never_written(tmp_path: Path) -> None:
     with context(config) as shared:
         done = prepared(shared, config)
         with pytest.raises(RuntimeError, match=r"contents have no vector after embedding, for example [0-9a-f]{32}"):
-            write(shared, encoder(config), done.plan, done.reading, done.validated, done.deduplicated, done.changes)
+            write(
+                shared, encoder(config), done.plan, done.reading, done.validated, Once(done.deduplicated), done.changes
+            )
         assert shared.store.open(done.changes.table).count_rows() == 0
