@@ -54,7 +54,7 @@ STAGES = {
 COMMITS = {
     "lance:LanceDataset": (
         *("commit", "insert", "delete", "restore", "drop", "cleanup_old_versions", "create_index"),
-        *("add_columns", "update_config"),
+        *("add_columns", "update_config", "create_index_uncommitted", "commit_existing_index_segments"),
     ),
     "lance.dataset:MergeInsertBuilder": ("execute",),
     "lance.dataset:Tags": ("create", "delete"),

@@ -36,6 +36,7 @@ __all__ = [
     "fill",
     "first_night",
     "mapping",
+    "merging_night",
     "polled",
     "refused",
     "second_night",
@@ -167,6 +168,18 @@ def second_night(folder: Path) -> Night:
     settings = partial(mapping, notes=folder / "notes")
     uneventful(folder, settings(folder / "store"))
     change(folder / "notes")
+    return _rehearsed(Night(folder, settings))
+
+
+def merging_night(folder: Path) -> Night:
+    """A few rows come and one goes, as did the night before: the newest parts of the full-text index become one."""
+    fill(folder / "notes")
+    settings = partial(mapping, notes=folder / "notes")
+    for name in ("later", "last"):
+        uneventful(folder, settings(folder / "store"))
+        text = (folder / "notes" / "n2.md").read_text()
+        (folder / "notes" / "n2.md").write_text(text.replace(".", f", and {name}.", 1))
+        (folder / "notes" / f"{name}.md").write_text(f"The ebb came {name} than the chart had said.\n")
     return _rehearsed(Night(folder, settings))
 
 

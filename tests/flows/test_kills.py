@@ -19,6 +19,7 @@ from nights import (
     current,
     entries,
     first_night,
+    merging_night,
     refused,
     second_night,
     staged,
@@ -60,6 +61,11 @@ def switching(tmp_path_factory: pytest.TempPathFactory) -> Night:
 @pytest.fixture(scope="module")
 def tidying(tmp_path_factory: pytest.TempPathFactory) -> Night:
     return tidying_night(tmp_path_factory.mktemp("tidying"))
+
+
+@pytest.fixture(scope="module")
+def merging(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    return merging_night(tmp_path_factory.mktemp("merging"))
 
 
 def examine(night: Night, uri: Path) -> None:
@@ -201,6 +207,13 @@ def test_a_clean_up_can_be_killed_at_each_third_step(tidying: Night) -> None:
     die_at_all(tidying, chosen[::3], tidied)
 
 
+def test_a_merge_of_the_parts_of_a_full_text_index_can_be_killed_at_each_step(merging: Night) -> None:
+    steps = ("create_index_uncommitted", "commit_existing_index_segments")
+    chosen = moments(merging, *(f"{when} commit {step}" for when in ("before", "after") for step in steps))
+    assert len(chosen) == 4
+    die_at_all(merging, chosen[1:])
+
+
 def back(night: Night, uri: Path, at: int | None = None) -> End:
     """Run a rollback."""
     with Child(rolled_back, night.settings(uri), night.folder, orders=Orders(at, values=VALUES)) as child:
@@ -248,8 +261,10 @@ def test_runs_can_be_killed_at_any_time(first: Night, second: Night, switching: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_runs_can_be_killed_at_every_moment(first: Night, second: Night, switching: Night, tidying: Night) -> None:
-    for night in (first, second, switching, tidying):
+def test_runs_can_be_killed_at_every_moment(
+    first: Night, second: Night, merging: Night, switching: Night, tidying: Night
+) -> None:
+    for night in (first, second, merging, switching, tidying):
         die_at_all(night, range(len(night.end.moments)))
 
 

@@ -18,6 +18,7 @@ from storage.tables.roles import chunks_table
 from tasks.build.chunk import chunk
 from tasks.build.embed import embed, find_pending
 from tasks.build.write import write
+from tasks.work import Once
 
 
 def judged(base: Path, **sections: object) -> dict[str, str]:
@@ -85,7 +86,7 @@ def test_one_run_holds_two_encoders_whose_vectors_never_mix(tmp_path: Path) -> N
         for found, change, wanted in zip(encoders, changes, pending, strict=True):
             assert embed(shared, found, change, wanted).embedded == change.upserts.rows > 0
         for found, change in zip(encoders, changes, strict=True):
-            write(shared, found, done.plan, done.reading, done.validated, done.deduplicated, change)
+            write(shared, found, done.plan, done.reading, done.validated, Once(done.deduplicated), change)
         tables = {change.table: shared.store.open(change.table).to_table().to_pylist() for change in changes}
     assert list(tables) == [chunks_table(found.space.id) for found in encoders]
     assert set(Registry(shared.store).spaces()) == {found.space.id for found in encoders}
