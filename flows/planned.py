@@ -99,7 +99,9 @@ def take(file: Path, context: Context, config: Config, suite: Suite, encoder: En
     Raises:
         InputError: It is no plan, is damaged, or is out of date; the message says by what.
     """
-    then, listed = read_header(file), scan(context)
+    then = read_header(file)
+    context.progress.stage("scan")  # of which no clock tells: the run begins once its plan is known to hold
+    listed = scan(context)
     now = _rests_on(context, config, suite, encoder, listed)
     reason = next(_differences(then, now), None)
     if reason is not None:

@@ -206,6 +206,7 @@ def _misused(error: Any) -> str:
     """Say in one line what is wrong with a command line, and where its options are told."""
     said = " ".join(error.format_message().split()).rstrip(".")
     said = said.replace("Value error, ", "").replace("argument(s)", "argument")
+    said = said.partition(", unable to parse")[0].replace("Input should be", "it should be")  # pydantic's words
     ctx = getattr(error, "ctx", None)
     more = "" if ctx is None or said.endswith("?") else f"; see `{ctx.command_path} --help`"
     return f"{said[:1].lower()}{said[1:]}{more}"

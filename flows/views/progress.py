@@ -77,7 +77,9 @@ class Lines:
         self._rate.restart()
 
     def advance(self, done: int, total: int | None, unit: str, tokens: int = 0) -> None:
-        """Say how far the stage is, unless that was said a moment ago."""
+        """Say how far the stage is, unless that was said a moment ago, or no stage has begun."""
+        if self._name is None:
+            return
         self._latest = (done, total, unit, tokens)
         self._rate.note(done, tokens)
         now = self._clock()

@@ -137,7 +137,7 @@ def test_what_is_no_plan_or_damaged_is_refused(tmp_path: Path, monkeypatch: pyte
         plan(config, out=str(tmp_path / "none" / "night.plan"))
 
 
-def test_the_commands_hand_a_plan_on(tmp_path: Path) -> None:
+def test_the_commands_hand_a_plan_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     corpus(tmp_path, 2)
     file = str(tmp_path / "night.plan")
     planned = tidemark(tmp_path, "plan", "-o", file)
@@ -147,4 +147,7 @@ def test_the_commands_hand_a_plan_on(tmp_path: Path) -> None:
     ended = tidemark(tmp_path, "refresh", "--plan", file, "--json")
     assert (ended.exit_code, ended.stdout, "changed: n0.md" in ended.stderr) == (2, "", True)
     assert tidemark(tmp_path, "plan", "-o", file, "--json").exit_code == 0
-    assert json.loads(tidemark(tmp_path, "refresh", "--plan", file, "--json").stdout)["release"] == 1
+    ended = tidemark(tmp_path, "refresh", "--plan", file, "--json")
+    assert json.loads(ended.stdout)["release"] == 1
+    scanned = [line for line in caplog.messages if line.startswith(("scan: ", "None"))]
+    assert [line.partition(",")[0] for line in scanned] == ["scan: 2 documents"] * 4  # two plans, two refreshes by them

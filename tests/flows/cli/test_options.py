@@ -108,6 +108,10 @@ def test_groups_alone_do_what_one_expects_and_end_with_0(published: Path) -> Non
         (("explain",), "error: missing argument 'CHUNK'; see `tidemark explain --help`\n"),
         (("relases",), "error: no such command 'relases'. Did you mean 'releases'?\n"),
         (("refresh", "now"), "error: got unexpected extra argument (now); see `tidemark refresh --help`\n"),
+        (
+            ("diff", "1", "x"),
+            "error: invalid value for 'B': it should be a valid integer; see `tidemark diff --help`\n",
+        ),
     ],
 )
 def test_an_error_of_the_command_line_is_one_line_as_all_others(arguments: tuple[str, ...], message: str) -> None:

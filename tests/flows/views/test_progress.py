@@ -54,6 +54,17 @@ def test_the_time_that_loading_takes_is_not_part_of_the_pace() -> None:
     ]
 
 
+def test_figures_outside_of_any_stage_are_not_told() -> None:
+    said: list[str] = []
+    lines = Lines(said.append, every=5.0, clock=Clock())
+    lines.advance(10, None, "documents")
+    lines.stage("scan")
+    lines.close()
+    lines.advance(20, None, "documents")
+    lines.close()
+    assert said == ["scan: 0.0 s"]
+
+
 def test_a_stage_without_figures_is_one_line() -> None:
     said: list[str] = []
     lines = Lines(said.append, clock=Clock())
