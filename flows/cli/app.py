@@ -37,8 +37,8 @@ __all__ = ["app", "main", "named", "run"]
 
 DEBUG = "TIDEMARK_DEBUG"
 READ, SET_UP = "Look", "Set up"
-STOPPED = "interrupted: what readers see is unchanged and finished vectors are kept; the same command goes on"
-PUBLISHED = "interrupted, but by then it had published: {}"
+UNCHANGED = "what readers see is unchanged"
+STOPPED = f"interrupted: {UNCHANGED} and finished vectors are kept; the same command goes on"
 
 
 @contextlib.contextmanager
@@ -189,12 +189,13 @@ def _tell(message: str, error: BaseException) -> None:
 def _stopped(error: BaseException) -> str:
     """Say what an interrupted command leaves behind; a run notes in the error what it had published (`flows.run`)."""
     done = _published(error)
-    return PUBLISHED.format(done) if done else STOPPED
+    return f"interrupted, but {done}" if done else STOPPED
 
 
 def _published(error: BaseException) -> str:
-    """What a run had published by the time of an error."""
-    return "; ".join(getattr(error, "__notes__", ()))
+    """Say what a run had published by the time of an error; empty where it had nothing."""
+    notes = getattr(error, "__notes__", ())
+    return f"by then it had published: {'; '.join(notes)}" if notes else ""
 
 
 def _foreseen(error: BaseException) -> bool:
@@ -216,8 +217,7 @@ def _unexpected(error: BaseException) -> str:
     """Describe a fault that nobody foresaw in one line, and say how to see more."""
     done = _published(error)
     if "os error 28" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
-        seen = f"by then it had published: {done}" if done else "what readers see is unchanged"
-        return f"the disk is full: free some space and run the command again; {seen}"
+        return f"the disk is full: free some space and run the command again; {done or UNCHANGED}"
     if _forbidden(error):
         where = getattr(error, "filename", None)
         place = f"to {where}" if where else "to the store"
@@ -225,7 +225,7 @@ def _unexpected(error: BaseException) -> str:
     told = isinstance(error, panics()) or "lance" in str(error).lower()
     hint = "; `tidemark audit` tells whether the store is damaged" if told else ""
     where = "" if os.environ.get(DEBUG) else f" ({DEBUG}=1 shows the traceback)"
-    after = f"; by then it had published: {done}" if done else ""
+    after = f"; {done}" if done else ""
     return f"{type(error).__name__}: {words(error) or 'no message'}{after}{hint}{where}"
 
 

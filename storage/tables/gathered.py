@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from storage.tables.chunks import ChunkTable
-from storage.tables.lookup import as_bytes, distinct, find_sorted
+from storage.tables.lookup import as_bytes, distinct, find_runs, find_sorted
 
 __all__ = ["Gathered"]
 
@@ -47,6 +47,4 @@ class Gathered:
         if self._few or keys.is_empty():
             return self._chunks.of(keys, columns)
         asked = find_sorted(self._keys, distinct([keys]))[0].astype(np.uint32)
-        first, end = np.searchsorted(self._spots, asked), np.searchsorted(self._spots, asked, side="right")
-        runs = [self._offsets[start:stop] for start, stop in zip(first, end, strict=True)]
-        return self._chunks.at(np.sort(np.concatenate(runs)).tolist(), columns)
+        return self._chunks.at(np.sort(self._offsets[find_runs(self._spots, asked)]).tolist(), columns)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from storage.arrow import AHEAD
 from storage.tables.offsets import ROW, by_ids
+from storage.tables.store import stream
 
 if TYPE_CHECKING:
     import lance
@@ -58,12 +58,13 @@ class Looked:
             elif span.mark not in self._marks:
                 other.append(span)
             self._marks.add(span.mark)
+        files = {span.fragment.fragment_id: span.files for span in (*new, *other)}
         for offsets, batch in _numbered(table, columns, rows, new):
-            self._look(batch, new)
+            self._look(batch, files)
             yield offsets, batch
         ids, places = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
         for offsets, batch in _numbered(table, [], NARROW, other):
-            here = self._look(batch, other)
+            here = self._look(batch, files)
             ids.append(batch.column(ROW).to_numpy()[here])
             places.append(offsets[here])
         every, at = np.concatenate(ids), np.concatenate(places)
@@ -72,17 +73,15 @@ class Looked:
             for batch in by_ids(table, every[some], columns).combine_chunks().to_batches():
                 yield at[some], batch
 
-    def _look(self, batch: pa.RecordBatch, spans: Sequence[_Span]) -> npt.NDArray[np.bool_]:
+    def _look(self, batch: pa.RecordBatch, files: Mapping[int, Files]) -> npt.NDArray[np.bool_]:
         """Note that rows are looked at; tells which of them were not before."""
         addresses = batch.column(ADDRESS).to_numpy()
         fragments, places = addresses >> BELOW, addresses & PLACE
         fresh = np.zeros(len(addresses), np.bool_)
-        for span in spans:
-            mine = fragments == span.number
-            if mine.any():
-                known = self._rows[span.files]
-                fresh[mine] = ~known[places[mine]]
-                known[places[mine]] = True
+        for number in np.unique(fragments).tolist():
+            mine, known = fragments == number, self._rows[files[number]]
+            fresh[mine] = ~known[places[mine]]
+            known[places[mine]] = True
         return fresh
 
 
@@ -91,7 +90,6 @@ class _Span:
 
     def __init__(self, fragment: lance.LanceFragment, start: int) -> None:
         self.fragment = fragment
-        self.number = fragment.fragment_id
         self.files: Files = tuple(file.path for file in fragment.data_files())
         self.mark = (*self.files, str(fragment.deletion_file()))
         self.start, self.end = start, start + fragment.count_rows()
@@ -102,20 +100,10 @@ def _numbered(
 ) -> Iterator[tuple[Offsets, pa.RecordBatch]]:
     if not spans:  # which Lance takes for all of them
         return
-    scanner = table.scanner(
-        columns=columns,
-        batch_size=rows,
-        batch_readahead=2,
-        io_buffer_size=AHEAD,
-        scan_in_order=True,
-        with_row_id=True,
-        with_row_address=True,
-        fragments=[span.fragment for span in spans],
-    )
     left = iter(spans)
     span = next(left)
     at = span.start
-    for batch in scanner.to_batches():
+    for batch in stream(table, columns, rows=rows, fragments=[span.fragment for span in spans], places=True):
         parts, lacking = list[Offsets](), batch.num_rows
         while lacking:
             while at == span.end:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-__all__ = ["Bytes", "Places", "Waiting", "as_bytes", "distinct", "find_sorted", "names"]
+__all__ = ["Bytes", "Places", "Waiting", "as_bytes", "distinct", "find_runs", "find_sorted", "names"]
 
 HASH = 32  # characters of a hash, two a byte
 
@@ -109,6 +109,14 @@ def distinct(parts: Iterable[pl.Series]) -> Bytes:
     first = np.ones(len(every), np.bool_)
     np.not_equal(every[1:], every[:-1], out=first[1:])
     return every if first.all() else every[first]
+
+
+def find_runs(among: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """All places of some values, no two of them equal, in a sorted array that may hold each many times."""
+    first = np.searchsorted(among, values)
+    many = np.searchsorted(among, values, side="right") - first
+    # Of each value its run of places: where it begins, and how far into all of them it is.
+    return np.repeat(first - np.cumsum(many) + many, many) + np.arange(many.sum())
 
 
 def find_sorted(among: Bytes, hashes: Bytes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
+import numpy.typing as npt
 import polars as pl
+
+from storage.tables.lookup import find_runs
 
 __all__ = ["Shortlist"]
 
@@ -20,20 +25,20 @@ class Shortlist:
     """
 
     def __init__(self, frame: pl.DataFrame, by: str) -> None:
-        hashes = frame[by].hash()
-        order = hashes.arg_sort()
         self._frame = frame
-        self._order = order.to_numpy()
-        self._hashes = hashes.gather(order).to_numpy()
+        self._by = by
+
+    @cached_property
+    def _sorted(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint64]]:
+        """Places in the frame in the order of hashes, and the hashes; most nights have no slice that asks for them."""
+        hashes = self._frame[self._by].hash()
+        order = hashes.arg_sort()
+        return order.to_numpy(), hashes.gather(order).to_numpy()
 
     def of(self, values: pl.Series) -> pl.DataFrame:
         """The rows that have one of some values, in the frame's order.
 
         Two values may share a hash, so others can be among them: only the join that follows compares values.
         """
-        asked = np.unique(values.hash().to_numpy())
-        first = np.searchsorted(self._hashes, asked)
-        many = np.searchsorted(self._hashes, asked, side="right") - first
-        # Of each value its run of places: where it begins, and how far into all of them it is.
-        at = np.repeat(first - np.cumsum(many) + many, many) + np.arange(many.sum())
-        return self._frame[np.sort(self._order[at])]
+        order, hashes = self._sorted
+        return self._frame[np.sort(order[find_runs(hashes, np.unique(values.hash().to_numpy()))])]

@@ -33,9 +33,7 @@ _MISSING = re.compile(r"Dataset at path .* was not found|Ref not found")
 _DAMAGED = re.compile(r"file size is too small|invalid (?:format|magic)|protobuf|logical type|corrupt", re.IGNORECASE)
 _PREEMPTED = re.compile(r"commit conflict|already exists")  # somebody else wrote first, perhaps the same
 _RETRIES = 20
-FILE = (
-    131_072  # rows of a data file: Lance holds columns of few bytes back until a file is full, a million rows of each
-)
+FILE = 131_072  # rows of a data file: what is narrow Lance holds back until a file is full, else a million rows of it
 
 
 class Store:
@@ -324,6 +322,7 @@ def stream(
     rows: int = 1_024,
     where: str | None = None,
     fragments: list[lance.LanceFragment] | None = None,
+    places: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Read a table in order, batch by batch, with little read ahead.
 
@@ -335,6 +334,7 @@ def stream(
         rows: Rows a batch, at most. Lance holds several batches at once; larger ones of vectors are no faster.
         where: A filter, of `storage.tables.keys.filter_in`.
         fragments: Parts of the table to read; all if None.
+        places: Whether to tell the id and the address of each row too.
     """
     scanner = table.scanner(
         columns=columns,
@@ -344,5 +344,7 @@ def stream(
         io_buffer_size=AHEAD,
         scan_in_order=True,
         fragments=fragments,
+        with_row_id=places,
+        with_row_address=places,
     )
     yield from scanner.to_batches()

@@ -240,7 +240,7 @@ def test_restoring_the_head_makes_no_version(store: Store) -> None:
     assert store.restore("t", head).version == head
 
 
-def test_rows_are_deleted_by_key_in_batches(store: Store) -> None:
+def test_rows_are_deleted_by_key(store: Store) -> None:
     keys = [digest(str(n)) for n in range(7)]
     fill(store, dict.fromkeys(keys, 0))
     assert store.delete_keys("t", "key", [*keys[:5], digest("unknown")]) == 5
