@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-BLOCK = 8 * 2**20
+from models.memory import LARGE
+
+BLOCK = 3 * LARGE // 2
 TOUCH = f"""
 import resource
 from models import memory
