@@ -13,7 +13,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Protocol
 
-from storage.cache import cache_folder
+from storage.cache import cache_folder, made
 from storage.errors import InputError
 from storage.tables.store import Store
 
@@ -241,8 +241,7 @@ class _Bucket:
         kept = cache_folder() / space
         if (kept / _MANIFEST).exists():
             return kept
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as half:
+        with tempfile.TemporaryDirectory(dir=made(kept.parent)) as half:
             model = Path(half) / "model"
             for name in (*self.manifest(space), _MANIFEST):
                 self._copy(space, name, model / name)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from storage.cache import cache_folder
+from storage.cache import cache_folder, made
 from storage.hashing import digest
 from storage.tables.store import Store
 
@@ -55,8 +55,7 @@ class Spill:
         """Write one slice; an empty one leaves no file."""
         if frame.is_empty():
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        frame.write_ipc(self.folder / f"{self._count:08d}.arrow", compression="uncompressed")
+        frame.write_ipc(made(self.folder) / f"{self._count:08d}.arrow", compression="uncompressed")
         self._count += 1
         self.rows += frame.height
 

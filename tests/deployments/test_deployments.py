@@ -234,3 +234,6 @@ def test_units_give_up_their_rights() -> None:
         text = unit.read_text()
         for line in ("User=tidemark", "NoNewPrivileges=true", "ProtectSystem=strict", "PrivateTmp=true", "UMask=0077"):
             assert f"\n{line}\n" in text, (unit.name, line)
+        # A home that ProtectHome leaves open: what is needed of a remote store is kept there.
+        state = re.findall(r"^StateDirectory=(.*)$", text, re.MULTILINE)
+        assert re.findall(r"^Environment=HOME=(.*)$", text, re.MULTILINE) == [f"/var/lib/{each}" for each in state]

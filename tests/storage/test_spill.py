@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storage.errors import InputError
 from storage.spill import Spill, Workspace
 from storage.tables.store import Store
 
@@ -85,6 +86,16 @@ def test_runs_on_a_remote_store_spill_to_the_cache_and_sweep_it(
     assert [workspace.folder.exists() for workspace in (killed, other, mine)] == [False, True, True]
     mine.close()
     assert not mine.folder.exists()
+
+
+def test_a_cache_folder_that_cannot_be_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for cache in (tmp_path / "file", tmp_path / "file" / "below"):
+        monkeypatch.setenv("TIDEMARK_CACHE", str(cache))
+        with pytest.raises(InputError, match=rf"^{cache}: no folder can be made there .* TIDEMARK_CACHE$"):
+            Workspace(Store("s3://a/b"), "run").spill("upserts").append(frame(1))
+    with pytest.raises(NotADirectoryError):  # a local store has no use for it
+        Workspace(Store(tmp_path / "file" / "store"), "run").spill("upserts").append(frame(1))
 
 
 def test_a_sweep_removes_what_killed_runs_left_and_spares_plans_that_run(tmp_path: Path) -> None:
