@@ -176,11 +176,12 @@ def _reembedding(config: Config, wanted: EncoderFolder, progress: Progress) -> F
 
 
 def _taken_back(context: Context, outcome: Outcome) -> str:
-    """What becomes of a rollback: the next release is made of the sources, which hold what was taken back."""
+    """What becomes of a rollback: the next release is made of the sources, which mostly hold what was taken back."""
     base = context.base
     if base is None or base.restored is None or outcome is not Outcome.PUBLISHED:
         return ""
-    return f"; release {base.seq} gives release {base.restored} back, and this would publish again what it took back"
+    back = f"release {base.seq} gives release {base.restored} back"
+    return f"; {back}, and this would publish again what it took back, where the sources hold it"
 
 
 def _held(store: Store, forecast: Forecast) -> Forecast:
