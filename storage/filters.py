@@ -23,7 +23,8 @@ Where = Mapping[str, str | Sequence[str]]
 def parse(conditions: Iterable[str]) -> dict[str, list[str]]:
     """Read conditions as a command line has them, `COLUMN=VALUE`; a column named twice may have either value.
 
-    `COLUMN = 'VALUE'`, as SQL has it, means the same: as a value with blanks and quotes it would fit nothing, unsaid.
+    `COLUMN = 'VALUE'`, as SQL has it, and `COLUMN == VALUE` mean the same: as a value with blanks, quotes and a sign
+    before it, it would fit nothing, unsaid. In quotes a value may begin with such a sign.
 
     Raises:
         InputError: A condition has another form, or names no column that can be filtered.
@@ -33,7 +34,7 @@ def parse(conditions: Iterable[str]) -> dict[str, list[str]]:
         column, equals, value = condition.partition("=")
         if not equals:
             raise InputError(f"where {condition!r}: write COLUMN=VALUE, with one of the columns {', '.join(COLUMNS)}")
-        value = value.strip()
+        value = value.strip().removeprefix("=").strip()
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         where.setdefault(column.strip(), []).append(value[1:-1] if quoted else value)
     _check(where)

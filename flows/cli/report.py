@@ -56,6 +56,8 @@ def _write(file: Path, text: str) -> None:
     try:
         part.write_text(text, encoding="utf-8")
         part.replace(file)
+    except OSError as error:
+        raise InputError(f"{file}: the page cannot be written: {error.strerror or error}") from error
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # it is there no more, or never was
             part.unlink()

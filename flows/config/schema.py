@@ -116,8 +116,8 @@ class Config(BaseModel):
             raise InputError(explain(error, cls, merged, origin, origins)) from error
         config._hide(environ or os.environ)
         based = config._based(Path(base).resolve())
-        if Path(based.store.uri).is_file():
-            raise InputError(f"{origin}: store.uri = {based.store.uri!r} is a file; name a folder or a URL")
+        if Path(based.store.uri).exists() and not Path(based.store.uri).is_dir():
+            raise InputError(f"{origin}: store.uri = {based.store.uri!r} is no folder; name a folder or a URL")
         return based
 
     @property

@@ -19,6 +19,10 @@ def test_conditions_of_a_command_line_are_gathered_by_column() -> None:
         "source": ["docs"],
         "document": ["it's.md", "'"],
     }
+    assert parse(["source == docs", "document=='a==b'", "document='=a'"]) == {
+        "source": ["docs"],
+        "document": ["a==b", "=a"],
+    }
 
 
 @pytest.mark.parametrize(

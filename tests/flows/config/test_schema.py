@@ -66,10 +66,11 @@ def test_local_paths_start_at_the_file_and_urls_stay(tmp_path: Path) -> None:
     assert config.validation.expectations == tmp_path / "rules.yaml"
 
 
-def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_store_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
-    with pytest.raises(InputError, match="is a file; name a folder"):
-        made(tmp_path, store={"uri": "taken"})
+    for uri in ("taken", "/dev/null"):
+        with pytest.raises(InputError, match="is no folder; name a folder"):
+            made(tmp_path, store={"uri": uri})
 
 
 def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from commands import told
+from commands import tidemark, told
 from mornings import HOSTILE, MORNING, Histories
 from oldstore import copied
 
@@ -165,3 +165,11 @@ def test_the_command_writes_the_file_and_says_where(published: Path, tmp_path: P
     assert re.search("Release 2 is published, .* old", json.dumps(found))
     assert Page(file.read_text(encoding="utf-8")).headings
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_page_that_cannot_be_written_is_told_in_a_line(published: Path, tmp_path: Path) -> None:
+    too_long = "n" * 250 + ".html"  # with what its draft is called besides
+    for name, said in (("none/page.html", "is no folder"), (".", "is a folder"), (too_long, "File name too long")):
+        done = tidemark(published, "report", "-o", str(tmp_path / name))
+        assert (done.exit_code, said in done.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
