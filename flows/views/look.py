@@ -169,12 +169,13 @@ def runs_view(rows: Sequence[Mapping[str, Any]], now: datetime | None = None) ->
         right=(5,), optional=("started", "release", "said", "took"),
     )  # fmt: skip
     for row in rows:
-        took = (row["finished"] - row["started"]).total_seconds() if row["finished"] else None
+        # Of a run that was killed before it gave another sign of life than its start nobody knows how long it took.
+        took = (row["finished"] - row["started"]).total_seconds() if row["finished"] else 0.0
         made.add_row(
             str(row["run"]),
             row["kind"],
             age(row["started"], now),
-            duration(took) if took is not None else "",
+            duration(took) if took else "",
             Text(row["outcome"], style=COLOURS.get(row["outcome"], "default")),
             "" if row["release"] is None else str(row["release"]),
             clean(_first(row["message"] or "")),

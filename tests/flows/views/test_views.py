@@ -316,6 +316,9 @@ def test_runs_show_how_long_they_took_and_why_they_failed() -> None:
         | {"message": None},
         {"run": "r1", "kind": "refresh", "started": NOW - timedelta(hours=3), "outcome": "failed", "release": None}
         | {"finished": NOW - timedelta(hours=2, minutes=58), "message": "OSError: disk full\nand more"},
+        # Killed before its first sign of life.
+        {"run": "r0", "kind": "refresh", "started": NOW, "finished": NOW, "outcome": "interrupted", "release": None}
+        | {"message": "killed"},
     ]
     told = drawn(runs_view(rows, NOW))
     assert "just now" in told
@@ -323,6 +326,7 @@ def test_runs_show_how_long_they_took_and_why_they_failed() -> None:
     assert "2 min 0 s" in told
     assert "OSError: disk full" in told
     assert "and more" not in told
+    assert "0.0 s" not in told
 
 
 def test_a_hit_cannot_steer_the_terminal_nor_the_markup() -> None:
