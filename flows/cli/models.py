@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.output import Json, Output, configuration
+from storage.errors import InputError
 
 if TYPE_CHECKING:
     from storage.tables.store import Store
@@ -21,7 +22,10 @@ Prefix = Annotated[str, typer.Argument(metavar="SPACE", help="Space of the model
 @models.callback()
 def models_list(ctx: typer.Context, as_json: Json = False) -> None:
     """List the models that the store keeps: of releases, trained ones, and those that were brought in."""
-    if ctx.invoked_subcommand is not None:
+    command = ctx.invoked_subcommand
+    if command is not None:
+        if as_json:  # it would be the list's, and what the command prints would be none
+            raise InputError(f"its options stand behind a command: tidemark models {command} --help lists them")
         return
     from storage.catalogue import catalogue
 

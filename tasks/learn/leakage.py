@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from storage.counts import plural
 from storage.hashing import digest
 from tasks.learn.near import near_pairs, shingles
 from tasks.learn.wording import plain
@@ -18,9 +19,9 @@ ALIKE = 0.8  # Jaccard similarity of word trigrams from which two passages are o
 _SHOWN = 3  # examples a kind
 _EXCERPT = 80  # characters
 _KINDS = {
-    "question": "questions are asked in training and in judging too",
-    "content": "documents are trained on and judged by too",
-    "passage": "passages are trained on and judged by too, or nearly",
+    "question": ("question", "asked in training and in judging too"),
+    "content": ("document", "trained on and judged by too"),
+    "passage": ("passage", "trained on and judged by too, or nearly"),
 }
 
 
@@ -46,14 +47,15 @@ class Leakage:
     def reasons(self) -> tuple[str, ...]:
         """What leaks, one line a kind with its figures and examples; empty where nothing does."""
         lines = []
-        for kind, words in _KINDS.items():
+        for kind, (name, words) in _KINDS.items():
             found = self.leaks.filter(pl.col("kind") == kind)
             if found.height:
                 shown = "; ".join(
                     f"{text!r} (pairs {one[:8]} and {other[:8]})"
                     for one, other, text in found.head(_SHOWN).select("id", "other", "excerpt").iter_rows()
                 )
-                lines.append(f"{found.height:,} {words}, for example {shown}")
+                is_ = "is" if found.height == 1 else "are"
+                lines.append(f"{plural(found.height, name)} {is_} {words}, for example {shown}")
         return tuple(lines)
 
     def enforce(self) -> None:

@@ -241,8 +241,8 @@ def test_a_leak_that_no_split_prevented_stops_the_run(trained: Path) -> None:
     write(store, version, [pl.concat([planted, rest])], fingerprint=pairs["fingerprint"][0])
     before = Models(store).all()
     found = retrain(made(trained))
-    assert found.message.startswith("leakage between training and judging: 1 documents are trained on and judged by")
-    assert "; 1 passages are trained on and judged by too, or nearly, for example" in found.message
+    assert found.message.startswith("leakage between training and judging: 1 document is trained on and judged by")
+    assert "; 1 passage is trained on and judged by too, or nearly, for example" in found.message
     assert (found.outcome, found.challengers, current(trained).seq) == ("refused", (), 1)
     assert Runs(store).get(found.run)["message"] == found.message
     assert Models(store).all() == before

@@ -35,6 +35,8 @@ def test_models_are_listed_with_the_releases_that_use_them(folder: Path) -> None
     assert "model.safetensors" in whole["digests"]
     assert told(folder, "models", "show", "stub")["space"] == stub["space"]
     assert "model mine" in tidemark(folder, "models", "show", "mine").stdout
+    ahead = tidemark(folder, "models", "--json", "show", "mine")
+    assert (ahead.exit_code, "stand behind a command" in ahead.stderr) == (2, True)
 
 
 def test_a_model_that_was_brought_in_can_be_switched_to(folder: Path, tmp_path: Path) -> None:
