@@ -22,6 +22,7 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "PYDANTIC_DISABLE_PLUGINS": "__all__",  # they watch, and to look for them reads the metadata of every package
+    "LANCE_LOG": "warn,lance::index::vector::builder=error",  # it tells of each cell into which a night brought nothing
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # gives freed blocks back as `models.memory` asks; its own pools keep them
     "OPENBLAS_THREAD_TIMEOUT": "4",  # else each of numpy's threads spins for 50 ms before it sleeps, at every start
     "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0",  # the same of polars, whose allocator is its own

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from commands import TOML, corpus
 
 from flows.environment import PROGRESS, Stderr, code, libraries
 from storage.redaction import Discreet
 
 SECRET = "hunter2-b81f0c"
+LAUNCHER = Path(__file__).parents[2] / "flows" / "entry" / "tidemark.py"
 
 
 def test_versions_of_code_and_libraries_are_known() -> None:
@@ -59,3 +63,13 @@ def test_no_secret_reaches_standard_error_in_a_line_or_the_traceback_below_it(
     out = capsys.readouterr().err
     assert "does not answer" in out
     assert SECRET not in out
+
+
+def test_a_night_into_few_cells_of_an_index_is_silent(tmp_path: Path) -> None:
+    # Lance warns of each cell that gets nothing: of dozens, in every quiet night.
+    folder = corpus(tmp_path / "index", 300, TOML + "[index]\nmin_rows = 256\n")
+    for said in ("first", "second"):
+        (folder / "notes" / f"{said}.md").write_text(f"# The {said} night\n\nOne note more.\n", encoding="utf-8")
+        command = [sys.executable, str(LAUNCHER), "-q", "refresh"]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+        assert (ended.returncode, ended.stderr) == (0, "")
