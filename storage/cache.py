@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from storage.errors import InputError
 
 __all__ = ["cache_folder", "made"]
 
+TRIES = 100  # each meets another run's end
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
@@ -29,7 +31,7 @@ def made(folder: Path) -> Path:
         InputError: It is to lie below the cache folder, which cannot be there: users of services often have no home.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _made(folder)
     except OSError as error:
         cache = cache_folder()
         if error.errno not in CLOSED or not folder.is_relative_to(cache):
@@ -39,3 +41,13 @@ def made(folder: Path) -> Path:
             "lies in it; name another one by TIDEMARK_CACHE"
         ) from error
     return folder
+
+
+def _made(folder: Path) -> None:
+    for _ in range(TRIES):
+        # A run that ends takes the folder of all runs' work away where it is empty: also when this one has made it, or
+        # met it, and has not made its own in it.
+        with suppress(FileNotFoundError, FileExistsError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+    folder.mkdir(parents=True, exist_ok=True)

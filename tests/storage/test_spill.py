@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import polars as pl
 import pytest
@@ -110,3 +112,23 @@ def test_a_sweep_removes_what_killed_runs_left_and_spares_plans_that_run(tmp_pat
     assert sorted(path.name for path in (tmp_path / ".work").iterdir()) == ["mine", "plan-now"]
     mine.close()
     assert [path.name for path in (tmp_path / ".work").iterdir()] == ["plan-now"]
+
+
+def test_a_run_that_begins_while_another_ends_has_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "documents.lance").mkdir()
+    store, over = Store(tmp_path), Event()
+
+    def end_runs() -> None:
+        while not over.wait(0.001):
+            Workspace(store, "other").close()
+
+    with ThreadPoolExecutor(2) as threads:
+        ended = [threads.submit(end_runs) for _ in range(2)]
+        try:
+            for number in range(300):
+                mine = Workspace(store, f"mine-{number}")
+                mine.spill("upserts").append(frame(1))
+                mine.close()
+        finally:
+            over.set()
+        assert [each.result() for each in ended] == [None, None]
