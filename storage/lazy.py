@@ -7,15 +7,16 @@ are left for later and the collector rests (medians of three on two busy cores),
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-__all__ = ["amended", "lazy", "without"]
+__all__ = ["amended", "hollow", "lazy", "without"]
 
 
 class Lazy(ModuleType):
@@ -69,6 +70,53 @@ def without(*names: str) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(hidden)
+
+
+class Hollow(ModuleType):
+    """Has whatever is imported from it: a class of that name, of which nothing is ever made."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the class."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        made = type(name, (), {})
+        setattr(self, name, made)
+        return made
+
+
+class Hollower(MetaPathFinder, Loader):
+    """Finds hollow modules in place of some."""
+
+    def __init__(self, names: str) -> None:
+        self.names = re.compile(names)
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """A module of which there is nothing to load."""
+        return ModuleSpec(name, self) if self.names.fullmatch(name) else None
+
+    def create_module(self, spec: ModuleSpec) -> Hollow:
+        """Make it."""
+        return Hollow(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is to be done."""
+
+
+@contextmanager
+def hollow(names: str) -> Iterator[None]:
+    """Have modules that a package names and never uses be hollow within the block, and be the real ones behind it.
+
+    Args:
+        names: A regular expression that their whole names match.
+    """
+    hollower = Hollower(names)
+    sys.meta_path.insert(0, hollower)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(hollower)
+        for name in [name for name, module in sys.modules.items() if isinstance(module, Hollow)]:
+            del sys.modules[name]
 
 
 class Amender(MetaPathFinder):

@@ -42,3 +42,18 @@ import colorsys
 print(colorsys.ONE_THIRD)
 """
     assert run(script) == "5.0 (0.0, 1.0, 0.0)\n0.3333333333333333\n"
+
+
+def test_a_hollow_module_has_any_class_and_is_the_real_one_behind_the_block() -> None:
+    script = """
+import sys
+from storage.lazy import hollow
+with hollow("color.*|nowhere"):
+    from colorsys import Anything
+    from nowhere import Thing
+    import textwrap
+print(Anything.__name__, Thing.__name__, textwrap.fill("a"), "colorsys" in sys.modules)
+import colorsys
+print(colorsys.rgb_to_hsv(0, 0, 0))
+"""
+    assert run(script) == "Anything Thing a False\n(0.0, 0.0, 0.0)\n"

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import InputError
-from storage.lazy import amended, lazy, without
+from storage.lazy import amended, hollow, lazy, without
 from tasks.curate.validation.inherit import fields_taken_over
 from tasks.curate.validation.regexes import match_linearly
 from tasks.curate.validation.rules import METADATA, Rule
@@ -54,6 +54,10 @@ UNUSED: Final = ("sqlalchemy", "boto3", "botocore")
 # of sixty expectations one draws with altair, two test with scipy, one knows schemas: those import them when they run;
 # and nothing is sent by mail or shown as Markdown
 LATE: Final = ("altair", "scipy.stats", "jsonschema", "mistune", "smtplib")
+# a model of each kind of database and file store, with all that it can hold; it is given frames of pandas here
+ELSEWHERE: Final = (
+    r"great_expectations\.datasource\.fluent\.(?!invalid_|pandas_datasource|pandas_file_path_)(\w+_datasource|fabric)"
+)
 # makes a class of each function of pandas that reads a file, with a field for each argument; it is given frames here
 READERS: Final = "great_expectations.datasource.fluent.dynamic_pandas"
 
@@ -106,7 +110,7 @@ def _imported() -> Any:
     gc.disable()
     try:
         bare = amended(READERS, _extract_io_methods=lambda blacklist=None: [])
-        with quiet(), fields_taken_over(), lazy(*LATE), without(*UNUSED), bare:
+        with quiet(), fields_taken_over(), lazy(*LATE), without(*UNUSED), hollow(ELSEWHERE), bare:
             import great_expectations
 
             match_linearly()
