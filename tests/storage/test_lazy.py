@@ -56,4 +56,4 @@ print(Anything.__name__, Thing.__name__, textwrap.fill("a"), "colorsys" in sys.m
 import colorsys
 print(colorsys.rgb_to_hsv(0, 0, 0))
 """
-    assert run(script) == "Anything Thing a False\n(0.0, 0.0, 0.0)\n"
+    assert run(script) == "Anything Thing a False\n(0.0, 0.0, 0)\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -52,8 +53,12 @@ def _classes(importing: str) -> str:
 def test_great_expectations_has_the_classes_that_it_has_by_itself() -> None:
     quick = _classes("from tasks.curate.validation.expectations import import_gx\nimport_gx()\n")
     plain = _classes("import great_expectations\n")
-    assert len(plain) > 100_000
-    assert quick == plain
+    assert len(quick) > 100_000
+    ours, whole = json.loads(quick), json.loads(plain)
+    assert ours == {name: fields for name, fields in whole.items() if name in ours}
+    # Databases and file stores, of which nothing is read here.
+    elsewhere = re.compile(r"great_expectations\.datasource\.fluent\.(?!pandas_datasource|interfaces).*", re.DOTALL)
+    assert [name for name in whole if name not in ours and not elsewhere.fullmatch(name)] == []
 
 
 class Part(BaseModel):
