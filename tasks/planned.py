@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import polars as pl
 
+from storage.cache import made
 from storage.errors import InputError
 from storage.spill import Spill, Workspace
 from tasks.build.chunk import ChunkChanges
@@ -161,7 +162,7 @@ def read_planned(file: Path, suite: Suite, workspace: Workspace) -> Planned:
         for member in members:
             folder, _, part = member.rpartition("/")
             place = frames / part if not folder else spills[folder].folder / part
-            place.parent.mkdir(parents=True, exist_ok=True)
+            made(place.parent)
             with archive.open(member) as source, place.open("wb") as target:
                 if _copied(source, target) != digests[member]:
                     raise InputError(f"{file}: is damaged: {member} is not what was written; make the plan anew")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.output import Json, Output, configuration
-from storage.errors import InputError
+from flows.cli.output import Json, Output, configuration, misplaced
 
 if TYPE_CHECKING:
     from storage.tables.store import Store
@@ -22,10 +21,9 @@ Prefix = Annotated[str, typer.Argument(metavar="SPACE", help="Space of the model
 @models.callback()
 def models_list(ctx: typer.Context, as_json: Json = False) -> None:
     """List the models that the store keeps: of releases, trained ones, and those that were brought in."""
-    command = ctx.invoked_subcommand
-    if command is not None:
+    if ctx.invoked_subcommand is not None:
         if as_json:  # it would be the list's, and what the command prints would be none
-            raise InputError(f"its options stand behind a command: tidemark models {command} --help lists them")
+            raise misplaced(ctx)
         return
     from storage.catalogue import catalogue
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 import typer
 
 from flows.environment import log_to_stderr
+from storage.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from flows.config.schema import Config
     from flows.views.lines import Terminal
 
-__all__ = ["Json", "Loudness", "Output", "configuration", "loudness", "plain", "speak"]
+__all__ = ["Json", "Loudness", "Output", "configuration", "loudness", "misplaced", "plain", "speak"]
 
 WIDTH = 120  # of a pipe or a file, which have none
 
@@ -131,6 +132,12 @@ def configuration(ctx: typer.Context) -> Config:
     from flows.config.schema import Config
 
     return Config.load(ctx.obj)
+
+
+def misplaced(ctx: typer.Context) -> InputError:
+    """What is wrong where options of a group stand before one of its commands: they are those of its list."""
+    group, command = ctx.info_name, ctx.invoked_subcommand
+    return InputError(f"its options stand behind a command: tidemark {group} {command} --help lists them")
 
 
 def _broken() -> NoReturn:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.output import Json, Output, configuration
-from storage.errors import InputError
+from flows.cli.output import Json, Output, configuration, misplaced
 
 if TYPE_CHECKING:
     from flows.quarantine import Waiving
@@ -47,11 +46,10 @@ def list_(
 @quarantine.callback()
 def quarantined(ctx: typer.Context, source: Source = None, as_json: Json = False) -> None:
     """The documents that were refused; without a command, lists them."""
-    command = ctx.invoked_subcommand
-    if command is None:
+    if ctx.invoked_subcommand is None:
         list_(ctx, source, as_json=as_json)
     elif source is not None or as_json:  # they would be the list's, and a waiver would be of any source
-        raise InputError(f"its options stand behind a command: tidemark quarantine {command} --help lists them")
+        raise misplaced(ctx)
 
 
 @quarantine.command("show")
