@@ -93,6 +93,11 @@ class Releases:
         rows = self._rows(["seq", "run"], "run", runs)
         return {row["run"]: row["seq"] for row in rows}
 
+    def rollbacks(self) -> dict[str, tuple[int, datetime]]:
+        """Run to the number and the time of the release that it published, of all rollbacks."""
+        rows = self._rows(["seq", "created", "run", "restored"])
+        return {row["run"]: (row["seq"], row["created"]) for row in rows if row["restored"] is not None}
+
     def publish(self, base: int, draft: Draft, guard: Callable[[], None] | None = None) -> Release:
         """Pin the table versions of a draft and make it the next release, all at once or not at all.
 

@@ -6,14 +6,14 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, Unpack
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import InputError
+from storage.errors import InputError, faults
 from storage.outcome import Outcome
 from storage.prefixes import one_of
 from storage.tables.columns import TIME, key_field, strings, unpacked
@@ -40,7 +40,9 @@ _TABLE = "runs"
 PACKED = ("config", "code", "libraries", "data", "model", "counts", "seconds")
 _PLAIN = ("trigger", "token", "base", "release", "message")
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("started", "descending"), ("run", "descending")]
-BROKEN_OFF = "the process ended without a word (killed, or the machine went down); the next run goes on"
+_DIED = "the process ended without a word (killed, or the machine went down)"
+BROKEN_OFF = f"{_DIED}; the next run goes on"
+_GRACE = timedelta(minutes=1)  # which a rollback that has published has for the rest, before it is told as dead
 
 
 def new_run(now: datetime | None = None) -> str:
@@ -116,7 +118,9 @@ class Runs:
         rows = self._broken_off()
         if rows:
             self.store.upsert(_TABLE, RUNS, "run", list(rows.values()))
-        return list(rows)
+        # Inserted where absent, never over another: a rollback that lives after all has the last word on itself.
+        silent = [run for run, row in self._silent().items() if self.store.insert_new(_TABLE, RUNS, "run", row)]
+        return [*rows, *silent]
 
     def all(
         self,
@@ -132,12 +136,13 @@ class Runs:
             columns: What of them; only that is read and decoded.
             outcomes: Those that the store records with one of these outcomes; all if None.
         """
-        chosen = newest = self._newest()
+        silent = self._silent(_GRACE)
+        chosen = newest = self._newest(silent.values())
         if outcomes is not None:
             chosen = chosen.filter(pc.is_in(chosen["outcome"], pa.array(outcomes, pa.string())))
         chosen = chosen if limit is None else chosen.slice(0, limit)
         some = [str(run) for run in chosen["run"].to_pylist()] if len(chosen) < len(newest) else None
-        rows = self._rows(some, [name for name in RUNS.names if name in {*columns, "run"}])
+        rows = silent | self._rows(some, [name for name in RUNS.names if name in {*columns, "run"}])
         running = Outcome.RUNNING in chosen["outcome"].to_pylist()
         told = self._broken_off() if running else {}
         rows |= {run: {name: row[name] for name in rows[run]} for run, row in told.items() if run in rows}
@@ -148,6 +153,8 @@ class Runs:
         rows = self._rows([run])
         if any(row["outcome"] == Outcome.RUNNING for row in rows.values()):
             rows |= {name: row for name, row in self._broken_off().items() if name == run}
+        if run not in rows:
+            rows |= self._silent(_GRACE)
         return _unpacked(rows[run]) if run in rows else None
 
     def get(self, run: str) -> dict[str, Any]:
@@ -158,19 +165,21 @@ class Runs:
         """
         found = self.find(run)
         if found is None:
-            alike = [name for name in map(str, self._newest()["run"].to_pylist()) if name.startswith(run)]
+            known = map(str, self._newest(self._silent(_GRACE).values())["run"].to_pylist())
+            alike = [name for name in known if name.startswith(run)]
             whole = one_of(run, alike, "run")
             found = None if whole is None else self.find(whole)
         if found is None:
             raise InputError(f"{self.store.uri}: there is no run {run!r}; `tidemark runs` lists them")
         return found
 
-    def _newest(self) -> pa.Table:
+    def _newest(self, silent: Iterable[dict[str, Any]] = ()) -> pa.Table:
         """Run, kind, outcome and start of all, newest first: little of each, so that many are found quickly."""
         table = self.store.find(_TABLE)
-        columns = ["run", "kind", "outcome", "started"]
-        empty = pa.schema([RUNS.field(name) for name in columns]).empty_table()
-        return empty if table is None else read(table, RUNS, columns).sort_by(_ORDER)
+        columns = pa.schema([RUNS.field(name) for name in ("run", "kind", "outcome", "started")])
+        recorded = columns.empty_table() if table is None else read(table, RUNS, columns.names)
+        others = pa.Table.from_pylist(list(silent), schema=columns)
+        return pa.concat_tables([recorded.cast(columns), others]).sort_by(_ORDER)
 
     def _rows(self, runs: Collection[str] | None = None, columns: list[str] | None = None) -> dict[str, dict[str, Any]]:
         """Run to row, of some or of all."""
@@ -206,6 +215,32 @@ class Runs:
             finished = max(row["started"], signs.get(run, row["started"]))  # the first sign comes before the row
             row |= {"outcome": Outcome.INTERRUPTED, "finished": finished, "release": release, "message": message}
         return dead
+
+    def _silent(self, grace: timedelta = timedelta()) -> dict[str, dict[str, Any]]:
+        """The rollbacks that no row tells of, as they are to be told: each was killed after it had published.
+
+        A rollback holds no lease and records itself when it is over, so that its release may be all that there is.
+
+        Args:
+            grace: How long ago it published, at least: one that lives needs a moment from there to its record.
+        """
+        try:
+            published = Releases(self.store).rollbacks()  # before the look at the runs: one that ends then has a row
+        except faults():  # the record of runs is read where that of the releases is damaged
+            return {}
+        table = self.store.find(_TABLE)
+        if not published or table is None:
+            return {}
+        known = set(read(table, RUNS, ["run"])["run"].to_pylist())
+        until = datetime.now(UTC) - grace
+        rows = {}
+        for run, (release, when) in published.items():
+            if run not in known and when <= until:
+                message = f"release {release} is published; after that {_DIED}"
+                facts: Facts = {"release": release, "message": message}
+                row = {"run": run, "kind": "rollback", "outcome": Outcome.INTERRUPTED, "started": when}
+                rows[run] = _packed(row | {"finished": when}, facts)
+        return rows
 
 
 def _ended(outcome: Outcome) -> dict[str, Any]:

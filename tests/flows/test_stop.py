@@ -125,6 +125,25 @@ def test_what_a_signal_could_not_stop_is_told(tmp_path: Path, command: str, name
     assert refresh(config).outcome == ("unchanged" if command == "refresh" else "published")
 
 
+def test_a_rollback_that_was_killed_as_it_published_is_told_by_the_next_night(tmp_path: Path) -> None:
+    config = Config.load(corpus(tmp_path) / "tidemark.toml")
+    refresh(config)
+    save(tmp_path / "notes", {"b.md": prose("b")})
+    refresh(config)
+    program = STOPPED_AT_PUBLISH.format(
+        command=repr("rollback"), before="pass", after="os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=False, timeout=120)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    store = Store(config.store.uri)
+    killed = Releases(store).get()
+    assert (killed.seq, killed.restored) == (3, 1)
+    refresh(config)
+    row = Runs(store).get(killed.run)
+    assert (row["kind"], row["outcome"], row["release"]) == ("rollback", "interrupted", 3)
+    assert row["message"].startswith("release 3 is published; after that the process ended without a word")
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [

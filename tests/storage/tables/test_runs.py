@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from storage.errors import InputError
 from storage.outcome import Outcome
+from storage.tables.columns import key_field
 from storage.tables.lease import Lease, holder
+from storage.tables.releases import Draft, Releases
+from storage.tables.roles import TEXT, EncoderRecord, Role
 from storage.tables.runs import Runs, new_run
 from storage.tables.store import Store
 
@@ -157,3 +161,73 @@ def test_an_unknown_run_is_named(runs: Runs) -> None:
     runs.start("r1", "refresh")
     with pytest.raises(InputError, match="no run 'r9'"):
         runs.get("r9")
+
+
+@pytest.fixture
+def silent(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """A store whose second release is a rollback's that was killed before it recorded itself."""
+    table = runs.store.ensure("documents", pa.schema([key_field("document", pa.string())]))
+    releases = Releases(runs.store)
+    role = Role("s1", EncoderRecord("s1"))
+    for seq, restored in ((0, None), (1, 1)):
+        run = "r2" if restored else "r1"
+        draft = Draft(run=run, tables={"documents": table.version}, roles={TEXT: role}, restored=restored)
+        releases.publish(seq, draft)
+    runs.start("r1", "refresh", datetime(2026, 1, 31, tzinfo=UTC))
+    runs.finish("r1", Outcome.PUBLISHED, release=1)
+    monkeypatch.setattr("storage.tables.runs._GRACE", timedelta())
+    return runs
+
+
+KILLED = "release 2 is published; after that the process ended without a word (killed, or the machine went down)"
+
+
+def test_a_rollback_that_was_killed_before_its_record_is_told_from_its_release(silent: Runs) -> None:
+    assert [row["run"] for row in silent.all()] == ["r2", "r1"]
+    for row in (silent.all(1)[0], silent.find("r2"), silent.get("r2"), silent.get("r2"[:2])):
+        assert row is not None
+        told = (row["kind"], row["outcome"], row["release"], row["message"], row["config"])
+        assert told == ("rollback", "interrupted", 2, KILLED, None)
+        assert row["started"] == row["finished"] == Releases(silent.store).get(2).created
+    assert silent.all(1, columns=("outcome", "run")) == [{"outcome": "interrupted", "run": "r2"}]
+    assert [row["run"] for row in silent.all(outcomes={"interrupted"})] == ["r2"]
+    assert list(silent._rows()) == ["r1"]  # told, not written
+    told = silent.get("r2")
+    assert silent.interrupt() == ["r2"]
+    assert silent._rows()["r2"]["outcome"] == "interrupted"
+    assert silent.get("r2") == told
+    assert silent.interrupt() == []
+
+
+def test_a_rollback_that_has_just_published_is_given_time_to_record_itself(
+    silent: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.tables.runs._GRACE", timedelta(minutes=1))
+    assert [row["run"] for row in silent.all()] == ["r1"]
+    assert silent.find("r2") is None
+    assert silent.interrupt() == ["r2"]  # whoever holds the lease need not wait, for nothing is lost by it
+    silent.record("r2", "rollback", Outcome.PUBLISHED, datetime.now(UTC), release=2, message="it lived")
+    assert silent.interrupt() == []
+    assert [(row["run"], row["message"]) for row in silent.all(1)] == [("r2", "it lived")]
+
+
+def test_a_rollback_that_recorded_itself_meanwhile_is_not_told_as_dead(
+    silent: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollbacks = Releases.rollbacks
+
+    def late(releases: Releases) -> dict[str, tuple[int, datetime]]:
+        found = rollbacks(releases)
+        silent.record("r2", "rollback", Outcome.PUBLISHED, datetime.now(UTC), release=2, message="done")
+        return found
+
+    monkeypatch.setattr(Releases, "rollbacks", late)
+    assert silent.interrupt() == []
+    assert silent.get("r2")["message"] == "done"
+
+
+def test_the_runs_are_read_where_the_record_of_releases_is_damaged(silent: Runs) -> None:
+    for file in (Path(silent.store.uri) / "releases.lance" / "data").iterdir():
+        file.write_bytes(b"")
+    fresh = Runs(Store(silent.store.uri))
+    assert [row["run"] for row in fresh.all()] == ["r1"]
