@@ -91,8 +91,8 @@ class Hollower(MetaPathFinder, Loader):
         self.names = re.compile(names)
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """A module of which there is nothing to load."""
-        return ModuleSpec(name, self) if self.names.fullmatch(name) else None
+        """A module of which there is nothing to load; and a package, for it may be one."""
+        return ModuleSpec(name, self, is_package=True) if self.names.fullmatch(name) else None
 
     def create_module(self, spec: ModuleSpec) -> Hollow:
         """Make it."""

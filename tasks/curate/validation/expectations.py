@@ -52,11 +52,13 @@ NOT_OFFERED: Final = (
 # what Great Expectations takes where it is installed, for sources of data that it is never given here
 UNUSED: Final = ("sqlalchemy", "boto3", "botocore")
 # of sixty expectations one draws with altair, two test with scipy, one knows schemas: those import them when they run;
-# and nothing is sent by mail or shown as Markdown
-LATE: Final = ("altair", "scipy.stats", "jsonschema", "mistune", "smtplib")
-# a model of each kind of database and file store, with all that it can hold; it is given frames of pandas here
+# and nothing is posted, sent by mail or shown as Markdown
+LATE: Final = ("altair", "scipy.stats", "jsonschema", "mistune", "requests", "smtplib")
+# a model of each kind of database and file store, with all that it can hold, where it is given frames of pandas here;
+# its client of a service; and a second interface to what it measures, which no expectation goes by
 ELSEWHERE: Final = (
-    r"great_expectations\.datasource\.fluent\.(?!invalid_|pandas_datasource|pandas_file_path_)(\w+_datasource|fabric)"
+    r"great_expectations\.(core\.http|metrics(\..+)?|datasource\.fluent\."
+    r"(?!invalid_|pandas_datasource|pandas_file_path_)(\w+_datasource|fabric))"
 )
 # makes a class of each function of pandas that reads a file, with a field for each argument; it is given frames here
 READERS: Final = "great_expectations.datasource.fluent.dynamic_pandas"
