@@ -19,7 +19,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 # 20th of its time; those of the next size bring no more, and leave a million chunks in more pieces.
 LARGE, LARGEST = 16 * 2**20, 32 * 2**20
 SPARE = 64 * 2**20  # bytes of free memory that may stay at the top of the heap: smaller blocks come again and again
-ENOUGH = 416 * 2**20  # bytes of this process below which none are given back: to take them anew costs a build a 25th
+ENOUGH = 448 * 2**20  # bytes of this process below which none are given back: to take them anew costs a build a 15th
 KEPT = 2**31 - 1  # bytes of free memory that a network may keep between two batches: as much as glibc can be told
 
 
