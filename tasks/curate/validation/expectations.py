@@ -98,7 +98,7 @@ def quiet() -> Iterator[None]:
 
 
 def import_gx() -> Any:
-    """Import Great Expectations in a third of its time: without the collector, whole copies, and what few use.
+    """Import Great Expectations in a seventh of its time: without the collector, whole copies, and what few use.
 
     A thread of its own does it: errors that imports meet on their way hold every frame below them, and with these what
     the run has in hand. Frozen, they would hold it to the end.
