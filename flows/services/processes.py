@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ __all__ = ["MARK", "ROLE", "Owned", "find", "has_settings", "homes", "spawn", "s
 # A flow run lives in a session of its own and outlives a killed worker, so neither sessions nor parents find it again;
 # the environment is inherited by every child and cannot be lost.
 MARK, ROLE, FLOW_RUN = "TIDEMARK_SERVICES", "TIDEMARK_SERVICE_ROLE", "PREFECT__FLOW_RUN_ID"
+LOADED_WITHIN = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def spawn(
         umask: The permissions that its files, and those of its children, do not get; -1 for those of this process.
 
     Returns:
-        The process id.
+        The process id; `find` finds the process by then, unless it has ended.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / f"{role}.log").open("ab") as log:
@@ -70,6 +72,10 @@ def spawn(
             umask=umask,
         )
     (home / f"{role}.pid").write_text(f"{process.pid}\n")
+    # Popen may return while the program is still loaded, and Linux shows no environment of it: `find` would miss it.
+    until = time.monotonic() + LOADED_WITHIN
+    while process.poll() is None and not _marked(process.pid, home) and time.monotonic() < until:
+        time.sleep(0.001)
     return process.pid
 
 
@@ -140,6 +146,13 @@ def stop(owned: Iterable[Owned], *, seconds: float) -> int:
         _signal(process, kill=True)
     psutil.wait_procs(alive, timeout=5)
     return len(alive)
+
+
+def _marked(pid: int, home: Path) -> bool:
+    try:
+        return psutil.Process(pid).environ().get(MARK) == str(home)
+    except (psutil.Error, OSError):
+        return False
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:

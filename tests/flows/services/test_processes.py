@@ -1,15 +1,17 @@
 """The processes of the services: found whatever was killed, and stopped."""
 
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from flows.services.processes import find, has_settings, spawn, stop
+from flows.services.processes import LOADED_WITHIN, MARK, find, has_settings, spawn, stop
 
 
 def sleeper(home: Path, role: str, program: str = "import time; time.sleep(60)") -> int:
@@ -48,6 +50,22 @@ def test_a_process_that_ignores_the_request_is_killed(home: Path) -> None:
     while not ready.exists():
         threading.Event().wait(0.05)
     assert stop(find(home), seconds=0.5) == 1
+    assert find(home) == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="the race is of Linux")
+def test_a_process_shows_whose_it_is_once_it_is_spawned(home: Path) -> None:
+    for _ in range(200):  # by itself one in ten shows nothing yet
+        pid = spawn(home, "server", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, home.parent)
+        assert f"{MARK}={home}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_a_process_that_ends_at_once_is_not_waited_for(home: Path) -> None:
+    began = time.monotonic()
+    spawn(home, "server", ["true"], os.environ, home.parent)
+    assert time.monotonic() - began < LOADED_WITHIN
     assert find(home) == []
 
 
