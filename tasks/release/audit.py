@@ -149,7 +149,7 @@ def _ledger(ledger: pl.DataFrame) -> Iterator[Check]:
         kept, left_on=["duplicate_of", "content_hash"], right_on=["key", "content_hash"], how="semi"
     )
     odd = duplicates.height - sound.height
-    good = f"{duplicates.height:,} duplicates, each of an indexed document with its content"
+    good = f"{plural(duplicates.height, 'duplicate')}, each of an indexed document with its content"
     yield Check("documents.duplicates", odd == 0, good if not odd else f"{odd} point to nothing equal")
     again = kept.height - kept["content_hash"].n_unique()
     detail = f"{kept.height:,} indexed documents" if not again else f"{again} contents indexed twice"
