@@ -32,6 +32,7 @@ from storage.errors import (
 from storage.outcome import Outcome
 from storage.registry import Registry
 from storage.repin import repinned
+from storage.signals import ending
 from storage.spill import Workspace
 from storage.tables.format import migrate, upgrade
 from storage.tables.housekeeping import keep_small
@@ -292,6 +293,7 @@ def _break_off(
     store: Store, run: Run, config: Config, trigger: str, error: BaseException, outcome: Outcome, message: str
 ) -> None:
     """Record an end against the run's will, as far as that is possible; the error notes what was published by then."""
+    ending.answer()
     try:
         made = Releases(store).made_by([run.id]).get(run.id)  # a run that was stopped as it published cannot say
         if made is not None:

@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType
 
+from storage.signals import ending
+
 __all__ = ["Terminated", "heed", "stopped"]
 
 _came: list[int] = []
@@ -24,6 +26,7 @@ def heed() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     _came.clear()
+    ending.answer()
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and shells ask for what runs behind them
             signal.signal(number, _stop)
@@ -36,5 +39,6 @@ def stopped() -> int | None:
 
 def _stop(number: int, _: FrameType | None) -> None:
     _came.append(number)
+    ending.ask()
     signal.signal(number, signal.SIG_DFL)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 
 from storage.redaction import redacted
+from storage.signals import ending
 
 __all__ = [
     "Exited",
@@ -43,9 +44,10 @@ _INNARDS = "Debug source:"
 def faults() -> tuple[type[BaseException], ...]:
     """Whatever Lance, Arrow or an object store call what they cannot read or write; to be called behind `except`.
 
-    Unreachable and InputError are among them: whoever tells those from damage takes them first.
+    Unreachable and InputError are among them: whoever tells those from damage takes them first. While a signal asks
+    the process to end, there are none: the error may be what became of the signal.
     """
-    return (OSError, ValueError, RuntimeError, *panics())
+    return () if ending.asked else (OSError, ValueError, RuntimeError, *panics())
 
 
 def failures(*others: type[BaseException]) -> tuple[type[BaseException], ...]:

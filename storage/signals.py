@@ -1,4 +1,4 @@
-"""What must be over before a signal may end it: what was committed is then what the caller learns."""
+"""What must be over before a signal may end it, and whether one asks this process to end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["uninterrupted"]
+__all__ = ["Ending", "ending", "uninterrupted"]
+
+
+class Ending:
+    """Whether a signal has asked this process to end, and nobody has begun to do so.
+
+    Some libraries turn what a signal raises in them into an error of their own, which looks like damage to whoever
+    tells damage. Until the process winds down, no error is taken for that (`storage.errors.faults`).
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self) -> None:
+        """A signal came."""
+        self.asked = True
+
+    def answer(self) -> None:
+        """The process winds down, in which errors are what they seem; or it begins anew."""
+        self.asked = False
+
+
+ending = Ending()
 
 
 @contextmanager

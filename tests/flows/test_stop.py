@@ -125,6 +125,35 @@ def test_what_a_signal_could_not_stop_is_told(tmp_path: Path, command: str, name
     assert refresh(config).outcome == ("unchanged" if command == "refresh" else "published")
 
 
+STOPPED_IN_AUDIT = """
+import os, signal, sys
+from flows.cli import app
+from tasks.release import audit
+
+def examined(*_):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.sigtimedwait([], 5)
+    except KeyboardInterrupt as stop:
+        raise OSError(f"External error: {type(stop).__name__}:") from None  # as Lance does
+
+audit._examined = examined
+sys.argv = ["tidemark", "refresh"]
+app.main()
+"""
+
+
+def test_a_signal_that_comes_out_of_a_library_as_its_error_is_no_damage(tmp_path: Path) -> None:
+    config = Config.load(corpus(tmp_path) / "tidemark.toml")
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPED_IN_AUDIT], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (ended.returncode, "interrupted: what readers see is unchanged" in ended.stderr) == (143, True), ended.stderr
+    [row] = Runs(Store(config.store.uri)).all()
+    assert (row["outcome"], holder(Store(config.store.uri))) == ("interrupted", None)
+    assert refresh(config).outcome == "published"
+
+
 def test_a_rollback_that_was_killed_as_it_published_is_told_by_the_next_night(tmp_path: Path) -> None:
     config = Config.load(corpus(tmp_path) / "tidemark.toml")
     refresh(config)

@@ -1,4 +1,4 @@
-"""What must be over before a signal may end it."""
+"""What must be over before a signal may end it, and that what became of a signal is no damage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from storage.signals import uninterrupted
+from storage.errors import faults
+from storage.signals import Ending, ending, uninterrupted
 
 
 class Told(BaseException):
@@ -63,7 +64,8 @@ def test_what_is_ignored_stays_ignored() -> None:
 def test_a_second_signal_does_not_wait() -> None:
     code = """
 import signal
-from storage.signals import uninterrupted
+from storage.errors import faults
+from storage.signals import Ending, ending, uninterrupted
 with uninterrupted():
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
@@ -85,3 +87,21 @@ def test_in_another_thread_it_leaves_the_signals_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [True]
+
+
+def test_no_error_is_taken_for_damage_while_a_signal_asks_the_process_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> str:
+        try:
+            raise OSError("External error: Terminated:")  # as Lance passes on what a signal raises in it
+        except faults():
+            return "damage"
+        except OSError:
+            return "passed on"
+
+    asked = Ending()
+    monkeypatch.setattr("storage.errors.ending", asked)
+    assert (told(), ending.asked) == ("damage", False)
+    asked.ask()
+    assert told() == "passed on"
+    asked.answer()
+    assert told() == "damage"
