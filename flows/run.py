@@ -293,7 +293,7 @@ def _break_off(
     store: Store, run: Run, config: Config, trigger: str, error: BaseException, outcome: Outcome, message: str
 ) -> None:
     """Record an end against the run's will, as far as that is possible; the error notes what was published by then."""
-    ending.answer()
+    ending.asked = False
     try:
         made = Releases(store).made_by([run.id]).get(run.id)  # a run that was stopped as it published cannot say
         if made is not None:

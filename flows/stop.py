@@ -10,8 +10,6 @@ from storage.signals import ending
 
 __all__ = ["Terminated", "heed", "stopped"]
 
-_came: list[int] = []
-
 
 class Terminated(KeyboardInterrupt):
     """The process was told to end (SIGTERM)."""
@@ -25,8 +23,7 @@ def heed() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    _came.clear()
-    ending.answer()
+    ending.forget()
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and shells ask for what runs behind them
             signal.signal(number, _stop)
@@ -34,11 +31,10 @@ def heed() -> None:
 
 def stopped() -> int | None:
     """The signal that asked this process to end; None where none did."""
-    return _came[0] if _came else None
+    return ending.first
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    _came.append(number)
-    ending.ask()
+    ending.ask(number)
     signal.signal(number, signal.SIG_DFL)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

@@ -6,28 +6,34 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 __all__ = ["Ending", "ending", "uninterrupted"]
 
 
+@dataclass
 class Ending:
-    """Whether a signal has asked this process to end, and nobody has begun to do so.
+    """Whether a signal has asked this process to end.
 
     Some libraries turn what a signal raises in them into an error of their own, which looks like damage to whoever
     tells damage. Until the process winds down, no error is taken for that (`storage.errors.faults`).
+
+    Attributes:
+        first: The signal that came first; None where none did.
+        asked: One came, and nobody has begun to wind the process down, in which errors are what they seem again.
     """
 
-    def __init__(self) -> None:
-        self.asked = False
+    first: int | None = None
+    asked: bool = False
 
-    def ask(self) -> None:
+    def ask(self, number: int) -> None:
         """A signal came."""
-        self.asked = True
+        self.first, self.asked = self.first or number, True
 
-    def answer(self) -> None:
-        """The process winds down, in which errors are what they seem; or it begins anew."""
-        self.asked = False
+    def forget(self) -> None:
+        """The process begins anew."""
+        self.first, self.asked = None, False
 
 
 ending = Ending()

@@ -73,8 +73,8 @@ def spawn(
         )
     (home / f"{role}.pid").write_text(f"{process.pid}\n")
     # Popen may return while the program is still loaded, and Linux shows no environment of it: `find` would miss it.
-    until = time.monotonic() + LOADED_WITHIN
-    while process.poll() is None and not _marked(process.pid, home) and time.monotonic() < until:
+    owned, until = Owned(psutil.Process(process.pid), role, None, main=True), time.monotonic() + LOADED_WITHIN
+    while process.poll() is None and not has_settings(owned, {MARK: str(home)}) and time.monotonic() < until:
         time.sleep(0.001)
     return process.pid
 
@@ -146,13 +146,6 @@ def stop(owned: Iterable[Owned], *, seconds: float) -> int:
         _signal(process, kill=True)
     psutil.wait_procs(alive, timeout=5)
     return len(alive)
-
-
-def _marked(pid: int, home: Path) -> bool:
-    try:
-        return psutil.Process(pid).environ().get(MARK) == str(home)
-    except (psutil.Error, OSError):
-        return False
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -37,6 +37,7 @@ RUNS = pa.schema(
 )
 
 _TABLE = "runs"
+_FOUND_BY = pa.schema([RUNS.field(name) for name in ("run", "kind", "outcome", "started")])
 PACKED = ("config", "code", "libraries", "data", "model", "counts", "seconds")
 _PLAIN = ("trigger", "token", "base", "release", "message")
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("started", "descending"), ("run", "descending")]
@@ -119,8 +120,9 @@ class Runs:
         if rows:
             self.store.upsert(_TABLE, RUNS, "run", list(rows.values()))
         # Inserted where absent, never over another: a rollback that lives after all has the last word on itself.
-        silent = [run for run, row in self._silent().items() if self.store.insert_new(_TABLE, RUNS, "run", row)]
-        return [*rows, *silent]
+        _, silent = self._known()
+        inserted = [run for run, row in silent.items() if self.store.insert_new(_TABLE, RUNS, "run", row)]
+        return [*rows, *inserted]
 
     def all(
         self,
@@ -136,8 +138,8 @@ class Runs:
             columns: What of them; only that is read and decoded.
             outcomes: Those that the store records with one of these outcomes; all if None.
         """
-        silent = self._silent(_GRACE)
-        chosen = newest = self._newest(silent.values())
+        newest, silent = self._known(_GRACE)
+        chosen = newest
         if outcomes is not None:
             chosen = chosen.filter(pc.is_in(chosen["outcome"], pa.array(outcomes, pa.string())))
         chosen = chosen if limit is None else chosen.slice(0, limit)
@@ -154,7 +156,7 @@ class Runs:
         if any(row["outcome"] == Outcome.RUNNING for row in rows.values()):
             rows |= {name: row for name, row in self._broken_off().items() if name == run}
         if run not in rows:
-            rows |= self._silent(_GRACE)
+            rows |= self._known(_GRACE)[1]
         return _unpacked(rows[run]) if run in rows else None
 
     def get(self, run: str) -> dict[str, Any]:
@@ -165,21 +167,41 @@ class Runs:
         """
         found = self.find(run)
         if found is None:
-            known = map(str, self._newest(self._silent(_GRACE).values())["run"].to_pylist())
-            alike = [name for name in known if name.startswith(run)]
+            alike = [name for name in map(str, self._known(_GRACE)[0]["run"].to_pylist()) if name.startswith(run)]
             whole = one_of(run, alike, "run")
             found = None if whole is None else self.find(whole)
         if found is None:
             raise InputError(f"{self.store.uri}: there is no run {run!r}; `tidemark runs` lists them")
         return found
 
-    def _newest(self, silent: Iterable[dict[str, Any]] = ()) -> pa.Table:
-        """Run, kind, outcome and start of all, newest first: little of each, so that many are found quickly."""
+    def _recorded(self) -> pa.Table:
+        """Run, kind, outcome and start of all that have a row: little of each, so that many are found quickly."""
         table = self.store.find(_TABLE)
-        columns = pa.schema([RUNS.field(name) for name in ("run", "kind", "outcome", "started")])
-        recorded = columns.empty_table() if table is None else read(table, RUNS, columns.names)
-        others = pa.Table.from_pylist(list(silent), schema=columns)
-        return pa.concat_tables([recorded.cast(columns), others]).sort_by(_ORDER)
+        return _FOUND_BY.empty_table() if table is None else read(table, RUNS, _FOUND_BY.names).cast(_FOUND_BY)
+
+    def _known(self, grace: timedelta = timedelta()) -> tuple[pa.Table, dict[str, dict[str, Any]]]:
+        """What `_recorded` gives, newest first and with the rollbacks that no row tells of; and the rows of these.
+
+        A rollback holds no lease and records itself when it is over, so that its release may be all that there is: then
+        it was killed after it had published.
+
+        Args:
+            grace: How long ago it published, at least: one that lives needs a moment from there to its record.
+        """
+        try:
+            published = Releases(self.store).rollbacks()  # before the look at the runs: one that ends then has a row
+        except faults():  # the record of runs is read where that of the releases is damaged
+            published = {}
+        recorded = self._recorded()
+        told = set(recorded["run"].to_pylist())
+        until = datetime.now(UTC) - grace
+        silent = {
+            run: _died(run, release, when)
+            for run, (release, when) in published.items()
+            if told and run not in told and when <= until
+        }
+        others = pa.Table.from_pylist(list(silent.values()), schema=_FOUND_BY)
+        return pa.concat_tables([recorded, others]).sort_by(_ORDER), silent
 
     def _rows(self, runs: Collection[str] | None = None, columns: list[str] | None = None) -> dict[str, dict[str, Any]]:
         """Run to row, of some or of all."""
@@ -191,7 +213,7 @@ class Runs:
 
     def _claims(self) -> list[str]:
         """The refreshes that say that they run."""
-        running = self._newest()
+        running = self._recorded()
         running = running.filter(pc.equal(running["outcome"], pa.scalar(Outcome.RUNNING.value)))
         return [str(run) for run in running["run"].to_pylist()]
 
@@ -216,35 +238,15 @@ class Runs:
             row |= {"outcome": Outcome.INTERRUPTED, "finished": finished, "release": release, "message": message}
         return dead
 
-    def _silent(self, grace: timedelta = timedelta()) -> dict[str, dict[str, Any]]:
-        """The rollbacks that no row tells of, as they are to be told: each was killed after it had published.
-
-        A rollback holds no lease and records itself when it is over, so that its release may be all that there is.
-
-        Args:
-            grace: How long ago it published, at least: one that lives needs a moment from there to its record.
-        """
-        try:
-            published = Releases(self.store).rollbacks()  # before the look at the runs: one that ends then has a row
-        except faults():  # the record of runs is read where that of the releases is damaged
-            return {}
-        table = self.store.find(_TABLE)
-        if not published or table is None:
-            return {}
-        known = set(read(table, RUNS, ["run"])["run"].to_pylist())
-        until = datetime.now(UTC) - grace
-        rows = {}
-        for run, (release, when) in published.items():
-            if run not in known and when <= until:
-                message = f"release {release} is published; after that {_DIED}"
-                facts: Facts = {"release": release, "message": message}
-                row = {"run": run, "kind": "rollback", "outcome": Outcome.INTERRUPTED, "started": when}
-                rows[run] = _packed(row | {"finished": when}, facts)
-        return rows
-
 
 def _ended(outcome: Outcome) -> dict[str, Any]:
     return {"outcome": outcome, "finished": datetime.now(UTC)}
+
+
+def _died(run: str, release: int, when: datetime) -> dict[str, Any]:
+    """The row of a rollback of which only the release is known."""
+    row = {"run": run, "kind": "rollback", "outcome": Outcome.INTERRUPTED, "started": when, "finished": when}
+    return _packed(row, {"release": release, "message": f"release {release} is published; after that {_DIED}"})
 
 
 def _packed(row: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from storage.errors import faults
-from storage.signals import Ending, ending, uninterrupted
+from storage.signals import Ending, uninterrupted
 
 
 class Told(BaseException):
@@ -64,8 +64,7 @@ def test_what_is_ignored_stays_ignored() -> None:
 def test_a_second_signal_does_not_wait() -> None:
     code = """
 import signal
-from storage.errors import faults
-from storage.signals import Ending, ending, uninterrupted
+from storage.signals import uninterrupted
 with uninterrupted():
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
@@ -100,8 +99,9 @@ def test_no_error_is_taken_for_damage_while_a_signal_asks_the_process_to_end(mon
 
     asked = Ending()
     monkeypatch.setattr("storage.errors.ending", asked)
-    assert (told(), ending.asked) == ("damage", False)
-    asked.ask()
-    assert told() == "passed on"
-    asked.answer()
-    assert told() == "damage"
+    assert (told(), asked.first) == ("damage", None)
+    asked.ask(signal.SIGTERM)
+    asked.ask(signal.SIGINT)
+    assert (told(), asked.first) == ("passed on", signal.SIGTERM)
+    asked.asked = False
+    assert (told(), asked.first) == ("damage", signal.SIGTERM)

@@ -219,12 +219,7 @@ def test_what_an_older_version_staged_is_taken_as_it_is(tmp_path: Path) -> None:
 def test_what_is_sealed_by_another_digest_is_embedded_again(tmp_path: Path) -> None:
     store, name = Store(tmp_path), digest("1")
     raw = np.array(vector(1), dtype=np.float32).tobytes()
-    row = {
-        "key": name,
-        "hash": name,
-        "vector": vector(1),
-        "seal": digest(name.encode() + raw),
-    }  # as before
+    row = {"key": name, "hash": name, "vector": vector(1), "seal": digest(name.encode() + raw)}
     store.append(vectors_table(SPACE), SCHEMA, [pa.RecordBatch.from_pylist([row], schema=SCHEMA)])
     assert EmbeddingCache.of(store, SPACE, released=False).locate(hashes([1])).to_list() == hashes([1]).to_list()
 
