@@ -84,7 +84,7 @@ def show(config: Config, document: str, source: str | None = None) -> list[dict[
 
     Args:
         config: The configuration.
-        document: Its id, or the beginning of its key.
+        document: Its id, its name as plans print it (`source/id`), or the beginning of its key.
         source: Its source, where several have such a document.
 
     Raises:
@@ -143,7 +143,7 @@ def waive(config: Config, document: str, rule: str | None, why: str, source: str
 
     Args:
         config: The configuration.
-        document: Its id, or the beginning of its key.
+        document: Its id, its name as plans print it (`source/id`), or the beginning of its key.
         rule: The rule; the one that refuses it if None.
         why: The reason, for whoever finds it in the index.
         source: Its source, where several have such a document.
@@ -176,7 +176,7 @@ def unwaive(config: Config, document: str, rule: str | None = None, source: str 
 
     Args:
         config: The configuration.
-        document: Its id, or the beginning of its key.
+        document: Its id, its name as plans print it (`source/id`), or the beginning of its key.
         rule: This waiver alone; all of the document if None.
         source: Its source, where several have such a document.
 
@@ -187,7 +187,9 @@ def unwaive(config: Config, document: str, rule: str | None = None, source: str 
     mine = [
         each
         for each in waivers.standing()
-        if _is(each.key, each.document, document) and source in (None, each.source) and rule in (None, each.rule)
+        if _is(each.key, each.source, each.document, document)
+        and source in (None, each.source)
+        and rule in (None, each.rule)
     ]
     if not mine:
         raise InputError(f"nothing is waived for {document!r}; `tidemark quarantine list --waived` names what is")
@@ -205,12 +207,15 @@ def _rules(config: Config) -> dict[str, Rule]:
     return {rule.name: rule for rule in load_suite(config.validation).rules}
 
 
-def _is(key: str, document: str, name: str) -> bool:
-    return document == name or (len(name) >= _PREFIX and key.startswith(name))
+def _is(key: str, source: str, document: str, name: str) -> bool:
+    """Whether somebody who typed `name` means this one: its id, its name as plans print it, or the start of its key."""
+    return name in (document, f"{source}/{document}") or (len(name) >= _PREFIX and key.startswith(name))
 
 
 def _found(rows: Sequence[dict[str, Any]], name: str, source: str | None) -> list[dict[str, Any]]:
-    found = [row for row in rows if _is(row["key"], row["document"], name) and source in (None, row["source"])]
+    found = [
+        row for row in rows if _is(row["key"], row["source"], row["document"], name) and source in (None, row["source"])
+    ]
     if found:
         return found
     near = get_close_matches(name, sorted({row["document"] for row in rows}), n=1)

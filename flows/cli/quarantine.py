@@ -19,7 +19,9 @@ quarantine = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Document = Annotated[str, typer.Argument(metavar="DOC", help="Id of the document, or the beginning of its key.")]
+Document = Annotated[
+    str, typer.Argument(metavar="DOC", help="Id of the document, alone or as source/id, or the beginning of its key.")
+]
 Source = Annotated[str | None, typer.Option("--source", metavar="NAME", help="Of this source alone.")]
 
 

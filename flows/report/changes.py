@@ -82,7 +82,7 @@ def _titles(pinned: Pinned, rows: Sequence[Mapping[str, Any]]) -> list[str | Non
 
 def _named(row: Mapping[str, Any], title: str | None) -> Named:
     was = row.get("before")
-    note = f"was {was['source']}: {was['document']}" if was else title or ""
+    note = f"was {was['source']}/{was['document']}" if was else title or ""
     return Named(say(row["source"]), say(row["document"]), say(note))
 
 

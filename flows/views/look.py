@@ -272,8 +272,8 @@ def age(then: datetime, now: datetime | None = None) -> str:
 
 def _place(row: Mapping[str, Any]) -> str:
     """Name a document, and where it was before it moved."""
-    place = f"{row['source']}: {named(row['document'])}"
-    return f"{named(row['before']['document'])} is now {place}" if "before" in row else place
+    place = named(f"{row['source']}/{row['document']}")
+    return f"{_place(row['before'])} is now {place}" if "before" in row else place
 
 
 def _value(value: Any) -> str:

@@ -102,6 +102,16 @@ def test_a_waiver_that_is_taken_back_has_the_document_judged_again(refused: Conf
     assert "notes/short.md" not in documents(refused)
 
 
+def test_a_document_is_found_by_the_name_that_a_plan_prints(refused: Config) -> None:
+    name = "notes/short.md"
+    assert [row["document"] for row in (*show(refused, name), *retry(refused, [name]))] == ["short.md", "short.md"]
+    waive(refused, name, None, "why not")
+    (lifted,) = unwaive(refused, name).waivers
+    assert lifted.document == "short.md"
+    with pytest.raises(InputError, match=r"no document 'other/short\.md' is refused; did you mean 'short\.md'"):
+        show(refused, "other/short.md")
+
+
 def test_of_two_rules_each_is_waived_by_itself(tmp_path: Path) -> None:
     config = configured(tmp_path)
     save(tmp_path / "notes", {"a.md": b"Bell \x07."})

@@ -349,11 +349,11 @@ def test_no_character_that_nobody_sees_reaches_the_terminal() -> None:
 
 
 def test_a_name_stays_on_one_line_and_is_cut_where_it_is_long() -> None:
-    forged, endless = "nl\n+ notes: forged.md", "x" * 100_000
+    forged, endless = "nl\n+ notes/forged.md", "x" * 100_000
     lines = drawn(diff_view(replace(DIFFERENCE, added=[{"source": "notes", "document": forged}])), 200).splitlines()
-    assert "+ notes: nl\\n+ notes: forged.md" in [line.strip() for line in lines]
-    assert "nl\\n+ notes" in drawn(quarantine_view([REFUSED | {"document": forged}]), 200)
-    assert "nl\\n+ notes" in drawn(hits_view(1, "x", [replace(HITS[0], title=None, document=forged)]), 200)
+    assert "+ notes/nl\\n+ notes/forged.md" in [line.strip() for line in lines]
+    assert "nl\\n+ notes/" in drawn(quarantine_view([REFUSED | {"document": forged}]), 200)
+    assert "nl\\n+ notes/" in drawn(hits_view(1, "x", [replace(HITS[0], title=None, document=forged)]), 200)
     for view in (
         quarantine_view([REFUSED | {"document": endless}]),
         hits_view(1, "x", [replace(HITS[0], document=endless)]),
@@ -388,7 +388,7 @@ def test_a_difference_names_some_documents_and_counts_the_rest() -> None:
     told = drawn(diff_view(DIFFERENCE))
     assert "40 added, 1 moved, 1 removed" in told
     assert "and 25 more added" in told
-    assert "old.md is now notes: new.md" in told
+    assert "notes/old.md is now notes/new.md" in told
     assert "config.chunker.max_tokens" in told
 
 
