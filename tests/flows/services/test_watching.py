@@ -95,8 +95,9 @@ class Place:
         return self.state(run)
 
     def working(self, run: str) -> int:
-        """Wait until a run is in its middle and holds the lease; gives its process."""
-        until(lambda: holder(self.store) is not None, 300)
+        """Wait until a run is in its middle, where it has the lease and its record; gives its process."""
+        # The lease comes first, the record a moment later: killed between them, a run did nothing and left no row.
+        until(lambda: holder(self.store) in [row["run"] for row in Runs(self.store).all(1)], 300)
         return next(each.process.pid for each in find(self.services.home) if each.flow_run == run)
 
     def kill(self, role: str) -> None:
