@@ -21,7 +21,7 @@ def up(ctx: typer.Context) -> None:
 
 
 def down(ctx: typer.Context) -> None:
-    """Stop dashboard, worker and every flow run, and leave no process; from any folder where one `up` is at work."""
+    """Stop dashboard, worker and every flow run, and leave no process; from a folder without its own, what runs."""
     from flows.services import server
     from flows.services.here import running, set_apart
 

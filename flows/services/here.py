@@ -36,24 +36,25 @@ def meant(config: Path | None = None) -> Services:
 def running(config: Path | None = None, found: Iterable[Path] | None = None) -> Services:
     """The services that are to be stopped or shown: those that are meant, or else the only ones that run.
 
-    Whoever started them with TIDEMARK_HOME, or in another folder, need not remember it: their processes do.
+    Whoever started them with TIDEMARK_HOME, or in another folder, need not remember it: their processes do. A folder
+    with an index or services of its own means these, though: a second `down` there must not stop somebody else's.
 
     Args:
         config: The configuration that a command was given.
         found: Homes of services that run; looked for if None.
 
     Raises:
-        InputError: Several run and none is named.
+        InputError: Others run and none is named: several, or one while this folder has its own.
     """
     named = meant(config)
     alive = set(homes() if found is None else found)
     if config is not None or os.environ.get("TIDEMARK_HOME") or named.home in alive or not alive:
         return named
     folders = sorted(home.parent.parent for home in alive if home.parts[-len(HOME.parts) :] == HOME.parts)
-    if len(folders) == 1:
+    if len(folders) == 1 and not (named.home.is_dir() or (named.folder / FILE).is_file()):
         return Services.at(folders[0]) or Services(folders[0], named.port, named.deployments)
     told = ", ".join(map(str, folders))
-    raise InputError(f"nothing of {named.folder} runs, but of {told}: name one, as in TIDEMARK_HOME={folders[0]}")
+    raise InputError(f"nothing of {named.folder} runs, but of {told}: name it, as in TIDEMARK_HOME={folders[0]}")
 
 
 def set_apart(services: Services) -> Services:

@@ -44,20 +44,38 @@ def test_services_are_those_of_the_variable_the_configuration_or_this_folder(
 
 
 def test_what_runs_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b, here = folders(tmp_path, "a", "b", "here")
+    a, b = folders(tmp_path, "a", "b")
+    here = tmp_path / "here"
+    here.mkdir()
     monkeypatch.chdir(here)
     (a / HOME / "port").write_text("4321")
     assert running(found=[]).folder == here
     assert (running(found=[a / HOME]).folder, running(found=[a / HOME]).port) == (a, 4321)
     assert running(found=[a / HOME, here / HOME]).folder == here
-    with pytest.raises(InputError, match=f"nothing of {here} runs, but of {a}, {b}: name one, as in TIDEMARK_HOME={a}"):
+    with pytest.raises(InputError, match=f"nothing of {here} runs, but of {a}, {b}: name it, as in TIDEMARK_HOME={a}"):
         running(found=[a / HOME, b / HOME])
     monkeypatch.setenv("TIDEMARK_HOME", str(here))
     assert running(found=[a / HOME]).folder == here
 
 
+@pytest.mark.parametrize("own", ["tidemark.toml", str(HOME / "password")])
+def test_a_folder_with_its_own_never_means_those_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str
+) -> None:
+    (a,) = folders(tmp_path, "a")
+    file = tmp_path / "here" / own
+    file.parent.mkdir(parents=True)
+    file.touch()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match=f"here runs, but of {a}: name it, as in TIDEMARK_HOME={a}"):
+        running(found=[a / HOME])
+    assert running(found=[]).folder == tmp_path / "here"
+
+
 def test_down_stops_what_up_started_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    a, here = folders(tmp_path, "a", "here")
+    (a,) = folders(tmp_path, "a")
+    here = tmp_path / "here"
+    here.mkdir()
     home = a / HOME
     spawn(home, "worker", [sys.executable, "-c", "import time; time.sleep(60)"], os.environ, a)
     try:
