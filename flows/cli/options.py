@@ -37,9 +37,14 @@ def share(command: Any) -> None:
 def dress(params: Sequence[Any]) -> list[Any]:
     """The options of a command, each shown in the house's style, and those of every command behind them.
 
+    What is given to those that take words is text in UTF-8, or refused: no table and no tokenizer takes anything else.
+
     Args:
         params: The command's own, as typer makes them.
     """
+    for param in params:
+        if param.type_descriptor.annotation in (str, list[str]) and param.callback is None:
+            param.callback = _in_utf8
     return [*map(plain_help, params), *_shared()]
 
 
@@ -68,6 +73,16 @@ def plain_help(param: Any) -> Any:
         return param
     param.display_type_rich = MethodType(lambda self, ctx: None, param)
     return param
+
+
+def _in_utf8(ctx: typer.Context, param: Any, value: Any) -> Any:
+    """Give back what was given: a word, several, or none. Python hands over a byte that is no UTF-8 as half a pair."""
+    for word in [value] if isinstance(value, str) else value or ():
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise typer.BadParameter(f"{word!r} is no text in UTF-8", ctx=ctx, param=param) from error
+    return value
 
 
 def _configured(ctx: typer.Context, value: Path | None) -> None:

@@ -99,11 +99,13 @@ class Search:
             mode: By vectors, by words, or by both; `auto` as `mode()` says.
 
         Raises:
-            InputError: The encoder is of another space, `where` names a column that cannot be filtered, or the release
-                has no full-text index to search by words.
+            InputError: The encoder is of another space, `where` names a column that cannot be filtered, the release
+                has no full-text index to search by words, or a query holds half of a surrogate pair, which is no text.
         """
         waiting, how = iter(queries), self.mode(mode)
         while batch := list(islice(waiting, BATCH)):
+            for query in batch:
+                _require_text(query)
             asked = [query for query in batch if query.strip()]
             found = iter(self._found(asked, k, where, how) if asked else [])
             for query in batch:
@@ -131,6 +133,13 @@ class Search:
         folder = Registry(self.reader.store).fetch(self.reader.release.space)
         found = resolve(EncoderConfig.model_validate({"name": str(folder), **self._settings}))
         return open_few(found)
+
+
+def _require_text(query: str) -> None:
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{query[:80]!r} cannot be asked: {query[error.start]!r} is half of a character") from error
 
 
 def read_queries(file: Path) -> Iterator[str]:

@@ -112,11 +112,30 @@ def test_groups_alone_do_what_one_expects_and_end_with_0(published: Path) -> Non
             ("diff", "1", "x"),
             "error: invalid value for 'B': it should be a valid integer; see `tidemark diff --help`\n",
         ),
+        (
+            ("hold", "caf\udcff"),
+            "error: invalid value for 'WHY': 'caf\\udcff' is no text in UTF-8; see `tidemark hold --help`\n",
+        ),
     ],
 )
 def test_an_error_of_the_command_line_is_one_line_as_all_others(arguments: tuple[str, ...], message: str) -> None:
     ended = invoke(*arguments)
     assert (ended.exit_code, ended.stdout, ended.stderr) == (2, "", message)
+
+
+def test_no_command_takes_words_that_are_no_text() -> None:
+    """Nothing after it could keep, show or encode them, and each would fail in its own words."""
+    asked = 0
+    for names, command in every(ROOT):
+        ctx = command.make_context(" ".join(names), [], resilient_parsing=True)
+        for param in command.get_params(ctx):
+            several = param.type_descriptor.annotation == list[str]
+            if several or param.type_descriptor.annotation is str:
+                asked += 1
+                assert param.process_value(ctx, ["café"] if several else "café")
+                with pytest.raises(typer.BadParameter, match="no text in UTF-8"):
+                    param.process_value(ctx, ["a", "caf\udcff"] if several else "caf\udcff")
+    assert asked > 20
 
 
 def test_a_shell_completes_commands_releases_and_runs(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:

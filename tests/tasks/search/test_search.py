@@ -51,6 +51,12 @@ def test_queries_are_answered_in_order_and_blank_ones_find_nothing(config: Confi
     assert [hits[0].document if hits else None for _, hits in found] == ["anchor.md", None, "buoy.md"] * BATCH
 
 
+@pytest.mark.parametrize("mode", ["dense", "text"])
+def test_half_of_a_character_cannot_be_asked(config: Config, mode: Asked) -> None:
+    with pytest.raises(InputError, match=r"'caf\\udcff' cannot be asked: '\\udcff' is half of a character"):
+        list(Search(config.store.uri).find(["anchor", "caf\udcff"], 1, mode=mode))
+
+
 def test_a_filter_narrows_what_is_found(config: Config) -> None:
     search = Search(config.store.uri)
     [(_, hits)] = search.find(
