@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import polars as pl
 
 from storage.cache import made
 from storage.errors import InputError
+from storage.replaced import replaced
 from storage.spill import Spill, Workspace
 from tasks.build.chunk import ChunkChanges
 from tasks.curate.deduplicate import DeduplicationResult
@@ -87,11 +86,9 @@ def write_planned(file: Path, header: Mapping[str, Any], done: Preparation) -> N
     Raises:
         InputError: The file cannot be written.
     """
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     digests: dict[str, str] = {}
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as archive:
+        with replaced(file, private=True) as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as archive:
             for name, of in _FRAMES.items():
                 with archive.open(f"{name}.arrow", "w", force_zip64=True) as stream:
                     buffer = of(done).write_ipc(None, compression="uncompressed")
@@ -104,11 +101,8 @@ def write_planned(file: Path, header: Mapping[str, Any], done: Preparation) -> N
                         digests[member] = _copied(source, stream)
             facts = {"format": FORMAT, "header": header, "facts": _facts(done), "digests": digests}
             archive.writestr(_FACTS, json.dumps(facts, default=str))
-        draft.replace(file)
     except OSError as error:
         raise InputError(f"{file}: the plan cannot be written: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def read_header(file: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from flows.cli.output import Json, Output, configuration
 from storage.errors import InputError
+from storage.replaced import replaced
 
 __all__ = ["report"]
 
@@ -50,14 +50,8 @@ def report(
 
 def _write(file: Path, text: str) -> None:
     """Write a file whole or not at all: somebody may have the last one open."""
-    import secrets
-
-    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
+        with replaced(file) as stream:
+            stream.write(text.encode())
     except OSError as error:
         raise InputError(f"{file}: the page cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):  # it is there no more, or never was
-            part.unlink()

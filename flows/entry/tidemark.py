@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import runpy
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-__all__ = ["claim", "main"]
+__all__ = ["claim", "complete_streams", "main"]
 
 HERE = Path(__file__).resolve().parent
 # Installed, it lies beside the packages; in a checkout below them, where the top is for them alone.
@@ -36,11 +37,27 @@ def claim() -> None:
         spec.loader.exec_module(package)
 
 
+def complete_streams() -> None:
+    """Give a process that was started without standard streams, as some schedulers do, those that go nowhere.
+
+    Else the first table that it opens becomes its standard output, and takes whatever a library prints.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Takes the lowest free number, and those below are taken by now. Children, too, shall find it there.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
 def main() -> None:
     """Run the command line."""
     # What is imported stays: to look for garbage in it takes a thirtieth of a night without news, whose imports make
     # 120,000 objects. Seldom and not never: a search of many questions leaves 9 kB each.
     gc.set_threshold(250_000)
+    complete_streams()
     claim()
     from flows.cli.app import run
 

@@ -90,6 +90,24 @@ def test_commands_are_ours_whatever_is_on_the_path(folder: Path) -> None:
     assert "the user has flows of his own" in shadowed.stderr  # the trap is one
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_scheduler_may_close_the_standard_streams(folder: Path, closed: str) -> None:
+    command = f'exec "$0" "$1" refresh {closed}'
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, str(LAUNCHER)], cwd=folder, env=environment, check=False
+    )
+    assert ended.returncode == 0
+    assert started(folder, "", "audit", "--deep").returncode == 0  # nothing that was printed went into a table
+    wrong = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" "$1" show none {closed}', sys.executable, str(LAUNCHER)],
+        cwd=folder,
+        env=environment,
+        check=False,
+    )
+    assert wrong.returncode == 2
+
+
 def test_prefect_loads_our_flows_whatever_the_working_folder_holds(folder: Path) -> None:
     ended = started(folder, str(folder), "-m", "loaded", "x", "y")
     assert (ended.stdout.split(maxsplit=1), ended.returncode) == (
