@@ -42,7 +42,7 @@ def _rows(found: Status) -> list[tuple[str, ...]]:
         rows.append(("checks", f"{found.checks} made, {found.failed} failed"))
         rows += [] if found.index is None else [("index", found.index)]
         rows += _quality(found)
-    due = "no dashboard says" if found.upcoming is None else f"{found.upcoming:%Y-%m-%d %H:%M} UTC"
+    due = "none that a dashboard knows of" if found.upcoming is None else f"{found.upcoming:%Y-%m-%d %H:%M} UTC"
     return [*rows, ("next refresh", due)]
 
 
