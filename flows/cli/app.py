@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from copy import copy
+from itertools import takewhile
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -17,7 +18,7 @@ from typer.core import TyperGroup
 
 from flows.cli import hold, init, look
 from flows.cli.explain import explain
-from flows.cli.lean import spare_markdown
+from flows.cli.lean import outlined, spare_markdown
 from flows.cli.leave import leaving
 from flows.cli.models import models
 from flows.cli.options import dress, share
@@ -36,6 +37,7 @@ from storage.errors import TidemarkError, failures, panics, words
 __all__ = ["app", "main", "named", "run"]
 
 DEBUG = "TIDEMARK_DEBUG"
+HELP = frozenset({"-h", "--help"})
 READ, SET_UP = "Look", "Set up"
 UNCHANGED = "what readers see is unchanged"
 STOPPED = f"interrupted: {UNCHANGED} and finished vectors are kept; the same command goes on"
@@ -102,7 +104,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Keeps an embedding index fresh, measured and reversible.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": sorted(HELP, key=len)},
 )
 
 app.command("init", rich_help_panel=SET_UP)(init.init)
@@ -148,7 +150,7 @@ def main() -> None:
     """Run the command line."""
     set_up()
     heed()
-    if not sys.argv[1:] or {"--help", "-h"} & set(sys.argv):
+    if not sys.argv[1:] or HELP & set(sys.argv):
         spare_markdown()
     try:
         named(sys.argv[1:])()
@@ -162,9 +164,13 @@ def main() -> None:
 def named(arguments: list[str]) -> typer.Typer:
     """The command line with those commands alone whose names it has: typer takes a tenth of a second to make them all.
 
-    Where it begins with no name of a command, all are made: for help, completion, or an error that tells similar names.
+    Where it begins with no name of a command, all are made: for completion, or an error that tells similar names. Where
+    it asks for their list, their names and help are enough.
     """
-    first = next((word for word in arguments if not word.startswith("-")), None)
+    before = list(takewhile(lambda word: word.startswith("-"), arguments))
+    if HELP & set(before):
+        return outlined(app)
+    first = next(iter(arguments[len(before) :]), None)
     if first not in {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}:
         return app
     few = copy(app)

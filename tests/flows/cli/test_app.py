@@ -9,7 +9,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import typer
 from commands import invoke
+from typer.testing import CliRunner
 
 from flows.cli.app import app, named
 
@@ -77,14 +79,25 @@ def test_help_imports_next_to_nothing(tmp_path: Path) -> None:
         ("refesh", None),
         ("-c plan releases", {"plan", "releases"}),
         ("-c my.toml releases", None),
-        ("--help", None),
-        ("", None),
+        ("-c my.toml --help", None),
+        ("", None),  # so a shell asks for completion
     ],
 )
 def test_of_all_commands_those_are_made_that_the_line_may_mean(line: str, made: set[str] | None) -> None:
     found = named(line.split())
     names = {each.name for each in found.registered_commands} | {each.name for each in found.registered_groups}
     assert names == made if made else found is app
+
+
+@pytest.mark.parametrize("line", ["--help", "-q -h", "--help runs", "-h nonsense"])
+def test_the_list_of_commands_is_the_same_without_their_options(line: str) -> None:
+    def printed(made: typer.Typer) -> str:
+        return CliRunner().invoke(made, ["--help"], env={"COLUMNS": "80"}).stdout
+
+    found = named(line.split())
+    assert found is not app
+    assert printed(found) == printed(app)
+    assert "quarantine  The documents that were refused" in printed(found)
 
 
 def test_every_command_is_there_under_its_name_alone(tmp_path: Path) -> None:
