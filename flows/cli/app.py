@@ -89,7 +89,12 @@ class Reported(TyperGroup):
         """Read what stands before the name of a command."""
         speak(Loudness.NORMAL)
         with reported():
-            return super().parse_args(ctx, args)
+            try:
+                return super().parse_args(ctx, args)
+            except SystemExit as left:
+                if left.code:
+                    raise
+                raise typer.Exit from left  # so typer leaves once it has shown or installed completion
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,13 @@ def test_no_command_takes_words_that_are_no_text() -> None:
                 with pytest.raises(typer.BadParameter, match="no text in UTF-8"):
                     param.process_value(ctx, ["a", "caf\udcff"] if several else "caf\udcff")
     assert asked > 20
+
+
+def test_completion_is_shown_and_that_is_no_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flows.cli.app", "--show-completion", "bash"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "complete -o default" in ended.stdout
 
 
 def test_a_shell_completes_commands_releases_and_runs(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
